@@ -1,0 +1,43 @@
+//! Identifiers, units and the versioned records of the log, with the only codec that writes and reads them.
+//!
+//! Every record kind has one schema file in `schemas/` and one Rust type that mirrors it; a test holds the two
+//! equal. Bytes on the log are Avro single-object encoding; whoever cannot write Avro may write JSON of the same
+//! types ([`decode`] takes both).
+//!
+//! This crate knows no clock, no file and no network.
+#![warn(missing_docs)]
+
+mod codec;
+mod names;
+mod records;
+pub mod topics;
+mod units;
+
+pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
+pub use names::{
+    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName,
+};
+pub use records::checkpoint::{ByteString, CheckpointChunk, ChunkDigest, Manifest};
+pub use records::decision::{Candidate, Decision, ObjectiveEvidence, PassedOver, ProbeValue};
+pub use records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
+pub use records::measurement::{
+    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Phases, Series, Tried,
+};
+pub use records::performance::Performance;
+pub use records::provisioning::{
+    Address, Cdn, CdnKind, CdnOfSite, Client, Deleted, Event, Network, ObjectKind, Objective, Origin, Prefix,
+    PrefixError, Probe, ProvisioningRecord, Site,
+};
+pub use records::receipt::Receipt;
+pub use records::rejected::Rejected;
+pub use records::routing::{Reason, Route, Verdict};
+pub use records::snapshot::{
+    CdnEntry, NetworkEntry, RouteEntry, RouteKey, SiteEntry, Snapshot, SnapshotKind,
+};
+pub use records::statistics::{AggregateStatistics, StatisticsBatch};
+pub use records::tick::{PartitionOffset, Tick};
+pub use units::{
+    BitsPerSecond, Micros, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, UnitError, Value, parse_duration,
+    parse_throughput, parse_time, scaled_decimal,
+};
+pub use units::{Metric, format_duration, format_throughput, format_time};

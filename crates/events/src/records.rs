@@ -1,0 +1,17 @@
+//! One record kind a file.
+
+pub(crate) mod checkpoint;
+pub(crate) mod decision;
+pub(crate) mod frame;
+pub(crate) mod measurement;
+pub(crate) mod performance;
+pub(crate) mod provisioning;
+pub(crate) mod receipt;
+pub(crate) mod rejected;
+pub(crate) mod routing;
+pub(crate) mod snapshot;
+pub(crate) mod statistics;
+pub(crate) mod tick;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Decisions: why a route is what it is, with the numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentName, CdnName, Metric, Micros, NetworkName, Reason, Route, SiteName, TimeMicros, Verdict};
+
+/// Written whenever route, verdict or reason of a site in a network changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// The site.
+    pub site: SiteName,
+    /// The access network, inner ones and `everywhere` included.
+    pub network: NetworkName,
+    /// The tick that decided.
+    pub tick: u64,
+    /// That tick's time.
+    pub at_us: TimeMicros,
+    /// Where traffic goes.
+    pub route: Route,
+    /// What the rule says of the origin.
+    pub verdict: Verdict,
+    /// Why the route differs from the verdict, if it does.
+    pub reason: Option<Reason>,
+    /// The evidence on the origin, one line an objective, in the site's order.
+    pub objectives: Vec<ObjectiveEvidence>,
+    /// The CDNs looked at, in the site's order; empty while the verdict is below.
+    pub candidates: Vec<Candidate>,
+    /// The provisioning record that set the objectives.
+    pub agreement: u64,
+}
+
+/// What one objective says, and on what evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveEvidence {
+    /// What is measured.
+    pub metric: Metric,
+    /// The threshold or agreed level, in the metric's unit.
+    pub threshold: u64,
+    /// The percentile, 1 to 99.
+    pub percentile: u32,
+    /// The window's length.
+    pub window_us: Micros,
+    /// The outcome of this objective.
+    pub verdict: Verdict,
+    /// The value of the network, in the metric's unit; nothing where there is no evidence or it failed.
+    pub value: Option<u64>,
+    /// Whether the value is a failure, worse than any number.
+    pub failed: bool,
+    /// The network whose probes counted; nothing without evidence.
+    pub evidence_from: Option<NetworkName>,
+    /// The samples in the windows of the probes that have a value.
+    pub samples: u64,
+    /// The probes that have a value, by agent, then network.
+    pub probes: Vec<ProbeValue>,
+}
+
+/// What one probe's window says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ProbeValue {
+    /// The agent.
+    pub agent: AgentName,
+    /// The network it sits in.
+    pub network: NetworkName,
+    /// Its value in the metric's unit; nothing where it failed.
+    pub value: Option<u64>,
+    /// The samples in its window.
+    pub samples: u64,
+}
+
+/// A CDN that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// The CDN.
+    pub cdn: CdnName,
+    /// What the rule says of it.
+    pub verdict: Verdict,
+    /// Its worst objective in permille of the agreed level; nothing without evidence or where it is infinite.
+    pub permille: Option<u64>,
+    /// Why it was passed over; nothing for the one that was chosen.
+    pub passed_over: Option<PassedOver>,
+}
+
+/// Why a CDN was not chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PassedOver {
+    /// Its statistics say that it is unhealthy, not accepting or full.
+    NotUsable,
+    /// It is at or above the level itself.
+    AtOrAbove,
+    /// There is no evidence of it.
+    Unknown,
+    /// Another that serves as well is preferred.
+    Preferred,
+}

@@ -1,0 +1,120 @@
+//! Measurements, in batches keyed by source.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::record;
+use crate::{AgentName, BitsPerSecond, Micros, NetworkName, SiteName, SourceName, TimeMicros};
+
+/// The most series one batch may name.
+pub const BATCH_SERIES_MAX: usize = 65_536;
+/// The most measurements one batch may hold.
+pub const BATCH_RECORDS_MAX: usize = 65_536;
+
+/// What one source wrote at once. The names of a series stand once and measurements refer to them.
+///
+/// A batch sent again carries the same source, boot and sequence, and counts once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MeasurementBatch {
+    /// Who wrote it.
+    pub source: SourceName,
+    /// Greater at every start of the source: its start time in microseconds will do.
+    pub boot: u64,
+    /// Counts the source's batches since its boot, from 1.
+    pub sequence: u64,
+    /// The series measured in this batch.
+    pub series: Vec<Series>,
+    /// The measurements, in the source's order.
+    pub measurements: Vec<Measurement>,
+}
+
+/// What a measurement is of: one probe's view of one target of one site.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// The site.
+    pub site: SiteName,
+    /// The name of the site's origin or of one of its CDNs.
+    pub target: String,
+    /// The probe's agent.
+    pub agent: AgentName,
+    /// The probe's access network.
+    pub network: NetworkName,
+}
+
+/// Which metrics an attempt tried to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Tried {
+    /// Response time only.
+    ResponseTime,
+    /// Available bandwidth only.
+    AvailableBandwidth,
+    /// Both in one attempt.
+    Both,
+}
+
+/// One attempt of a probe on one target of a site. What is absent is unknown, never zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Measurement {
+    /// Index into the batch's series.
+    pub series: u32,
+    /// When the attempt ended.
+    pub at_us: TimeMicros,
+    /// What it tried to measure.
+    pub tried: Tried,
+    /// Whether the attempt succeeded.
+    pub ok: bool,
+    /// Connect start to last byte.
+    pub response_time_us: Option<Micros>,
+    /// Throughput without the first 500 ms.
+    pub throughput_bps: Option<BitsPerSecond>,
+    /// Bytes of the body received.
+    pub bytes: Option<u64>,
+    /// When each phase ended.
+    pub phases: Option<Phases>,
+    /// Why it failed, in a few words.
+    pub error: Option<String>,
+}
+
+/// How long each phase of an attempt took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Phases {
+    /// Name resolution.
+    pub resolve_us: Option<Micros>,
+    /// TCP connection.
+    pub connect_us: Option<Micros>,
+    /// TLS handshake.
+    pub tls_us: Option<Micros>,
+    /// Request sent to first byte of the answer.
+    pub first_byte_us: Option<Micros>,
+    /// First byte to last byte.
+    pub last_byte_us: Option<Micros>,
+}
+
+fn validate(batch: &MeasurementBatch) -> Result<(), String> {
+    if batch.sequence == 0 {
+        return Err(String::from("sequence: counts from 1"));
+    }
+    if batch.series.len() > BATCH_SERIES_MAX || batch.measurements.len() > BATCH_RECORDS_MAX {
+        return Err(format!(
+            "series, measurements: at most {BATCH_SERIES_MAX} and {BATCH_RECORDS_MAX} stand in a batch"
+        ));
+    }
+    let out_of_range = |measurement: &Measurement| {
+        usize::try_from(measurement.series).map_or(true, |series| series >= batch.series.len())
+    };
+    match batch.measurements.iter().position(out_of_range) {
+        Some(index) => Err(format!("measurements[{index}].series: no such series in this batch")),
+        None => Ok(()),
+    }
+}
+
+record!(MeasurementBatch, "measurement_batch.v1.avsc", validate);

@@ -1,0 +1,338 @@
+//! Provisioning: facts that operators and clients state, as events in one order.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::record;
+use crate::{AgentName, CdnName, ClientName, Metric, Micros, NetworkName, SiteName, TimeMicros};
+
+/// The events of one command, decided together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ProvisioningRecord {
+    /// Counts from 0 without gaps; the revision of the provisioning after it is this plus 1.
+    pub number: u64,
+    /// The command's id, so that a retry is recognized.
+    pub command: String,
+    /// Who gave the command.
+    pub author: String,
+    /// When it was given.
+    pub at_us: TimeMicros,
+    /// What it changed, in order.
+    pub events: Vec<Event>,
+}
+
+/// A fact: an object as it is from now on, or that it is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+pub enum Event {
+    /// A client, new or changed.
+    Client(Client),
+    /// An access network, new or changed.
+    Network(Network),
+    /// A probe, new or changed.
+    Probe(Probe),
+    /// A CDN, new or changed.
+    Cdn(Cdn),
+    /// A site, new or changed.
+    Site(Site),
+    /// An object that is gone.
+    Deleted(Deleted),
+}
+
+/// A client: the provider's customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Its name.
+    pub name: ClientName,
+}
+
+/// An access network: a named set of prefixes, somewhere in the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Its name.
+    pub name: NetworkName,
+    /// The network it is part of; `everywhere` is the root.
+    pub parent: NetworkName,
+    /// Its prefixes.
+    pub prefixes: Vec<Prefix>,
+}
+
+/// A probe: an agent in an access network.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// The agent.
+    pub agent: AgentName,
+    /// The network it sits in.
+    pub network: NetworkName,
+}
+
+/// Whose a CDN is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CdnKind {
+    /// The provider runs it.
+    Operated,
+    /// Another company runs it.
+    Partner,
+}
+
+/// A content distribution network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Cdn {
+    /// Its name.
+    pub name: CdnName,
+    /// Whose it is.
+    pub kind: CdnKind,
+    /// The name that resolvers are sent to, unless a site says otherwise.
+    pub dns_name: String,
+    /// Its addresses, for names that may not carry a CNAME.
+    pub addresses: Vec<Address>,
+    /// What probes ask for.
+    pub probe_url: Option<String>,
+}
+
+/// A web site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Its name.
+    pub name: SiteName,
+    /// The client that owns it.
+    pub client: ClientName,
+    /// Its host names, lower case, without a final point.
+    pub hosts: Vec<String>,
+    /// Where it is served first.
+    pub origin: Origin,
+    /// Its CDNs, in order of preference.
+    pub cdns: Vec<CdnOfSite>,
+    /// How long an answer may be kept, in seconds.
+    pub ttl_secs: u32,
+    /// How often each probe measures each target.
+    pub probe_interval_ms: u32,
+    /// The performance level agreed.
+    pub objectives: Vec<Objective>,
+}
+
+/// The first web hosting server of a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Its name, by which measurements name it as a target.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<Address>,
+    /// What probes ask for.
+    pub probe_url: Option<String>,
+}
+
+/// A CDN as one site uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CdnOfSite {
+    /// The CDN.
+    pub cdn: CdnName,
+    /// The CDN's name for this site, where it has one of its own.
+    pub dns_name: Option<String>,
+}
+
+/// One line of an agreement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// What is measured.
+    pub metric: Metric,
+    /// The threshold (response time) or agreed level (available bandwidth): a number of three significant digits.
+    pub threshold: u64,
+    /// The percentile, 1 to 99.
+    pub percentile: u32,
+    /// Whole seconds up to 60 s, whole minutes above.
+    pub window_us: Micros,
+    /// A probe with fewer samples in the window has no value.
+    pub samples_min: u32,
+    /// Fewer probes with a value are no evidence.
+    pub probes_min: u32,
+}
+
+/// The kinds of provisioned objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// A client.
+    Client,
+    /// An access network.
+    Network,
+    /// A probe; its name is `AGENT/NETWORK`.
+    Probe,
+    /// A CDN.
+    Cdn,
+    /// A site.
+    Site,
+}
+
+impl ObjectKind {
+    /// The kind as documents write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Network => "network",
+            Self::Probe => "probe",
+            Self::Cdn => "cdn",
+            Self::Site => "site",
+        }
+    }
+}
+
+/// An object that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Deleted {
+    /// What it was.
+    pub object: ObjectKind,
+    /// Its name; a probe's is `AGENT/NETWORK`.
+    pub name: String,
+}
+
+/// An IP address; text on the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address(pub IpAddr);
+
+impl TryFrom<String> for Address {
+    type Error = std::net::AddrParseError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.0.to_string()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An IP prefix such as `192.0.2.0/24`, without host bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Prefix {
+    address: IpAddr,
+    length: u8,
+}
+
+/// Why a text is not a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PrefixError {
+    /// Not `ADDRESS/LENGTH`.
+    #[error("a prefix is written like 192.0.2.0/24 or 2001:db8::/32")]
+    NotAPrefix,
+    /// Bits are set right of the prefix.
+    #[error("bits are set beyond the prefix length; write {0}")]
+    HostBits(Prefix),
+}
+
+impl Prefix {
+    /// The prefix of that length that holds an address; the length is cut to the family's greatest.
+    #[must_use]
+    pub fn containing(address: IpAddr, length: u8) -> Self {
+        match address {
+            IpAddr::V4(v4) => {
+                let length = length.min(32);
+                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+                Self { address: IpAddr::V4(Ipv4Addr::from(u32::from(v4) & mask)), length }
+            }
+            IpAddr::V6(v6) => {
+                let length = length.min(128);
+                let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+                Self { address: IpAddr::V6(Ipv6Addr::from(u128::from(v6) & mask)), length }
+            }
+        }
+    }
+
+    /// The first address.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits count.
+    #[must_use]
+    pub fn length(self) -> u8 {
+        self.length
+    }
+}
+
+impl std::str::FromStr for Prefix {
+    type Err = PrefixError;
+    fn from_str(text: &str) -> Result<Self, PrefixError> {
+        let (address, length) = text.split_once('/').ok_or(PrefixError::NotAPrefix)?;
+        let address: IpAddr = address.parse().map_err(|_| PrefixError::NotAPrefix)?;
+        let length: u8 = length.parse().map_err(|_| PrefixError::NotAPrefix)?;
+        if length > if address.is_ipv4() { 32 } else { 128 } {
+            return Err(PrefixError::NotAPrefix);
+        }
+        let prefix = Self::containing(address, length);
+        if prefix.address == address { Ok(prefix) } else { Err(PrefixError::HostBits(prefix)) }
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = PrefixError;
+    fn try_from(text: String) -> Result<Self, PrefixError> {
+        text.parse()
+    }
+}
+
+impl From<Prefix> for String {
+    fn from(prefix: Prefix) -> Self {
+        prefix.to_string()
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+#[cfg(test)]
+impl serde_avro_derive::BuildSchema for Address {
+    fn append_schema(builder: &mut serde_avro_derive::SchemaBuilder) {
+        <String as serde_avro_derive::BuildSchema>::append_schema(builder);
+    }
+    type TypeLookup = String;
+}
+
+#[cfg(test)]
+impl serde_avro_derive::BuildSchema for Prefix {
+    fn append_schema(builder: &mut serde_avro_derive::SchemaBuilder) {
+        <String as serde_avro_derive::BuildSchema>::append_schema(builder);
+    }
+    type TypeLookup = String;
+}
+
+record!(ProvisioningRecord, "provisioning_record.v1.avsc");

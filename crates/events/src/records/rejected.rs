@@ -1,0 +1,20 @@
+//! Rejected records: what could not be used, and why.
+
+use serde::{Deserialize, Serialize};
+
+/// A record, or a part of one, that was not used.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rejected {
+    /// The topic it stood in.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: u64,
+    /// How many of its measurements are meant; 0 for the record as a whole.
+    pub measurements: u64,
+    /// Why.
+    pub why: String,
+}

@@ -1,0 +1,58 @@
+//! What a CDN reports of itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::record;
+use crate::{CdnName, SourceName, TimeMicros};
+
+/// What one source reported at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StatisticsBatch {
+    /// Who wrote it.
+    pub source: SourceName,
+    /// Greater at every start of the source.
+    pub boot: u64,
+    /// Counts the source's batches since its boot, from 1.
+    pub sequence: u64,
+    /// The reports, in the source's order.
+    pub aggregates: Vec<AggregateStatistics>,
+}
+
+/// Aggregate statistics of one CDN. What is absent is unknown and excludes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AggregateStatistics {
+    /// The CDN.
+    pub cdn: CdnName,
+    /// When this was so.
+    pub at_us: TimeMicros,
+    /// Whether the CDN calls itself healthy.
+    pub healthy: Option<bool>,
+    /// Whether it takes new visitors.
+    pub accepting: Option<bool>,
+    /// Its egress now, in bit/s.
+    pub egress_bps: Option<u64>,
+    /// The egress it can carry, in bit/s: at or above it the CDN is full.
+    pub capacity_bps: Option<u64>,
+}
+
+impl AggregateStatistics {
+    /// Whether new visitors may be sent there, as far as this report says.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        let full = match (self.egress_bps, self.capacity_bps) {
+            (Some(egress), Some(capacity)) => egress >= capacity,
+            _ => false,
+        };
+        self.healthy.unwrap_or(true) && self.accepting.unwrap_or(true) && !full
+    }
+}
+
+fn validate(batch: &StatisticsBatch) -> Result<(), String> {
+    if batch.sequence == 0 { Err(String::from("sequence: counts from 1")) } else { Ok(()) }
+}
+
+record!(StatisticsBatch, "statistics_batch.v1.avsc", validate);

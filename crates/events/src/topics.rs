@@ -1,0 +1,24 @@
+//! The topics of the log, by name.
+
+/// Every fact an operator or client states; one partition; decides.
+pub const PROVISIONING: &str = "provisioning";
+/// What probes measured, keyed by source.
+pub const MEASUREMENTS: &str = "measurements";
+/// What CDNs and origins report of themselves, keyed by source.
+pub const STATISTICS: &str = "statistics";
+/// The clock of everything derived; one partition; decides.
+pub const TICKS: &str = "ticks";
+/// Route, verdict and reason changes, keyed by site.
+pub const DECISIONS: &str = "decisions";
+/// Performance values over time, keyed by site.
+pub const PERFORMANCE: &str = "performance";
+/// Routing tables, deltas and heartbeats; one partition.
+pub const SNAPSHOTS: &str = "snapshots";
+/// The dataflow's own state, so that it need not read from the beginning.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// Counts and checksums of what was read, a minute at a time.
+pub const RECEIPTS: &str = "receipts";
+/// What could not be used, and why.
+pub const REJECTED: &str = "rejected";
+/// What an edge node adopted, and when.
+pub const ADOPTED: &str = "adopted";
