@@ -39,7 +39,7 @@ macro_rules! names {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
-        #[serde(try_from = "String")]
+        #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -64,6 +64,12 @@ macro_rules! names {
             type Error = NameError;
             fn try_from(text: String) -> Result<Self, NameError> {
                 Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
             }
         }
 

@@ -14,16 +14,19 @@ pub const THROUGHPUT_MAX: BitsPerSecond = BitsPerSecond(1_000_000_000_000_000);
 /// A length of time in whole microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(transparent)]
 pub struct Micros(pub u64);
 
 /// A point in time: whole microseconds since 1970-01-01T00:00:00 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(transparent)]
 pub struct TimeMicros(pub i64);
 
 /// A throughput in whole bits a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(transparent)]
 pub struct BitsPerSecond(pub u64);
 
 /// What an objective is about.

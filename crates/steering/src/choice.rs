@@ -1,0 +1,141 @@
+//! Which CDN a route that leaves the origin goes to.
+
+use spillway_events::{PassedOver, Verdict};
+
+/// A value in permille of the agreed level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permille(pub u64);
+
+/// Of a failed value, and of throughput 0.
+pub const INFINITE: Permille = Permille(u64::MAX);
+
+/// An earlier CDN is taken back only at this level or below it.
+const RETURN_TO_EARLIER: Permille = Permille(900);
+
+/// A CDN of a site as seen from one network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CdnView {
+    /// Healthy, accepting, not full and not drained, as far as statistics say.
+    pub usable: bool,
+    /// What the rule says of it.
+    pub verdict: Verdict,
+    /// Its worst objective, those without evidence left out.
+    pub permille: Option<Permille>,
+}
+
+/// The outcome of a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// The CDN at that place in the site's order.
+    Cdn(usize),
+    /// None can be used and the origin answers somebody.
+    Origin,
+}
+
+/// Chooses among a site's CDNs, which stand in order of preference. `present` is the place of the one in use.
+#[must_use]
+pub fn choose_cdn(views: &[CdnView], present: Option<usize>, origin_has_success: bool) -> Chosen {
+    let mut candidates: Vec<usize> = (0..views.len()).filter(|place| views[*place].usable).collect();
+    if candidates.is_empty() {
+        if origin_has_success || views.is_empty() {
+            return Chosen::Origin;
+        }
+        candidates = (0..views.len()).collect();
+    }
+    let present = present.filter(|present| candidates.contains(present));
+    let is = |verdict: Verdict| move |place: &usize| views[*place].verdict == verdict;
+    if let Some(present) = present.filter(is(Verdict::Below)) {
+        let returns = |place: &usize| {
+            *place < present
+                && views[*place].verdict == Verdict::Below
+                && views[*place].permille.is_some_and(|permille| permille <= RETURN_TO_EARLIER)
+        };
+        return Chosen::Cdn(candidates.iter().copied().find(returns).unwrap_or(present));
+    }
+    let first = |verdict: Verdict| candidates.iter().copied().find(is(verdict));
+    if let Some(place) = first(Verdict::Below).or_else(|| first(Verdict::Unknown)) {
+        return Chosen::Cdn(place);
+    }
+    let permille = |place: usize| views[place].permille.unwrap_or(INFINITE);
+    // `min_by_key` keeps the first of equals, which is the order's.
+    let Some(least) = candidates.iter().copied().min_by_key(|place| permille(*place)) else {
+        return Chosen::Origin;
+    };
+    match present {
+        Some(present) if !is_much_better(permille(least), permille(present)) => Chosen::Cdn(present),
+        _ => Chosen::Cdn(least),
+    }
+}
+
+/// 100 × the least ≤ 90 × its own, or only its own is infinite.
+fn is_much_better(least: Permille, own: Permille) -> bool {
+    match (least == INFINITE, own == INFINITE) {
+        (true, _) => false,
+        (false, true) => true,
+        (false, false) => 100 * u128::from(least.0) <= 90 * u128::from(own.0),
+    }
+}
+
+/// Why a CDN that was not chosen was passed over.
+pub(crate) fn passed_over(view: CdnView) -> PassedOver {
+    match view.verdict {
+        _ if !view.usable => PassedOver::NotUsable,
+        Verdict::AtOrAbove => PassedOver::AtOrAbove,
+        Verdict::Unknown => PassedOver::Unknown,
+        Verdict::Below => PassedOver::Preferred,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn below(permille: u64) -> CdnView {
+        CdnView { usable: true, verdict: Verdict::Below, permille: Some(Permille(permille)) }
+    }
+
+    fn above(permille: u64) -> CdnView {
+        CdnView { usable: true, verdict: Verdict::AtOrAbove, permille: Some(Permille(permille)) }
+    }
+
+    const UNKNOWN: CdnView = CdnView { usable: true, verdict: Verdict::Unknown, permille: None };
+    const FAILED: CdnView = CdnView { usable: true, verdict: Verdict::AtOrAbove, permille: Some(INFINITE) };
+
+    fn unusable(view: CdnView) -> CdnView {
+        CdnView { usable: false, ..view }
+    }
+
+    #[test]
+    fn the_first_that_is_below_is_chosen_then_the_first_unknown() {
+        assert_eq!(choose_cdn(&[above(2000), below(999), below(1)], None, true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[above(1000), UNKNOWN, UNKNOWN], None, true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[UNKNOWN, below(999)], None, true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[unusable(below(1)), below(999)], None, true), Chosen::Cdn(1));
+    }
+
+    #[test]
+    fn the_present_one_stays_while_below_unless_an_earlier_one_is_clearly_below() {
+        assert_eq!(choose_cdn(&[below(901), below(999)], Some(1), true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[below(900), below(999)], Some(1), true), Chosen::Cdn(0));
+        assert_eq!(choose_cdn(&[below(999), below(100)], Some(0), true), Chosen::Cdn(0));
+        assert_eq!(choose_cdn(&[unusable(below(1)), below(999)], Some(1), true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[below(999), UNKNOWN], Some(1), true), Chosen::Cdn(0));
+    }
+
+    #[test]
+    fn all_being_at_or_above_the_least_is_chosen_but_the_present_stays_within_a_tenth() {
+        assert_eq!(choose_cdn(&[above(1500), above(1200), above(1200)], None, true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[above(1501), above(1351)], Some(0), true), Chosen::Cdn(0));
+        assert_eq!(choose_cdn(&[above(1500), above(1350)], Some(0), true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[FAILED, above(5000)], Some(0), true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[FAILED, FAILED], Some(1), true), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[above(5000), FAILED], Some(0), true), Chosen::Cdn(0));
+    }
+
+    #[test]
+    fn none_usable_is_the_origin_while_it_answers_somebody() {
+        assert_eq!(choose_cdn(&[unusable(below(1)), unusable(below(2))], None, true), Chosen::Origin);
+        assert_eq!(choose_cdn(&[unusable(above(1001)), unusable(below(2))], None, false), Chosen::Cdn(1));
+        assert_eq!(choose_cdn(&[], None, false), Chosen::Origin);
+    }
+}

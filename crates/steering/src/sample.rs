@@ -1,0 +1,54 @@
+//! What steering keeps of a measurement.
+
+use spillway_events::{Measurement, Metric, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, Tried};
+
+use crate::rank::{FAILED, NOTHING, Rank};
+
+/// Event times further ahead of the tick than this are refused: 5 minutes, in microseconds.
+pub const AHEAD_MAX_US: i64 = 300_000_000;
+
+/// One measurement, resolved against the provisioning of its tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sample {
+    /// The site's number in the directory.
+    pub site: u32,
+    /// The probe's number in the directory.
+    pub probe: u32,
+    /// The target's place in the site: 0 is the origin, then the CDNs in order.
+    pub target: u16,
+    /// Rank of the response time.
+    pub response_time: Rank,
+    /// Rank of the available bandwidth.
+    pub bandwidth: Rank,
+    /// Event time, not after the tick's.
+    pub at_us: TimeMicros,
+}
+
+/// What an attempt says of response time and of available bandwidth, or why it is refused.
+///
+/// An attempt counts for every metric it tried: failed, it failed for each; succeeded without a metric's number,
+/// it says nothing of that metric.
+///
+/// # Errors
+/// A reason, when a number is out of range.
+pub fn rank_measurement(measurement: &Measurement) -> Result<(Rank, Rank), &'static str> {
+    let response_time = measurement.response_time_us;
+    let throughput = measurement.throughput_bps;
+    if response_time.is_some_and(|time| time > RESPONSE_TIME_MAX) {
+        return Err("response time above 3600 s");
+    }
+    if throughput.is_some_and(|throughput| throughput > THROUGHPUT_MAX) {
+        return Err("throughput above 10^15 bit/s");
+    }
+    let rank = |tried: bool, metric: Metric, number: Option<u64>| match (tried, measurement.ok, number) {
+        (false, ..) | (true, true, None) => NOTHING,
+        (true, false, _) => FAILED,
+        (true, true, Some(number)) => Rank::of(metric, number),
+    };
+    let tried_time = measurement.tried != Tried::AvailableBandwidth;
+    let tried_bandwidth = measurement.tried != Tried::ResponseTime;
+    Ok((
+        rank(tried_time, Metric::ResponseTime, response_time.map(|time| time.0)),
+        rank(tried_bandwidth, Metric::AvailableBandwidth, throughput.map(|throughput| throughput.0)),
+    ))
+}

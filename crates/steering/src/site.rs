@@ -1,0 +1,503 @@
+//! One site: its windows, what they say, and its route in every network.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use spillway_events::{
+    Candidate, CdnName, Decision, NetworkName, Objective, ObjectiveEvidence, Performance, Probe, ProbeValue,
+    Reason, Route, Site, TimeMicros, Value, Verdict,
+};
+
+use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
+use crate::evidence::{Evidence, ProbeStat, combine, evidence, permille, verdict};
+use crate::rank::{NOTHING, Rank};
+use crate::sample::Sample;
+use crate::steering::Moment;
+use crate::topology::Topology;
+use crate::window::{Panes, Window};
+
+/// The state of one site.
+#[derive(Debug)]
+pub(crate) struct SiteState {
+    spec: Arc<Site>,
+    agreement: u64,
+    panes: Vec<Panes>,
+    series: FxHashMap<SeriesKey, Series>,
+    /// By the network's place in the topology.
+    current: Vec<Option<Current>>,
+}
+
+/// One probe's view of one target: the origin is target 0, then the CDNs in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SeriesKey {
+    pub(crate) target: u16,
+    pub(crate) probe: u32,
+}
+
+#[derive(Debug, Default)]
+struct Series {
+    /// One an objective.
+    windows: Vec<Window>,
+    stats: Vec<ProbeStat>,
+}
+
+/// What holds for a site in a network since the last change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Current {
+    route: Route,
+    verdict: Verdict,
+    reason: Option<Reason>,
+    /// Whether the verdict has ever been anything but unknown.
+    known: bool,
+}
+
+/// One site as a checkpoint holds it: by names, so that numbers may change.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SavedSite {
+    pub(crate) site: spillway_events::SiteName,
+    current: Vec<(NetworkName, Current)>,
+    windows: Vec<(String, Probe, Vec<Window>)>,
+}
+
+impl SiteState {
+    pub(crate) fn new(spec: Arc<Site>, agreement: u64, networks: usize) -> Self {
+        let panes = spec.objectives.iter().map(Panes::of).collect();
+        Self { spec, agreement, panes, series: FxHashMap::default(), current: vec![None; networks] }
+    }
+
+    pub(crate) fn spec(&self) -> &Arc<Site> {
+        &self.spec
+    }
+
+    /// Takes a new specification over: windows stay with their target's name and their objective; a changed
+    /// objective starts with an empty window.
+    pub(crate) fn respecify(&mut self, spec: Arc<Site>, agreement: u64) {
+        let targets: Vec<&str> = targets(&spec).collect();
+        let old_targets: Vec<String> = self::targets(&self.spec).map(str::to_owned).collect();
+        let old_objectives = &self.spec.objectives;
+        let keeps: Vec<Option<usize>> =
+            spec.objectives.iter().map(|new| old_objectives.iter().position(|old| old == new)).collect();
+        let old_series = std::mem::take(&mut self.series);
+        for (key, mut old) in old_series {
+            let name = old_targets.get(usize::from(key.target)).map_or("", String::as_str);
+            let Some(target) = targets.iter().position(|target| *target == name) else { continue };
+            let Ok(target) = u16::try_from(target) else { continue };
+            let mut series = Series::empty(spec.objectives.len());
+            for (place, kept) in keeps.iter().enumerate() {
+                if let Some(kept) = *kept {
+                    series.windows[place] = std::mem::take(&mut old.windows[kept]);
+                    series.stats[place] = old.stats[kept];
+                }
+            }
+            self.series.insert(SeriesKey { target, ..key }, series);
+        }
+        self.panes = spec.objectives.iter().map(Panes::of).collect();
+        self.spec = spec;
+        self.agreement = agreement;
+    }
+
+    /// Moves what holds in each network to its place in a new topology; drops what is no longer there.
+    pub(crate) fn retopologize(&mut self, old: &Topology, new: &Topology, probe_stays: impl Fn(u32) -> bool) {
+        let previous = std::mem::replace(&mut self.current, vec![None; new.len()]);
+        for (place, current) in previous.into_iter().enumerate() {
+            if let Some(place) = new.place(old.name(place)) {
+                self.current[place] = current;
+            }
+        }
+        self.series.retain(|key, _| probe_stays(key.probe));
+    }
+
+    /// Counts a sample into the windows it belongs to. Calls `schedule` with objective and time wherever the first
+    /// pane of a window is a new one. True when any window gained.
+    pub(crate) fn add(
+        &mut self,
+        sample: &Sample,
+        now: TimeMicros,
+        mut schedule: impl FnMut(u16, TimeMicros),
+    ) -> bool {
+        let key = SeriesKey { target: sample.target, probe: sample.probe };
+        let objectives = self.spec.objectives.len();
+        let series = self.series.entry(key).or_insert_with(|| Series::empty(objectives));
+        let mut touched = false;
+        for ((objective, panes), (window, place)) in
+            self.spec.objectives.iter().zip(&self.panes).zip(series.windows.iter_mut().zip(0_u16..))
+        {
+            let rank = match objective.metric {
+                spillway_events::Metric::ResponseTime => sample.response_time,
+                spillway_events::Metric::AvailableBandwidth => sample.bandwidth,
+            };
+            let pane = panes.pane(sample.at_us);
+            if rank == NOTHING || pane < panes.oldest(now) {
+                continue;
+            }
+            let first = window.first_pane();
+            window.add(pane, rank);
+            touched = true;
+            if first.is_none_or(|first| pane < first) {
+                schedule(place, panes.leaves_at(pane));
+            }
+        }
+        touched
+    }
+
+    /// Lets panes leave. Calls `schedule` for the next one where any left. True when any did.
+    pub(crate) fn expire(
+        &mut self,
+        key: SeriesKey,
+        objective: u16,
+        now: TimeMicros,
+        mut schedule: impl FnMut(TimeMicros),
+    ) -> bool {
+        let place = usize::from(objective);
+        let (Some(series), Some(panes)) = (self.series.get_mut(&key), self.panes.get(place)) else {
+            return false;
+        };
+        let window = &mut series.windows[place];
+        let before = window.first_pane();
+        window.expire(panes.oldest(now));
+        let after = window.first_pane();
+        if before == after {
+            return false;
+        }
+        if let Some(first) = after {
+            schedule(panes.leaves_at(first));
+        }
+        true
+    }
+
+    /// When each window next loses a pane: for the calendar of a restored or changed site.
+    pub(crate) fn due(&self) -> Vec<(TimeMicros, SeriesKey, u16)> {
+        let of_series = |(key, series): (&SeriesKey, &Series)| {
+            let windows = series.windows.iter().zip(&self.panes).zip(0_u16..);
+            let due = windows.filter_map(|((window, panes), place)| {
+                window.first_pane().map(|first| (panes.leaves_at(first), *key, place))
+            });
+            due.collect::<Vec<_>>()
+        };
+        let mut due: Vec<_> = self.series.iter().flat_map(of_series).collect();
+        due.sort_unstable();
+        due
+    }
+
+    /// Works out anew what a touched series says. True when that can change a verdict or a choice.
+    pub(crate) fn restat(&mut self, key: SeriesKey) -> bool {
+        let Some(series) = self.series.get_mut(&key) else { return false };
+        let mut changed = false;
+        for ((objective, window), stat) in
+            self.spec.objectives.iter().zip(&series.windows).zip(series.stats.iter_mut())
+        {
+            let new = ProbeStat {
+                value: window.value(objective.percentile, objective.samples_min),
+                has_success: window.has_success(),
+            };
+            changed |= new != *stat;
+            *stat = new;
+        }
+        if series.windows.iter().all(|window| window.samples() == 0) {
+            self.series.remove(&key);
+        }
+        changed
+    }
+
+    fn stat(&self, target: u16, probe: u32, objective: usize) -> ProbeStat {
+        self.series
+            .get(&SeriesKey { target, probe })
+            .map_or_else(ProbeStat::default, |series| series.stats[objective])
+    }
+
+    /// The evidence for one target, by objective, then network.
+    fn target_evidence(&self, topology: &Topology, target: u16) -> Vec<Vec<Option<Evidence>>> {
+        let of_objective = |(place, objective): (usize, &Objective)| {
+            evidence(topology, objective, |probe| self.stat(target, probe, place))
+        };
+        self.spec.objectives.iter().enumerate().map(of_objective).collect()
+    }
+
+    /// Decides the site in every network; a decision for each whose route, verdict or reason is another than
+    /// before, in the order of networks.
+    pub(crate) fn decide(
+        &mut self,
+        moment: Moment,
+        topology: &Topology,
+        probes: &[Probe],
+        is_usable: impl Fn(&CdnName) -> bool,
+    ) -> Vec<Decision> {
+        let origin = self.target_evidence(topology, 0);
+        let cdns = OnceCell::new();
+        let cdns = || cdns.get_or_init(|| self.cdn_evidence(topology));
+        let usable: Vec<bool> = self.spec.cdns.iter().map(|cdn| is_usable(&cdn.cdn)).collect();
+        let mut changes = Vec::new();
+        for network in 0..topology.len() {
+            let previous = self.current[network].as_ref();
+            let literal = combine(self.verdicts(&origin, network));
+            let views = || self.views(cdns(), &usable, network);
+            let (route, reason, candidates) = self.route(topology, network, previous, literal, views);
+            let known = literal != Verdict::Unknown || previous.is_some_and(|previous| previous.known);
+            let current = Current { route, verdict: literal, reason, known };
+            if previous.is_some_and(|previous| same_outcome(previous, &current)) {
+                // `known` can only turn true with the verdict, which is an outcome.
+                continue;
+            }
+            let decision = Decision {
+                site: self.spec.name.clone(),
+                network: topology.name(network).clone(),
+                tick: moment.tick,
+                at_us: moment.at,
+                route: current.route.clone(),
+                verdict: literal,
+                reason,
+                objectives: self.objective_evidence(topology, probes, &origin, network),
+                candidates,
+                agreement: self.agreement,
+            };
+            changes.push((network, current, decision));
+        }
+        let mut decisions = Vec::with_capacity(changes.len());
+        for (network, current, decision) in changes {
+            self.current[network] = Some(current);
+            decisions.push(decision);
+        }
+        decisions
+    }
+
+    fn cdn_evidence(&self, topology: &Topology) -> Vec<Vec<Vec<Option<Evidence>>>> {
+        (1_u16..).take(self.spec.cdns.len()).map(|target| self.target_evidence(topology, target)).collect()
+    }
+
+    fn verdicts(&self, found: &[Vec<Option<Evidence>>], network: usize) -> Vec<Verdict> {
+        self.spec
+            .objectives
+            .iter()
+            .zip(found)
+            .map(|(objective, found)| verdict(objective, found[network]))
+            .collect()
+    }
+
+    fn views(&self, cdns: &[Vec<Vec<Option<Evidence>>>], usable: &[bool], network: usize) -> Vec<CdnView> {
+        let view = |(found, usable): (&Vec<Vec<Option<Evidence>>>, &bool)| {
+            let with_evidence = self.spec.objectives.iter().zip(found);
+            let permilles = with_evidence
+                .filter_map(|(objective, found)| found[network].map(|e| permille(objective, e.value)));
+            CdnView {
+                usable: *usable,
+                verdict: combine(self.verdicts(found, network)),
+                permille: permilles.max(),
+            }
+        };
+        cdns.iter().zip(usable).map(view).collect()
+    }
+
+    /// The route that follows a verdict, or why it does not, with the CDNs looked at.
+    fn route(
+        &self,
+        topology: &Topology,
+        network: usize,
+        previous: Option<&Current>,
+        verdict: Verdict,
+        views: impl Fn() -> Vec<CdnView>,
+    ) -> (Route, Option<Reason>, Vec<Candidate>) {
+        if self.spec.objectives.is_empty() {
+            return (Route::ORIGIN, Some(Reason::NoAgreement), Vec::new());
+        }
+        let held = previous.filter(|previous| previous.known).map(|previous| &previous.route);
+        let present = previous.and_then(|previous| previous.route.cdn.as_ref());
+        let present = self.spec.cdns.iter().position(|cdn| Some(&cdn.cdn) == present);
+        let reason = match (verdict, held) {
+            (Verdict::Below, _) => return (Route::ORIGIN, None, Vec::new()),
+            (Verdict::Unknown, None) => return (Route::ORIGIN, Some(Reason::ColdStart), Vec::new()),
+            (Verdict::Unknown, Some(held)) if held.cdn.is_none() => {
+                return (Route::ORIGIN, Some(Reason::UnknownHold), Vec::new());
+            }
+            (Verdict::Unknown, Some(_)) => Some(Reason::UnknownHold),
+            (Verdict::AtOrAbove, _) => None,
+        };
+        let views = views();
+        let chosen = match present {
+            Some(present) if verdict == Verdict::Unknown && views[present].usable => Chosen::Cdn(present),
+            _ => choose_cdn(&views, present, self.origin_has_success(topology, network)),
+        };
+        let candidates = self.candidates(&views, chosen);
+        match chosen {
+            Chosen::Cdn(place) => (Route::to_cdn(self.spec.cdns[place].cdn.clone()), reason, candidates),
+            Chosen::Origin => (Route::ORIGIN, Some(Reason::NoUsableCdn), candidates),
+        }
+    }
+
+    fn candidates(&self, views: &[CdnView], chosen: Chosen) -> Vec<Candidate> {
+        let candidate = |(place, (cdn, view)): (usize, (&spillway_events::CdnOfSite, &CdnView))| Candidate {
+            cdn: cdn.cdn.clone(),
+            verdict: view.verdict,
+            permille: view
+                .permille
+                .filter(|permille| *permille != crate::INFINITE)
+                .map(|permille| permille.0),
+            passed_over: (chosen != Chosen::Cdn(place)).then(|| passed_over(*view)),
+        };
+        self.spec.cdns.iter().zip(views).enumerate().map(candidate).collect()
+    }
+
+    /// Whether any voter's window of the origin holds a success.
+    fn origin_has_success(&self, topology: &Topology, network: usize) -> bool {
+        let has_success = |probe: &u32| {
+            let series = self.series.get(&SeriesKey { target: 0, probe: *probe });
+            series.is_some_and(|series| series.stats.iter().any(|stat| stat.has_success))
+        };
+        topology.voters(network).iter().any(has_success)
+    }
+
+    fn objective_evidence(
+        &self,
+        topology: &Topology,
+        probes: &[Probe],
+        origin: &[Vec<Option<Evidence>>],
+        network: usize,
+    ) -> Vec<ObjectiveEvidence> {
+        let line = |(place, (objective, found)): (usize, (&Objective, &Vec<Option<Evidence>>))| {
+            let found = found[network];
+            let (value, failed) = number(found.map(|found| found.value), objective);
+            let probes =
+                self.probe_values(topology, probes, found.map_or(network, |found| found.from), place);
+            ObjectiveEvidence {
+                metric: objective.metric,
+                threshold: objective.threshold,
+                percentile: objective.percentile,
+                window_us: objective.window_us,
+                verdict: verdict(objective, found),
+                value,
+                failed,
+                evidence_from: found.map(|found| topology.name(found.from).clone()),
+                samples: probes.iter().map(|probe| probe.samples).sum(),
+                probes,
+            }
+        };
+        self.spec.objectives.iter().zip(origin).enumerate().map(line).collect()
+    }
+
+    fn probe_values(
+        &self,
+        topology: &Topology,
+        probes: &[Probe],
+        network: usize,
+        place: usize,
+    ) -> Vec<ProbeValue> {
+        let objective = &self.spec.objectives[place];
+        let value = |number: &u32| {
+            let series = self.series.get(&SeriesKey { target: 0, probe: *number })?;
+            let rank = series.stats[place].value?;
+            let probe = probes.get(*number as usize)?;
+            Some(ProbeValue {
+                agent: probe.agent.clone(),
+                network: probe.network.clone(),
+                value: self::number(Some(rank), objective).0,
+                samples: series.windows[place].samples(),
+            })
+        };
+        topology.voters(network).iter().filter_map(value).collect()
+    }
+
+    /// The values of all targets in the networks that have evidence of their own.
+    pub(crate) fn performance(&self, moment: Moment, topology: &Topology) -> Vec<Performance> {
+        let mut items = Vec::new();
+        for (target, name) in (0_u16..).zip(targets(&self.spec)) {
+            for ((place, objective), found) in
+                self.spec.objectives.iter().enumerate().zip(self.target_evidence(topology, target))
+            {
+                let own = found.iter().enumerate().filter_map(|(network, found)| {
+                    found.filter(|found| found.from == network).map(|found| (network, found))
+                });
+                for (network, found) in own {
+                    let (value, failed) = number(Some(found.value), objective);
+                    let samples = |probe: &u32| {
+                        let series = self.series.get(&SeriesKey { target, probe: *probe });
+                        series
+                            .filter(|series| series.stats[place].value.is_some())
+                            .map_or(0, |series| series.windows[place].samples())
+                    };
+                    items.push(Performance {
+                        site: self.spec.name.clone(),
+                        target: name.to_owned(),
+                        network: topology.name(network).clone(),
+                        at_us: moment.at,
+                        metric: objective.metric,
+                        threshold: objective.threshold,
+                        verdict: verdict(objective, Some(found)),
+                        value,
+                        failed,
+                        samples: topology.voters(network).iter().map(samples).sum(),
+                    });
+                }
+            }
+        }
+        items
+    }
+
+    pub(crate) fn save(&self, topology: &Topology, probes: &[Probe]) -> SavedSite {
+        let current = self.current.iter().enumerate();
+        let names: Vec<&str> = targets(&self.spec).collect();
+        let mut keys: Vec<SeriesKey> = self.series.keys().copied().collect();
+        keys.sort_unstable();
+        let windows = keys.into_iter().filter_map(|key| {
+            let name = names.get(usize::from(key.target))?;
+            let probe = probes.get(key.probe as usize)?;
+            Some(((*name).to_owned(), probe.clone(), self.series[&key].windows.clone()))
+        });
+        SavedSite {
+            site: self.spec.name.clone(),
+            current: current
+                .filter_map(|(place, current)| Some((topology.name(place).clone(), current.clone()?)))
+                .collect(),
+            windows: windows.collect(),
+        }
+    }
+
+    pub(crate) fn restore(
+        &mut self,
+        saved: SavedSite,
+        topology: &Topology,
+        number: impl Fn(&Probe) -> Option<u32>,
+    ) {
+        for (network, current) in saved.current {
+            if let Some(place) = topology.place(&network) {
+                self.current[place] = Some(current);
+            }
+        }
+        let targets: Vec<String> = targets(&self.spec).map(str::to_owned).collect();
+        for (target, probe, windows) in saved.windows {
+            let target =
+                targets.iter().position(|name| *name == target).and_then(|place| u16::try_from(place).ok());
+            let (Some(target), Some(probe)) = (target, number(&probe)) else { continue };
+            if windows.len() != self.panes.len() {
+                continue;
+            }
+            let key = SeriesKey { target, probe };
+            let stats = vec![ProbeStat::default(); windows.len()];
+            self.series.insert(key, Series { windows, stats });
+            self.restat(key);
+        }
+    }
+}
+
+impl Series {
+    fn empty(objectives: usize) -> Self {
+        Self { windows: vec![Window::default(); objectives], stats: vec![ProbeStat::default(); objectives] }
+    }
+}
+
+/// The names of a site's targets: the origin, then the CDNs in order.
+pub(crate) fn targets(site: &Site) -> impl Iterator<Item = &str> {
+    std::iter::once(site.origin.name.as_str()).chain(site.cdns.iter().map(|cdn| cdn.cdn.as_str()))
+}
+
+fn number(rank: Option<Rank>, objective: &Objective) -> (Option<u64>, bool) {
+    match rank.map(|rank| rank.value(objective.metric)) {
+        None => (None, false),
+        Some(Value::Failed) => (None, true),
+        Some(Value::Number(number)) => (Some(number), false),
+    }
+}
+
+fn same_outcome(one: &Current, other: &Current) -> bool {
+    (&one.route, one.verdict, one.reason) == (&other.route, other.verdict, other.reason)
+}

@@ -1,0 +1,249 @@
+//! The steering of many sites, a tick at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use spillway_events::{
+    AgentName, CdnName, Decision, NetworkName, Performance, Probe, Site, SiteName, TimeMicros,
+};
+
+use crate::sample::Sample;
+use crate::site::{SavedSite, SeriesKey, SiteState, targets};
+use crate::topology::Topology;
+
+/// Which tick decides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) tick: u64,
+    pub(crate) at: TimeMicros,
+}
+
+/// Numbers for the names that samples refer to. Numbers are given in the order of names at each change, so that
+/// everybody who sees the same provisioning has the same.
+#[derive(Debug, Default, Clone)]
+pub struct Directory {
+    sites: BTreeMap<SiteName, u32>,
+    probes: BTreeMap<Probe, u32>,
+    site_specs: Vec<Option<Arc<Site>>>,
+    probe_list: Vec<Probe>,
+    probe_present: Vec<bool>,
+}
+
+impl Directory {
+    /// Takes the provisioned sites and probes over, each in the order of names.
+    pub fn update<'a>(
+        &mut self,
+        sites: impl IntoIterator<Item = &'a Arc<Site>>,
+        probes: impl IntoIterator<Item = &'a Probe>,
+    ) {
+        self.site_specs.iter_mut().for_each(|spec| *spec = None);
+        for site in sites {
+            let next = u32::try_from(self.site_specs.len()).unwrap_or(u32::MAX);
+            let number = *self.sites.entry(site.name.clone()).or_insert(next);
+            if number == next {
+                self.site_specs.push(None);
+            }
+            self.site_specs[number as usize] = Some(Arc::clone(site));
+        }
+        self.probe_present.iter_mut().for_each(|present| *present = false);
+        for probe in probes {
+            let next = u32::try_from(self.probe_list.len()).unwrap_or(u32::MAX);
+            let number = *self.probes.entry(probe.clone()).or_insert(next);
+            if number == next {
+                self.probe_list.push(probe.clone());
+                self.probe_present.push(true);
+            }
+            self.probe_present[number as usize] = true;
+        }
+    }
+
+    /// The number of a probe that is provisioned.
+    #[must_use]
+    pub fn probe(&self, agent: &AgentName, network: &NetworkName) -> Option<u32> {
+        // A probe's key is built only here, once a series of a batch.
+        self.probe_number(&Probe { agent: agent.clone(), network: network.clone() })
+    }
+
+    fn probe_number(&self, probe: &Probe) -> Option<u32> {
+        self.probes.get(probe).copied().filter(|number| self.probe_present[*number as usize])
+    }
+
+    /// The numbers of a site and of its target of that name.
+    #[must_use]
+    pub fn target(&self, site: &SiteName, target: &str) -> Option<(u32, u16)> {
+        let number = *self.sites.get(site)?;
+        let spec = self.site_specs[number as usize].as_ref()?;
+        let place = targets(spec).position(|name| name == target)?;
+        Some((number, u16::try_from(place).ok()?))
+    }
+
+    /// The name of a numbered site.
+    #[must_use]
+    pub fn site(&self, number: u32) -> Option<&Arc<Site>> {
+        self.site_specs.get(number as usize)?.as_ref()
+    }
+}
+
+/// What a tick decided.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// By site, then network.
+    pub decisions: Vec<Decision>,
+    /// Where performance is due: by site, target, objective, network.
+    pub performance: Vec<Performance>,
+}
+
+/// The sites of one worker.
+#[derive(Debug, Default)]
+pub struct Steering {
+    directory: Directory,
+    topology: Topology,
+    sites: BTreeMap<u32, SiteState>,
+    unusable: BTreeSet<CdnName>,
+    /// When which window loses a pane.
+    calendar: BTreeMap<TimeMicros, Vec<(u32, SeriesKey, u16)>>,
+    touched: FxHashMap<(u32, SeriesKey), ()>,
+    dirty: BTreeSet<u32>,
+}
+
+impl Steering {
+    /// Takes provisioning over: all sites (those that `owns` names are steered here) with the record that set
+    /// their objectives, the tree of networks, the probes. Everything in the order of names.
+    pub fn provision(
+        &mut self,
+        sites: &[(Arc<Site>, u64)],
+        networks: &[(NetworkName, NetworkName)],
+        probes: &[Probe],
+        owns: impl Fn(&SiteName) -> bool,
+    ) {
+        self.directory.update(sites.iter().map(|(site, _)| site), probes);
+        let numbered = probes.iter().filter_map(|probe| Some((probe, self.directory.probe_number(probe)?)));
+        let topology = Topology::new(networks.iter().map(|(name, parent)| (name, parent)), numbered);
+        let mut seen = BTreeSet::new();
+        for (site, agreement) in sites.iter().filter(|(site, _)| owns(&site.name)) {
+            let Some(number) = self.directory.sites.get(&site.name).copied() else { continue };
+            seen.insert(number);
+            let state = self
+                .sites
+                .entry(number)
+                .or_insert_with(|| SiteState::new(Arc::clone(site), *agreement, self.topology.len()));
+            if state.spec() != site {
+                state.respecify(Arc::clone(site), *agreement);
+            }
+            let present = &self.directory.probe_present;
+            state.retopologize(&self.topology, &topology, |probe| present[probe as usize]);
+            for (time, key, objective) in state.due() {
+                self.calendar.entry(time).or_default().push((number, key, objective));
+            }
+        }
+        self.sites.retain(|number, _| seen.contains(number));
+        self.topology = topology;
+        self.dirty.extend(self.sites.keys());
+    }
+
+    /// The numbers that samples must use.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Sets whether a CDN can be used, as far as its statistics say.
+    pub fn set_usable(&mut self, cdn: &CdnName, usable: bool) {
+        let changed = if usable { self.unusable.remove(cdn) } else { self.unusable.insert(cdn.clone()) };
+        if changed {
+            let uses = |state: &SiteState| state.spec().cdns.iter().any(|of_site| of_site.cdn == *cdn);
+            self.dirty.extend(self.sites.iter().filter(|(_, state)| uses(state)).map(|(number, _)| *number));
+        }
+    }
+
+    /// Counts a sample into the windows as they stand at the tick's time.
+    pub fn add(&mut self, sample: &Sample, now: TimeMicros) {
+        let Some(state) = self.sites.get_mut(&sample.site) else { return };
+        let key = SeriesKey { target: sample.target, probe: sample.probe };
+        let calendar = &mut self.calendar;
+        let schedule =
+            |objective, time| calendar.entry(time).or_default().push((sample.site, key, objective));
+        if state.add(sample, now, schedule) {
+            self.touched.insert((sample.site, key), ());
+        }
+    }
+
+    /// Lets time pass to the tick's and decides what changed.
+    pub fn decide(&mut self, tick: u64, at: TimeMicros, performance_is_due: bool) -> Outcome {
+        let moment = Moment { tick, at };
+        self.pass_time(at);
+        for ((site, key), ()) in self.touched.drain() {
+            if self.sites.get_mut(&site).is_some_and(|state| state.restat(key)) {
+                self.dirty.insert(site);
+            }
+        }
+        let mut outcome = Outcome::default();
+        for site in std::mem::take(&mut self.dirty) {
+            let Some(state) = self.sites.get_mut(&site) else { continue };
+            let unusable = &self.unusable;
+            let is_usable = |cdn: &CdnName| !unusable.contains(cdn);
+            outcome.decisions.extend(state.decide(
+                moment,
+                &self.topology,
+                &self.directory.probe_list,
+                is_usable,
+            ));
+        }
+        outcome.decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
+        if performance_is_due {
+            let items = self.sites.values().flat_map(|state| state.performance(moment, &self.topology));
+            outcome.performance = items.collect();
+            outcome.performance.sort_by(|a, b| a.site.cmp(&b.site));
+        }
+        outcome
+    }
+
+    fn pass_time(&mut self, now: TimeMicros) {
+        while let Some(entry) = self.calendar.first_entry().filter(|entry| *entry.key() <= now) {
+            for (site, key, objective) in entry.remove() {
+                let Some(state) = self.sites.get_mut(&site) else { continue };
+                let calendar = &mut self.calendar;
+                let schedule = |time| calendar.entry(time).or_default().push((site, key, objective));
+                if state.expire(key, objective, now, schedule) {
+                    self.touched.insert((site, key), ());
+                }
+            }
+        }
+    }
+
+    /// When a window next loses a pane.
+    #[must_use]
+    pub fn next_due(&self) -> Option<TimeMicros> {
+        self.calendar.keys().next().copied()
+    }
+
+    /// The state of every site, by site: what a checkpoint holds.
+    #[must_use]
+    pub fn save(&self) -> Vec<(SiteName, String)> {
+        let saved = self.sites.values().map(|state| state.save(&self.topology, &self.directory.probe_list));
+        let mut saved: Vec<(SiteName, String)> = saved
+            .filter_map(|saved| Some((saved.site.clone(), serde_json::to_string(&saved).ok()?)))
+            .collect();
+        saved.sort();
+        saved
+    }
+
+    /// Takes a saved site over, after [`Steering::provision`].
+    ///
+    /// # Errors
+    /// When the text is not what [`Steering::save`] wrote.
+    pub fn restore(&mut self, saved: &str) -> Result<(), serde_json::Error> {
+        let saved: SavedSite = serde_json::from_str(saved)?;
+        let Some(number) = self.directory.sites.get(&saved.site).copied() else { return Ok(()) };
+        if let Some(state) = self.sites.get_mut(&number) {
+            state.restore(saved, &self.topology, |probe| self.directory.probe_number(probe));
+            for (time, key, objective) in state.due() {
+                self.calendar.entry(time).or_default().push((number, key, objective));
+            }
+            // What was decided before the checkpoint is not decided again.
+            self.dirty.remove(&number);
+        }
+        Ok(())
+    }
+}

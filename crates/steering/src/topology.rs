@@ -1,0 +1,102 @@
+//! The tree of networks with the probes in it, in the form the rules walk.
+
+use std::collections::BTreeMap;
+
+use spillway_events::{NetworkName, Probe};
+
+/// Networks by name, each with its parent's place and the probes in or below it.
+#[derive(Debug, Clone, Default)]
+pub struct Topology {
+    networks: Vec<Node>,
+    /// Places of the networks, every parent before its children.
+    from_root: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    name: NetworkName,
+    parent: Option<usize>,
+    voters: Vec<u32>,
+}
+
+impl Topology {
+    /// Builds the tree. `networks` are pairs of name and parent, without the root; `probes` come with their numbers.
+    /// Voters of a network stand in the order of agent, then network.
+    pub fn new<'a>(
+        networks: impl IntoIterator<Item = (&'a NetworkName, &'a NetworkName)>,
+        probes: impl IntoIterator<Item = (&'a Probe, u32)>,
+    ) -> Self {
+        let root = NetworkName::everywhere();
+        let mut parents: BTreeMap<NetworkName, Option<NetworkName>> =
+            networks.into_iter().map(|(name, parent)| (name.clone(), Some(parent.clone()))).collect();
+        parents.insert(root, None);
+        let place: BTreeMap<&NetworkName, usize> = parents.keys().zip(0..).collect();
+        let mut nodes: Vec<Node> = parents
+            .iter()
+            .map(|(name, parent)| Node {
+                name: name.clone(),
+                parent: parent.as_ref().and_then(|parent| place.get(parent).copied()),
+                voters: Vec::new(),
+            })
+            .collect();
+        let mut probes: Vec<(&Probe, u32)> = probes.into_iter().collect();
+        probes.sort();
+        for (probe, number) in probes {
+            let mut at = place.get(&probe.network).copied();
+            // Bounded by the number of networks, should the tree ever hold a cycle.
+            for _ in 0..nodes.len() {
+                let Some(index) = at else { break };
+                nodes[index].voters.push(number);
+                at = nodes[index].parent;
+            }
+        }
+        let from_root = from_root(&nodes);
+        Self { networks: nodes, from_root }
+    }
+
+    /// How many networks there are, the root counted. Their places are in the order of names.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.networks.len()
+    }
+
+    /// Whether there is no network: only before anything was built.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
+    pub(crate) fn name(&self, network: usize) -> &NetworkName {
+        &self.networks[network].name
+    }
+
+    pub(crate) fn parent(&self, network: usize) -> Option<usize> {
+        self.networks[network].parent
+    }
+
+    pub(crate) fn voters(&self, network: usize) -> &[u32] {
+        &self.networks[network].voters
+    }
+
+    pub(crate) fn root_first(&self) -> &[usize] {
+        &self.from_root
+    }
+
+    pub(crate) fn place(&self, name: &NetworkName) -> Option<usize> {
+        self.networks.binary_search_by(|node| node.name.cmp(name)).ok()
+    }
+}
+
+fn from_root(nodes: &[Node]) -> Vec<usize> {
+    let depth = |mut at: usize| {
+        let mut depth = 0;
+        while let Some(parent) = nodes[at].parent.filter(|_| depth < nodes.len()) {
+            at = parent;
+            depth += 1;
+        }
+        depth
+    };
+    let mut order: Vec<usize> = (0..nodes.len()).collect();
+    order.sort_by_cached_key(|index| depth(*index));
+    order
+}

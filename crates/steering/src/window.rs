@@ -1,0 +1,163 @@
+//! The rolling window of one probe on one target for one objective.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use spillway_events::{Micros, Objective, TimeMicros};
+
+use crate::rank::{FAILED, Rank};
+
+/// Counts of ranks in the panes of a window: integers, sparse, added and subtracted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// In the order of panes; within a pane as they came.
+    entries: VecDeque<Entry>,
+    /// Ranks from the best, with how often each stands in the window.
+    counts: Vec<(Rank, u32)>,
+    samples: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    pane: i64,
+    rank: Rank,
+    count: u32,
+}
+
+/// How an objective's window is cut into panes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Panes {
+    pane_us: i64,
+    panes: i64,
+}
+
+impl Panes {
+    /// A pane is max(1 s, window ÷ 60); the window has window ÷ pane of them.
+    pub(crate) fn of(objective: &Objective) -> Self {
+        let Micros(window_us) = objective.window_us;
+        let window_us = i64::try_from(window_us).unwrap_or(i64::MAX);
+        let pane_us = (window_us / 60).max(1_000_000);
+        Self { pane_us, panes: (window_us / pane_us).max(1) }
+    }
+
+    pub(crate) fn pane(self, at: TimeMicros) -> i64 {
+        at.0.div_euclid(self.pane_us)
+    }
+
+    /// The oldest pane in the window at a time.
+    pub(crate) fn oldest(self, now: TimeMicros) -> i64 {
+        self.pane(now) - self.panes + 1
+    }
+
+    /// When a pane leaves the window.
+    pub(crate) fn leaves_at(self, pane: i64) -> TimeMicros {
+        TimeMicros((pane + self.panes).saturating_mul(self.pane_us))
+    }
+}
+
+impl Window {
+    /// Counts one measurement into its pane.
+    pub(crate) fn add(&mut self, pane: i64, rank: Rank) {
+        let place = match self.entries.back_mut() {
+            Some(last) if last.pane == pane && last.rank == rank => {
+                last.count += 1;
+                None
+            }
+            Some(last) if last.pane > pane => Some(self.entries.partition_point(|entry| entry.pane <= pane)),
+            _ => Some(self.entries.len()),
+        };
+        if let Some(place) = place {
+            self.entries.insert(place, Entry { pane, rank, count: 1 });
+        }
+        match self.counts.binary_search_by_key(&rank, |(rank, _)| *rank) {
+            Ok(at) => self.counts[at].1 += 1,
+            Err(at) => self.counts.insert(at, (rank, 1)),
+        }
+        self.samples += 1;
+    }
+
+    /// Drops the panes before `oldest`.
+    pub(crate) fn expire(&mut self, oldest: i64) {
+        while let Some(entry) = self.entries.front().copied().filter(|entry| entry.pane < oldest) {
+            self.entries.pop_front();
+            if let Ok(at) = self.counts.binary_search_by_key(&entry.rank, |(rank, _)| *rank) {
+                self.counts[at].1 -= entry.count;
+                if self.counts[at].1 == 0 {
+                    self.counts.remove(at);
+                }
+            }
+            self.samples -= u64::from(entry.count);
+        }
+    }
+
+    /// The oldest pane that holds something.
+    pub(crate) fn first_pane(&self) -> Option<i64> {
+        self.entries.front().map(|entry| entry.pane)
+    }
+
+    /// How many measurements it holds, failures counted.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// Whether it holds a measurement that did not fail.
+    #[must_use]
+    pub fn has_success(&self) -> bool {
+        self.counts.first().is_some_and(|(rank, _)| *rank != FAILED)
+    }
+
+    /// With at least `samples_min` measurements, the one of rank ⌈p·n/100⌉ from the best.
+    #[must_use]
+    pub fn value(&self, percentile: u32, samples_min: u32) -> Option<Rank> {
+        if self.samples < u64::from(samples_min.max(1)) {
+            return None;
+        }
+        let mut left = (u64::from(percentile) * self.samples).div_ceil(100);
+        for (rank, count) in &self.counts {
+            if left <= u64::from(*count) {
+                return Some(*rank);
+            }
+            left -= u64::from(*count);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use spillway_events::Metric;
+
+    use super::*;
+
+    proptest! {
+        // A window against a sorted list of what lies in it.
+        #[test]
+        fn the_value_is_that_of_a_sorted_list(
+            steps in prop::collection::vec((0_i64..100, 0_u64..5_000, any::<bool>()), 1..200),
+            percentile in 1_u32..=99, samples_min in 1_u32..5,
+        ) {
+            let mut window = Window::default();
+            let mut all: Vec<(i64, Rank)> = Vec::new();
+            let mut now = 0;
+            for (pane, number, failed) in steps {
+                now = now.max(pane);
+                let rank = if failed { FAILED } else { Rank::of(Metric::ResponseTime, number) };
+                let oldest = now - 10;
+                window.expire(oldest);
+                if pane >= oldest {
+                    window.add(pane, rank);
+                    all.push((pane, rank));
+                }
+                let mut inside: Vec<Rank> = all.iter().filter(|(pane, _)| *pane >= oldest).map(|(_, rank)| *rank).collect();
+                inside.sort();
+                let place = (percentile as usize * inside.len()).div_ceil(100);
+                let expected = (inside.len() >= samples_min as usize).then(|| inside[place - 1]);
+                prop_assert_eq!(window.value(percentile, samples_min), expected);
+                prop_assert_eq!(window.samples(), inside.len() as u64);
+                prop_assert_eq!(window.has_success(), inside.iter().any(|rank| *rank != FAILED));
+            }
+        }
+    }
+}
