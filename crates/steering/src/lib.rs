@@ -20,4 +20,4 @@ pub use rank::{FAILED, NOTHING, Rank, is_three_digits};
 pub use sample::{AHEAD_MAX_US, Sample, rank_measurement};
 pub use steering::{Directory, Outcome, Steering};
 pub use topology::Topology;
-pub use window::Window;
+pub use window::{Panes, Window};

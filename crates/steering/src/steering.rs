@@ -34,7 +34,7 @@ impl Directory {
     /// Takes the provisioned sites and probes over, each in the order of names.
     pub fn update<'a>(
         &mut self,
-        sites: impl IntoIterator<Item = &'a Arc<Site>>,
+        sites: impl IntoIterator<Item = &'a Site>,
         probes: impl IntoIterator<Item = &'a Probe>,
     ) {
         self.site_specs.iter_mut().for_each(|spec| *spec = None);
@@ -44,7 +44,7 @@ impl Directory {
             if number == next {
                 self.site_specs.push(None);
             }
-            self.site_specs[number as usize] = Some(Arc::clone(site));
+            self.site_specs[number as usize] = Some(Arc::new(site.clone()));
         }
         self.probe_present.iter_mut().for_each(|present| *present = false);
         for probe in probes {
@@ -112,24 +112,24 @@ impl Steering {
     /// their objectives, the tree of networks, the probes. Everything in the order of names.
     pub fn provision(
         &mut self,
-        sites: &[(Arc<Site>, u64)],
-        networks: &[(NetworkName, NetworkName)],
-        probes: &[Probe],
+        sites: &[(&Site, u64)],
+        networks: &[(&NetworkName, &NetworkName)],
+        probes: &[&Probe],
         owns: impl Fn(&SiteName) -> bool,
     ) {
-        self.directory.update(sites.iter().map(|(site, _)| site), probes);
-        let numbered = probes.iter().filter_map(|probe| Some((probe, self.directory.probe_number(probe)?)));
-        let topology = Topology::new(networks.iter().map(|(name, parent)| (name, parent)), numbered);
+        self.directory.update(sites.iter().map(|(site, _)| *site), probes.iter().copied());
+        let numbered = probes.iter().filter_map(|probe| Some((*probe, self.directory.probe_number(probe)?)));
+        let topology = Topology::new(networks.iter().copied(), numbered);
         let mut seen = BTreeSet::new();
         for (site, agreement) in sites.iter().filter(|(site, _)| owns(&site.name)) {
             let Some(number) = self.directory.sites.get(&site.name).copied() else { continue };
+            let Some(spec) = self.directory.site_specs[number as usize].clone() else { continue };
             seen.insert(number);
-            let state = self
-                .sites
-                .entry(number)
-                .or_insert_with(|| SiteState::new(Arc::clone(site), *agreement, self.topology.len()));
-            if state.spec() != site {
-                state.respecify(Arc::clone(site), *agreement);
+            let networks = self.topology.len();
+            let state =
+                self.sites.entry(number).or_insert_with(|| SiteState::new(Arc::clone(&spec), *agreement, networks));
+            if *state.spec() != spec {
+                state.respecify(spec, *agreement);
             }
             let present = &self.directory.probe_present;
             state.retopologize(&self.topology, &topology, |probe| present[probe as usize]);

@@ -1,0 +1,251 @@
+//! Makes snapshots: the table as routes and provisioning change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use spillway_events::{
+    CdnEntry, Decision, NetworkEntry, NetworkName, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot,
+    SnapshotKind,
+};
+use spillway_provisioning::State;
+use spillway_steering::table::{format_digest, network_hash, route_hash, site_hash};
+
+use crate::checkpoint::Restored;
+use crate::message::{StateItem, TickFacts};
+
+/// The published table and what it is made of.
+#[derive(Debug, Default)]
+pub(crate) struct Publisher {
+    state: State,
+    table: Published,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Published {
+    version: u64,
+    digest: u128,
+    sites: BTreeMap<SiteName, PublishedSite>,
+    networks: BTreeMap<NetworkName, NetworkEntry>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct PublishedSite {
+    entry: SiteEntry,
+    /// As decided, in every network.
+    decided: BTreeMap<NetworkName, Route>,
+    /// In the table: the root's, and those that differ from it.
+    routes: BTreeMap<NetworkName, Route>,
+}
+
+impl Publisher {
+    pub(crate) fn new(restored: Option<&Restored>) -> Self {
+        let Some(restored) = restored else { return Self::default() };
+        let table = restored.items::<Published>("publish").into_iter().next().unwrap_or_default();
+        Self { state: restored.provisioning(), table }
+    }
+
+    pub(crate) fn save(&self) -> StateItem {
+        // Strings and numbers in maps keyed by strings always serialize.
+        let text = serde_json::to_string(&self.table).unwrap_or_default();
+        StateItem { operator: String::from("publish"), shard: 0, text }
+    }
+
+    /// The snapshots of one tick: a delta where something changed, a heartbeat or a full table where one is due.
+    pub(crate) fn tick(&mut self, facts: &TickFacts, decisions: &[Decision]) -> Vec<Snapshot> {
+        let base = self.table.version;
+        let mut delta = self.blank(SnapshotKind::Delta, facts);
+        if !facts.provisioning.is_empty() {
+            for record in &facts.provisioning {
+                // `ingest` says what was wrong with it.
+                let _ = self.state.apply(record);
+            }
+            self.provision(&mut delta);
+        }
+        self.decide(decisions, &mut delta);
+        let changed = !(delta.sites.is_empty()
+            && delta.sites_gone.is_empty()
+            && delta.networks.is_empty()
+            && delta.networks_gone.is_empty()
+            && delta.routes.is_empty()
+            && delta.routes_gone.is_empty());
+        let mut snapshots = Vec::new();
+        if changed {
+            self.table.version = facts.number;
+            snapshots.push(Snapshot { base, ..self.finish(delta) });
+        }
+        if facts.due.full_table {
+            let full = self.blank(SnapshotKind::Full, facts);
+            snapshots.push(self.finish(self.full(full)));
+        } else if facts.due.heartbeat && !changed {
+            snapshots.push(self.finish(self.blank(SnapshotKind::Heartbeat, facts)));
+        }
+        snapshots
+    }
+
+    fn blank(&self, kind: SnapshotKind, facts: &TickFacts) -> Snapshot {
+        Snapshot {
+            kind,
+            version: 0,
+            base: 0,
+            at_us: facts.at,
+            digest: String::new(),
+            revision: 0,
+            sites: Vec::new(),
+            sites_gone: Vec::new(),
+            networks: Vec::new(),
+            networks_gone: Vec::new(),
+            routes: Vec::new(),
+            routes_gone: Vec::new(),
+        }
+    }
+
+    fn finish(&self, snapshot: Snapshot) -> Snapshot {
+        Snapshot {
+            version: self.table.version,
+            base: self.table.version,
+            digest: format_digest(self.table.digest),
+            revision: self.state.revision(),
+            ..snapshot
+        }
+    }
+
+    fn full(&self, mut snapshot: Snapshot) -> Snapshot {
+        for (name, site) in &self.table.sites {
+            snapshot.sites.push(site.entry.clone());
+            let route = |(network, route): (&NetworkName, &Route)| entry(name, network, route);
+            snapshot.routes.extend(site.routes.iter().map(route));
+        }
+        snapshot.networks = self.table.networks.values().cloned().collect();
+        snapshot
+    }
+
+    /// Brings sites and networks of the table to what is provisioned.
+    fn provision(&mut self, delta: &mut Snapshot) {
+        let digest = &mut self.table.digest;
+        let provisioned: BTreeMap<SiteName, SiteEntry> = site_entries(&self.state);
+        self.table.sites.retain(|name, site| {
+            let stays = provisioned.contains_key(name);
+            if !stays {
+                *digest = digest.wrapping_sub(site_hash(&site.entry));
+                for (network, route) in &site.routes {
+                    *digest = digest.wrapping_sub(route_hash(&entry(name, network, route)));
+                    delta.routes_gone.push(RouteKey { site: name.clone(), network: network.clone() });
+                }
+                delta.sites_gone.push(name.clone());
+            }
+            stays
+        });
+        for (name, new) in provisioned {
+            match self.table.sites.get_mut(&name) {
+                Some(site) if site.entry == new => continue,
+                Some(site) => {
+                    *digest = digest.wrapping_sub(site_hash(&site.entry));
+                    site.entry = new.clone();
+                }
+                None => {
+                    let (decided, routes) = (BTreeMap::new(), BTreeMap::new());
+                    self.table.sites.insert(name, PublishedSite { entry: new.clone(), decided, routes });
+                }
+            }
+            *digest = digest.wrapping_add(site_hash(&new));
+            delta.sites.push(new);
+        }
+        self.provision_networks(delta);
+    }
+
+    fn provision_networks(&mut self, delta: &mut Snapshot) {
+        let digest = &mut self.table.digest;
+        let provisioned: BTreeMap<NetworkName, NetworkEntry> = self
+            .state
+            .networks()
+            .values()
+            .map(|network| {
+                let entry = NetworkEntry { network: network.name.clone(), prefixes: network.prefixes.clone() };
+                (network.name.clone(), entry)
+            })
+            .collect();
+        let gone: BTreeSet<NetworkName> =
+            self.table.networks.keys().filter(|name| !provisioned.contains_key(*name)).cloned().collect();
+        for name in gone {
+            if let Some(old) = self.table.networks.remove(&name) {
+                *digest = digest.wrapping_sub(network_hash(&old));
+            }
+            for (site_name, site) in &mut self.table.sites {
+                site.decided.remove(&name);
+                if let Some(route) = site.routes.remove(&name) {
+                    *digest = digest.wrapping_sub(route_hash(&entry(site_name, &name, &route)));
+                    delta.routes_gone.push(RouteKey { site: site_name.clone(), network: name.clone() });
+                }
+            }
+            delta.networks_gone.push(name);
+        }
+        for (name, new) in provisioned {
+            match self.table.networks.insert(name, new.clone()) {
+                Some(old) if old == new => continue,
+                Some(old) => *digest = digest.wrapping_sub(network_hash(&old)),
+                None => {}
+            }
+            *digest = digest.wrapping_add(network_hash(&new));
+            delta.networks.push(new);
+        }
+        delta.routes_gone.sort();
+    }
+
+    /// Brings the routes of the table to what was decided.
+    fn decide(&mut self, decisions: &[Decision], delta: &mut Snapshot) {
+        let root = NetworkName::everywhere();
+        let mut touched: BTreeSet<&SiteName> = BTreeSet::new();
+        for decision in decisions {
+            if let Some(site) = self.table.sites.get_mut(&decision.site) {
+                site.decided.insert(decision.network.clone(), decision.route.clone());
+                touched.insert(&decision.site);
+            }
+        }
+        for name in touched {
+            let Some(site) = self.table.sites.get_mut(name) else { continue };
+            let Some(default) = site.decided.get(&root).cloned() else { continue };
+            let stands = |(network, route): &(&NetworkName, &Route)| **network == root || **route != default;
+            let routes: BTreeMap<NetworkName, Route> =
+                site.decided.iter().filter(stands).map(|(network, route)| (network.clone(), route.clone())).collect();
+            for (network, route) in &site.routes {
+                if routes.get(network) != Some(route) {
+                    self.table.digest = self.table.digest.wrapping_sub(route_hash(&entry(name, network, route)));
+                    if !routes.contains_key(network) {
+                        delta.routes_gone.push(RouteKey { site: name.clone(), network: network.clone() });
+                    }
+                }
+            }
+            for (network, route) in &routes {
+                if site.routes.get(network) != Some(route) {
+                    let new = entry(name, network, route);
+                    self.table.digest = self.table.digest.wrapping_add(route_hash(&new));
+                    delta.routes.push(new);
+                }
+            }
+            site.routes = routes;
+        }
+        delta.routes_gone.sort();
+    }
+}
+
+fn entry(site: &SiteName, network: &NetworkName, route: &Route) -> RouteEntry {
+    RouteEntry { site: site.clone(), network: network.clone(), route: route.clone() }
+}
+
+fn site_entries(state: &State) -> BTreeMap<SiteName, SiteEntry> {
+    let of_site = |site: &spillway_events::Site| {
+        let cdns = site.cdns.iter().filter_map(|of_site| {
+            let cdn = state.cdns().get(&of_site.cdn)?;
+            let dns_name = of_site.dns_name.clone().unwrap_or_else(|| cdn.dns_name.clone());
+            Some(CdnEntry { cdn: of_site.cdn.clone(), dns_name, addresses: cdn.addresses.clone() })
+        });
+        SiteEntry {
+            site: site.name.clone(),
+            hosts: site.hosts.clone(),
+            ttl_secs: site.ttl_secs,
+            origin_addresses: site.origin.addresses.clone(),
+            cdns: cdns.collect(),
+        }
+    };
+    state.sites().values().map(|site| (site.site.name.clone(), of_site(&site.site))).collect()
+}

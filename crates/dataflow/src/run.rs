@@ -1,0 +1,312 @@
+//! Starts the graph on worker threads and hands out its ends.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+use spillway_events::{ProvisioningRecord, Tick, TimeMicros, topics};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::generic::operator::source;
+use timely::scheduling::SyncActivator;
+use timely::worker::Worker;
+
+use crate::checkpoint::Restored;
+use crate::frame::Framer;
+use crate::ingest::Ingest;
+use crate::message::{Ingested, Item, Routed};
+use crate::steer::Steer;
+
+/// How many ticks wait before a worker takes them.
+const INPUT_TICKS_MAX: usize = 64;
+/// How many outputs wait before a worker does.
+const OUTPUTS_MAX: usize = 4_096;
+/// How many ticks `ingest` takes in one go.
+const TICKS_AT_ONCE_MAX: usize = 32;
+/// How many logical shards state is cut into.
+const SHARDS: u64 = 256;
+
+/// What a dataflow is set to.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Worker threads.
+    pub workers: usize,
+    /// Partitions of `decisions` and of `performance`.
+    pub output_partitions: u32,
+    /// A checkpoint at the first tick at or after each multiple of this, in microseconds; none without.
+    pub checkpoint_period_us: Option<i64>,
+}
+
+/// The topics that bear input by partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum InputTopic {
+    /// Measurements.
+    Measurements,
+    /// Statistics.
+    Statistics,
+}
+
+impl InputTopic {
+    /// The topic's name on the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Measurements => topics::MEASUREMENTS,
+            Self::Statistics => topics::STATISTICS,
+        }
+    }
+}
+
+/// One record of an input partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputRecord {
+    /// The topic.
+    pub topic: InputTopic,
+    /// The partition.
+    pub partition: u32,
+    /// The offset.
+    pub offset: u64,
+    /// The record.
+    pub bytes: Vec<u8>,
+}
+
+/// A tick with what one worker reads at it: all provisioning, and the records of the partitions it owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TickInput {
+    /// The tick.
+    pub tick: Tick,
+    /// Its offset in `ticks`.
+    pub tick_offset: u64,
+    /// The provisioning records that the tick reads, in offset order.
+    pub provisioning: Vec<ProvisioningRecord>,
+    /// The records that the tick reads, by topic and partition in offset order.
+    pub records: Vec<InputRecord>,
+}
+
+/// What the dataflow sends out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A frame: records for one output partition, in order.
+    Frame {
+        /// The tick.
+        tick: u64,
+        /// The topic.
+        topic: &'static str,
+        /// The partition.
+        partition: u32,
+        /// The encoded chunks.
+        records: Vec<Vec<u8>>,
+    },
+    /// A checkpoint, to be written after the tick's frames.
+    Checkpoint {
+        /// The tick whose state this is.
+        tick: u64,
+        /// That tick's time.
+        at: TimeMicros,
+        /// Its offset in `ticks`.
+        tick_offset: u64,
+        /// The encoded chunks.
+        chunks: Vec<Vec<u8>>,
+    },
+    /// One worker has sent everything of a tick.
+    Done {
+        /// The tick.
+        tick: u64,
+        /// The worker.
+        worker: usize,
+    },
+}
+
+/// A dataflow that runs. Dropping all inputs lets it finish what it has been given.
+pub struct Running {
+    /// One a worker; each must be given every tick in order.
+    pub inputs: Vec<Input>,
+    /// What all workers send; closes when they have finished.
+    pub outputs: Receiver<Output>,
+    workers: timely::communication::WorkerGuards<()>,
+}
+
+impl Running {
+    /// Takes the ends apart, so that the inputs and the outputs can be served by different threads.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Input>, Receiver<Output>, timely::communication::WorkerGuards<()>) {
+        (self.inputs, self.outputs, self.workers)
+    }
+}
+
+/// The way into one worker.
+pub struct Input {
+    // Before the activator: the worker is woken after the channel has closed.
+    sender: Option<SyncSender<TickInput>>,
+    activator: SyncActivator,
+}
+
+/// The dataflow has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the dataflow has stopped")]
+pub struct Stopped;
+
+impl Input {
+    /// Gives the worker its part of the next tick; waits while too many wait.
+    ///
+    /// # Errors
+    /// When the dataflow has stopped.
+    pub fn send(&self, input: TickInput) -> Result<(), Stopped> {
+        self.sender.as_ref().ok_or(Stopped)?.send(input).map_err(|_| Stopped)?;
+        self.activator.activate().map_err(|_| Stopped)
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.sender = None;
+        // A worker that is gone need not be woken.
+        let _ = self.activator.activate();
+    }
+}
+
+/// The worker that owns a partition or a shard.
+#[must_use]
+pub fn owner(number: u32, workers: usize) -> usize {
+    number as usize % workers.max(1)
+}
+
+/// The logical shard of a name.
+pub(crate) fn shard(name: &str) -> u32 {
+    u32::try_from(xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % SHARDS).unwrap_or(0)
+}
+
+/// Starts the workers, from a checkpoint if there is one.
+///
+/// # Errors
+/// When the threads cannot be started.
+pub fn start(config: Config, restored: Option<Restored>) -> Result<Running, String> {
+    let (output, outputs) = sync_channel(OUTPUTS_MAX);
+    let (activators_out, activators) = sync_channel(config.workers);
+    let mut senders = Vec::new();
+    let mut receivers = Vec::new();
+    for _ in 0..config.workers {
+        let (sender, receiver) = sync_channel(INPUT_TICKS_MAX);
+        senders.push(sender);
+        receivers.push(Some(receiver));
+    }
+    let receivers = Mutex::new(receivers);
+    let restored = restored.map(Arc::new);
+    let workers = timely::execute(timely::Config::process(config.workers), move |worker| {
+        let taken = receivers.lock().ok().and_then(|mut all| all.get_mut(worker.index())?.take());
+        let Some(receiver) = taken else { return };
+        let activator = graph(worker, config, restored.as_deref(), receiver, output.clone());
+        // The starter is gone only when the process ends.
+        let _ = activators_out.send((worker.index(), activator));
+    })?;
+    let mut by_worker: BTreeMap<usize, SyncActivator> = BTreeMap::new();
+    for _ in 0..config.workers {
+        let (index, activator) = activators.recv().map_err(|_| String::from("a worker did not start"))?;
+        by_worker.insert(index, activator);
+    }
+    let inputs = by_worker.into_values().zip(senders);
+    let inputs = inputs.map(|(activator, sender)| Input { sender: Some(sender), activator }).collect();
+    Ok(Running { inputs, outputs, workers })
+}
+
+/// Builds one worker's part of the graph drawn atop this crate.
+fn graph(
+    worker: &mut Worker,
+    config: Config,
+    restored: Option<&Restored>,
+    receiver: Receiver<TickInput>,
+    output: SyncSender<Output>,
+) -> SyncActivator {
+    let index = worker.index();
+    let mut ingest = Ingest::new(config, index, restored);
+    let mut steer = Steer::new(config, index, restored);
+    let mut framer = Framer::new(config, index, restored);
+    let address = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let source_address = std::rc::Rc::clone(&address);
+    worker.dataflow::<u64, _, _>(|scope| {
+        let ingested = source(scope, "ingest", |capability, info| {
+            *source_address.borrow_mut() = info.address.to_vec();
+            let activator = scope.activator_for(info.address);
+            let mut capability = Some(capability);
+            move |output: &mut timely::dataflow::operators::generic::OutputBuilderSession<
+                '_,
+                u64,
+                CapacityContainerBuilder<Vec<Routed<Ingested>>>,
+            >| {
+                for _ in 0..TICKS_AT_ONCE_MAX {
+                    let Some(held) = capability.as_mut() else { return };
+                    match receiver.try_recv() {
+                        Ok(input) => {
+                            let number = input.tick.number;
+                            held.downgrade(&number);
+                            output.session(held).give_iterator(ingest.tick(input).into_iter());
+                            held.downgrade(&(number + 1));
+                        }
+                        Err(TryRecvError::Empty) => return,
+                        Err(TryRecvError::Disconnected) => {
+                            capability = None;
+                            return;
+                        }
+                    }
+                }
+                activator.activate();
+            }
+        });
+        let items = ingested.unary_frontier::<CapacityContainerBuilder<Vec<Routed<Item>>>, _, _, _>(
+            Exchange::new(|routed: &Routed<Ingested>| routed.to),
+            "steer",
+            |_, _| {
+                let mut stash: Stash<Ingested> = BTreeMap::new();
+                move |(input, frontier), output| {
+                    input.for_each_stamp(|capability, data| {
+                        stash_messages(&mut stash, capability.retain_least(0), data);
+                    });
+                    while let Some((capability, messages)) = complete(&mut stash, |t| frontier.frontier().less_equal(t)) {
+                        output.session(&capability).give_iterator(steer.tick(messages).into_iter());
+                    }
+                }
+            },
+        );
+        items.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+            Exchange::new(|routed: &Routed<Item>| routed.to),
+            "frame",
+            |_, _| {
+                let mut stash: Stash<Item> = BTreeMap::new();
+                move |(input, frontier), _output| {
+                    input.for_each_stamp(|capability, data| {
+                        stash_messages(&mut stash, capability.retain_least(0), data);
+                    });
+                    while let Some((capability, items)) = complete(&mut stash, |t| frontier.frontier().less_equal(t)) {
+                        for of_tick in framer.tick(*capability.time(), items) {
+                            // Nobody takes outputs any more only when the process ends.
+                            let _ = output.send(of_tick);
+                        }
+                    }
+                }
+            },
+        );
+    });
+    worker.sync_activator_for(address.take())
+}
+
+/// Messages by tick, with the right to send at it.
+type Stash<M> = BTreeMap<u64, (Capability<u64>, Vec<M>)>;
+
+fn stash_messages<M>(
+    stash: &mut Stash<M>,
+    capability: Option<Capability<u64>>,
+    data: std::slice::IterMut<'_, Vec<Routed<M>>>,
+) {
+    let Some(capability) = capability else { return };
+    let (_, messages) = stash.entry(*capability.time()).or_insert_with(|| (capability, Vec::new()));
+    messages.extend(data.flat_map(|some| some.drain(..)).map(|routed| routed.message));
+}
+
+/// The first tick that the frontier has passed.
+fn complete<M>(stash: &mut Stash<M>, is_open: impl Fn(&u64) -> bool) -> Option<(Capability<u64>, Vec<M>)> {
+    let first = stash.first_entry()?;
+    (!is_open(first.key())).then(|| first.remove())
+}

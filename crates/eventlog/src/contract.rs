@@ -1,0 +1,304 @@
+//! The suite that every adapter of [`EventLog`] passes: what the port promises, checked through the port alone.
+//!
+//! An adapter's test calls [`check`] with a maker of fresh, empty logs. A promise that is broken panics.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test suite, kept here so that every adapter can run it"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::{
+    APPEND_RECORDS_MAX, Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX, RECORD_BYTES_MAX,
+    TOPIC_BYTES_MAX,
+};
+
+const ALL: usize = usize::MAX;
+/// Long enough that running into it means that a wake-up is missing.
+const FOR_EVER: Duration = Duration::from_secs(600);
+
+/// Checks every promise, each on a log of its own.
+pub fn check(make: impl Fn() -> Arc<dyn EventLog>) {
+    for promise in [
+        topics,
+        append_and_read,
+        append_to_several_partitions,
+        reading_in_portions,
+        truncating,
+        waking_up,
+        appending_from_many_threads,
+        deciding,
+        deciding_in_a_race,
+        bounds,
+        unknown_places,
+    ] {
+        promise(make().as_ref());
+    }
+}
+
+fn topics(log: &dyn EventLog) {
+    assert_eq!(log.topics().unwrap(), Vec::<String>::new());
+    log.create_topic("usage", 3).unwrap();
+    log.create_topic("inbox.cdn-a_1", 1).unwrap();
+    log.create_topic("usage", 3).unwrap();
+    assert_eq!(log.topics().unwrap(), ["inbox.cdn-a_1", "usage"]);
+    assert_eq!(log.partitions("usage").unwrap(), 3);
+
+    let error = log.create_topic("usage", 4).unwrap_err();
+    assert!(matches!(error, LogError::PartitionsDiffer { has: 3, wanted: 4, .. }), "{error:?}");
+    assert!(error.to_string().contains("usage"), "{error}");
+}
+
+fn append_and_read(log: &dyn EventLog) {
+    log.create_topic("usage", 2).unwrap();
+    assert_eq!(read_all(log, "usage", 0), []);
+    assert_eq!(log.append("usage", 0, &[]).unwrap(), 0);
+    assert_eq!(log.append("usage", 0, &[b"a", b"", b"ccc"]).unwrap(), 0);
+    assert_eq!(log.append("usage", 0, &[b"d"]).unwrap(), 3);
+    assert_eq!(log.append("usage", 0, &[]).unwrap(), 4);
+    assert_eq!(log.append("usage", 1, &[b"other"]).unwrap(), 0);
+
+    assert_eq!(read_all(log, "usage", 0), entries(0, &[b"a", b"", b"ccc", b"d"]));
+    assert_eq!(read_all(log, "usage", 1), entries(0, &[b"other"]));
+    assert_eq!((log.start("usage", 0).unwrap(), log.end("usage", 0).unwrap()), (0, 4));
+    // Inside an append, and at the end.
+    assert_eq!(log.read("usage", 0, 1, ALL, ALL).unwrap(), entries(1, &[b"", b"ccc", b"d"]));
+    assert_eq!(log.read("usage", 0, 4, ALL, ALL).unwrap(), []);
+    let error = log.read("usage", 0, 5, ALL, ALL).unwrap_err();
+    assert!(matches!(error, LogError::BeyondEnd { wanted: 5, end: 4, .. }), "{error:?}");
+}
+
+fn append_to_several_partitions(log: &dyn EventLog) {
+    log.create_topic("usage", 2).unwrap();
+    log.create_topic("ticks", 1).unwrap();
+    assert!(log.append_many(&[]).unwrap().is_empty());
+    let batches = [
+        Batch { topic: "usage", partition: 1, records: &[b"a", b"b"] },
+        Batch { topic: "ticks", partition: 0, records: &[] },
+        Batch { topic: "usage", partition: 0, records: &[b"c"] },
+        Batch { topic: "usage", partition: 1, records: &[b"d"] },
+    ];
+    assert_eq!(log.append_many(&batches).unwrap(), [0, 0, 0, 2]);
+    assert_eq!(read_all(log, "usage", 1), entries(0, &[b"a", b"b", b"d"]));
+    assert_eq!(read_all(log, "usage", 0), entries(0, &[b"c"]));
+
+    // One that cannot be takes the others with it.
+    let batches = [
+        Batch { topic: "usage", partition: 0, records: &[b"e"] },
+        Batch { topic: "usage", partition: 2, records: &[b"f"] },
+    ];
+    assert!(matches!(log.append_many(&batches), Err(LogError::NoPartition { partition: 2, .. })));
+    assert_eq!(log.end("usage", 0).unwrap(), 1);
+}
+
+fn reading_in_portions(log: &dyn EventLog) {
+    log.create_topic("usage", 1).unwrap();
+    let records: Vec<Vec<u8>> = (0..200_u8).map(|n| vec![n; 1_000]).collect();
+    for append in records.chunks(70) {
+        log.append("usage", 0, &append.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+    }
+    let portion = |from, records_max, bytes_max| {
+        let found = log.read("usage", 0, from, records_max, bytes_max).unwrap();
+        for (entry, offset) in found.iter().zip(from..) {
+            assert_eq!(entry.offset, offset);
+            assert_eq!(entry.bytes, vec![u8::try_from(offset).unwrap(); 1_000]);
+        }
+        found.len()
+    };
+    assert_eq!(portion(0, ALL, ALL), 200);
+    assert_eq!(portion(65, 10, ALL), 10);
+    assert_eq!(portion(65, ALL, 10_999), 10);
+    assert_eq!(portion(65, ALL, 11_000), 11);
+    assert_eq!(portion(65, ALL, 1), 1);
+    assert_eq!(portion(65, 0, 0), 1);
+    assert_eq!(portion(199, 0, 0), 1);
+}
+
+fn truncating(log: &dyn EventLog) {
+    log.create_topic("usage", 2).unwrap();
+    log.append("usage", 0, &[b"a", b"b", b"c"]).unwrap();
+    log.append("usage", 0, &[b"d", b"e"]).unwrap();
+    log.append("usage", 1, &[b"other"]).unwrap();
+
+    log.truncate_before("usage", 0, 4).unwrap();
+    log.truncate_before("usage", 0, 1).unwrap();
+    assert_eq!((log.start("usage", 0).unwrap(), log.end("usage", 0).unwrap()), (4, 5));
+    assert_eq!(read_all(log, "usage", 0), entries(4, &[b"e"]));
+    let error = log.read("usage", 0, 3, ALL, ALL).unwrap_err();
+    assert!(matches!(error, LogError::Truncated { partition: 0, wanted: 3, first: 4, .. }), "{error:?}");
+
+    assert!(matches!(log.truncate_before("usage", 0, 6), Err(LogError::BeyondEnd { wanted: 6, end: 5, .. })));
+    log.truncate_before("usage", 0, 5).unwrap();
+    assert_eq!(read_all(log, "usage", 0), []);
+    assert_eq!(log.append("usage", 0, &[b"f"]).unwrap(), 5);
+    assert_eq!(read_all(log, "usage", 0), entries(5, &[b"f"]));
+    assert_eq!(read_all(log, "usage", 1), entries(0, &[b"other"]));
+}
+
+fn waking_up(log: &dyn EventLog) {
+    log.create_topic("usage", 2).unwrap();
+    assert!(!log.wait("usage", 0, 0, Duration::ZERO).unwrap());
+    thread::scope(|scope| {
+        let waiters: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| log.wait("usage", 0, 1, FOR_EVER).unwrap())).collect();
+        log.append("usage", 1, &[b"of no interest", b"", b""]).unwrap();
+        log.append("usage", 0, &[b"one is not enough"]).unwrap();
+        log.append("usage", 0, &[b"two are"]).unwrap();
+        for waiter in waiters {
+            assert!(waiter.join().unwrap());
+        }
+    });
+    assert!(log.wait("usage", 0, 1, Duration::ZERO).unwrap());
+}
+
+/// Threads append numbered records to two partitions while a reader follows: nothing is lost or doubled, each thread's
+/// records stand in its order, an append's records stand together, and the offset returned is where they stand.
+fn appending_from_many_threads(log: &dyn EventLog) {
+    const THREADS: u64 = 8;
+    const APPENDS: u64 = 50;
+    log.create_topic("usage", 2).unwrap();
+    let record = |thread: u64, append: u64, part: u8| format!("{thread} {append} {part}").into_bytes();
+    let append_all = |thread: u64| {
+        for append in 0..APPENDS {
+            let records: Vec<_> = (0..3).map(|part| record(thread, append, part)).collect();
+            let records: Vec<_> = records.iter().map(Vec::as_slice).collect();
+            let partition = u32::try_from(thread % 2).unwrap();
+            let first = log.append("usage", partition, &records).unwrap();
+            let found = log.read("usage", partition, first, 3, ALL).unwrap();
+            assert_eq!(found, entries(first, &records));
+        }
+    };
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || append_all(thread));
+        }
+        let mut seen = Vec::new();
+        while (seen.len() as u64) < THREADS / 2 * APPENDS * 3 {
+            let from = seen.len() as u64;
+            assert!(log.wait("usage", 0, from, FOR_EVER).unwrap());
+            seen.extend(log.read("usage", 0, from, 100, ALL).unwrap());
+        }
+        assert_eq!(seen, read_all(log, "usage", 0));
+    });
+    for partition in 0..2 {
+        let found = read_all(log, "usage", partition);
+        assert_eq!(found.len() as u64, THREADS / 2 * APPENDS * 3);
+        for thread in (0..THREADS).filter(|thread| thread % 2 == u64::from(partition)) {
+            let prefix = format!("{thread} ").into_bytes();
+            let of_thread = found.iter().map(|entry| &entry.bytes).filter(|bytes| bytes.starts_with(&prefix));
+            let wanted = (0..APPENDS).flat_map(|append| (0..3).map(move |part| record(thread, append, part)));
+            assert!(of_thread.cloned().eq(wanted));
+        }
+    }
+}
+
+fn deciding(log: &dyn EventLog) {
+    log.create_topic("ticks", 1).unwrap();
+    log.create_topic("usage", 2).unwrap();
+    assert!(matches!(log.append_at("usage", 0, b"x"), Err(LogError::NotDeciding { partitions: 2, .. })));
+
+    assert_eq!(log.append_at("ticks", 1, b"b").unwrap(), Appended::Lost { next: 0 });
+    assert!(matches!(log.append_at("ticks", 0, b"a").unwrap(), Appended::Won(_)));
+    let Appended::Won(offset) = log.append_at("ticks", 1, b"b").unwrap() else { panic!("1 was next") };
+    assert_eq!(log.append_at("ticks", 1, b"b").unwrap(), Appended::Won(offset));
+    assert_eq!(log.append_at("ticks", 1, b"c").unwrap(), Appended::Lost { next: 2 });
+    assert_eq!(log.append_at("ticks", 0, b"a").unwrap(), Appended::Won(0));
+    assert_eq!(log.append_at("ticks", 3, b"d").unwrap(), Appended::Lost { next: 2 });
+    assert_eq!(read_all(log, "ticks", 0), entries(0, &[b"a", b"b"]));
+
+    log.truncate_before("ticks", 0, 1).unwrap();
+    assert!(matches!(log.append_at("ticks", 0, b"a"), Err(LogError::Truncated { wanted: 0, first: 1, .. })));
+    assert_eq!(log.append_at("ticks", 1, b"b").unwrap(), Appended::Won(1));
+}
+
+/// Eight threads fight for every number. Each repeats what won, as after a time-out, and sees it win again.
+fn deciding_in_a_race(log: &dyn EventLog) {
+    const NUMBERS: u64 = 100;
+    log.create_topic("ticks", 1).unwrap();
+    let wins = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let wins = &wins;
+            scope.spawn(move || {
+                let mut number = 0;
+                while number < NUMBERS {
+                    let bytes = format!("{number} by {thread}").into_bytes();
+                    match log.append_at("ticks", number, &bytes).unwrap() {
+                        Appended::Won(offset) => {
+                            wins.fetch_add(1, Ordering::Relaxed);
+                            assert_eq!(
+                                log.append_at("ticks", number, &bytes).unwrap(),
+                                Appended::Won(offset)
+                            );
+                            assert_eq!(
+                                log.read("ticks", 0, offset, 1, ALL).unwrap(),
+                                entries(offset, &[&bytes])
+                            );
+                            number += 1;
+                        }
+                        Appended::Lost { next } => {
+                            assert!(next > number, "{number} was not taken, {next} is next");
+                            let winner = log.read("ticks", 0, number, 1, ALL).unwrap();
+                            assert!(winner.iter().all(|entry| entry.bytes != bytes));
+                            number = next;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(wins.load(Ordering::Relaxed), NUMBERS);
+    for (entry, number) in read_all(log, "ticks", 0).iter().zip(0..) {
+        assert!(entry.bytes.starts_with(format!("{number} by ").as_bytes()));
+    }
+    assert_eq!(log.end("ticks", 0).unwrap(), NUMBERS);
+}
+
+fn bounds(log: &dyn EventLog) {
+    for name in ["", ".", "..", "a b", "a/b", "ü", "a\n", &"x".repeat(TOPIC_BYTES_MAX + 1)] {
+        assert!(matches!(log.create_topic(name, 1), Err(LogError::BadTopic { .. })), "{name:?}");
+    }
+    log.create_topic(&"x".repeat(TOPIC_BYTES_MAX), 1).unwrap();
+    for partitions in [0, PARTITIONS_MAX + 1] {
+        assert!(matches!(log.create_topic("usage", partitions), Err(LogError::BadPartitionCount { .. })));
+    }
+    log.create_topic("usage", 1).unwrap();
+
+    let longest = vec![7; RECORD_BYTES_MAX];
+    let too_long = vec![7; RECORD_BYTES_MAX + 1];
+    assert!(matches!(log.append("usage", 0, &[b"a", &too_long]), Err(LogError::RecordTooLong { .. })));
+    assert!(matches!(log.append_at("usage", 0, &too_long), Err(LogError::RecordTooLong { .. })));
+    assert!(matches!(log.append("usage", 0, &[longest.as_slice(); 5]), Err(LogError::AppendTooLong { .. })));
+    let too_many: Vec<&[u8]> = vec![b""; APPEND_RECORDS_MAX + 1];
+    assert!(matches!(log.append("usage", 0, &too_many), Err(LogError::AppendTooLong { .. })));
+    assert_eq!(log.end("usage", 0).unwrap(), 0);
+
+    assert_eq!(log.append("usage", 0, &[&longest]).unwrap(), 0);
+    assert_eq!(log.read("usage", 0, 0, 1, 1).unwrap(), entries(0, &[&longest]));
+}
+
+fn unknown_places(log: &dyn EventLog) {
+    log.create_topic("usage", 1).unwrap();
+    assert!(matches!(log.partitions("ticks"), Err(LogError::NoTopic { .. })));
+    assert!(matches!(log.append("ticks", 0, &[b"a"]), Err(LogError::NoTopic { .. })));
+    assert!(matches!(log.append_at("ticks", 0, b"a"), Err(LogError::NoTopic { .. })));
+    assert!(matches!(log.read("ticks", 0, 0, 1, 1), Err(LogError::NoTopic { .. })));
+    assert!(matches!(log.append("usage", 1, &[b"a"]), Err(LogError::NoPartition { partition: 1, .. })));
+    assert!(matches!(log.read("usage", 1, 0, 1, 1), Err(LogError::NoPartition { .. })));
+    assert!(matches!(log.end("usage", u32::MAX), Err(LogError::NoPartition { .. })));
+    assert!(matches!(log.start("usage", 1), Err(LogError::NoPartition { .. })));
+    assert!(matches!(log.truncate_before("usage", 1, 0), Err(LogError::NoPartition { .. })));
+    assert!(matches!(log.wait("usage", 1, 0, Duration::ZERO), Err(LogError::NoPartition { .. })));
+}
+
+fn read_all(log: &dyn EventLog, topic: &str, partition: u32) -> Vec<Entry> {
+    log.read(topic, partition, log.start(topic, partition).unwrap(), ALL, ALL).unwrap()
+}
+
+fn entries(first: u64, records: &[&[u8]]) -> Vec<Entry> {
+    records.iter().zip(first..).map(|(record, offset)| Entry { offset, bytes: record.to_vec() }).collect()
+}

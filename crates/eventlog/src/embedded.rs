@@ -1,0 +1,200 @@
+//! The log in one file of one folder: `log.redb`, for one process at a time.
+//!
+//! One writer thread takes everything that waits in the queue into one transaction, commits it (two syncs), wakes the waiters
+//! of [`EventLog::wait`] and answers the callers. Readers use snapshots of the store and never wait for the writer.
+
+mod commit;
+mod queue;
+mod read;
+mod store;
+mod topics;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use self::queue::{Done, Job, Part, Queue, Work};
+use self::store::Store;
+use self::topics::Topics;
+use crate::block::Packed;
+use crate::limits::{check_batches, check_topic};
+use crate::{Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX};
+
+/// The log in a folder. Dropping it finishes what was begun and closes the file.
+pub struct EmbeddedLog {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What callers and the writer share.
+struct Shared {
+    store: Store,
+    topics: Topics,
+    queue: Queue,
+    /// Why the writer appends nothing more; set once, after a failure.
+    stopped: OnceLock<String>,
+    /// Commits since opening.
+    commits: AtomicU64,
+}
+
+impl EmbeddedLog {
+    /// Opens the log in a folder; creates folder and log where they are missing.
+    ///
+    /// # Errors
+    /// [`LogError::Open`], [`LogError::InUse`], [`LogError::NotALog`], [`LogError::DamagedFile`].
+    pub fn create(folder: impl AsRef<Path>) -> Result<Self, LogError> {
+        Self::start(Store::create(folder.as_ref())?)
+    }
+
+    /// Opens the log in a folder that has one.
+    ///
+    /// # Errors
+    /// [`LogError::NoFolder`], [`LogError::NoLog`], and those of [`EmbeddedLog::create`].
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, LogError> {
+        Self::start(Store::open(folder.as_ref())?)
+    }
+
+    /// How many commits, each of two syncs of the file, have succeeded since it was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    fn start(store: Store) -> Result<Self, LogError> {
+        let topics = store.load_topics()?;
+        let file = store.file().to_owned();
+        let shared = Arc::new(Shared {
+            store,
+            topics,
+            queue: Queue::new(),
+            stopped: OnceLock::new(),
+            commits: AtomicU64::new(0),
+        });
+        let writing = Arc::clone(&shared);
+        let writer = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || writer::run(&writing))
+            .map_err(|source| LogError::Open { path: file, source })?;
+        Ok(Self { shared, writer: Some(writer) })
+    }
+
+    /// Hands work to the writer and waits for its answer.
+    fn submit(&self, work: Work) -> Result<Done, LogError> {
+        let (reply, answer) = sync_channel(1);
+        self.shared.queue.push(Job { work, reply });
+        // The writer answers every job, even after a failure; should its thread be gone, the job is dropped.
+        answer.recv().unwrap_or_else(|_| Err(self.shared.stop_error()))
+    }
+}
+
+impl EventLog for EmbeddedLog {
+    fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        check_topic(topic)?;
+        if partitions == 0 || partitions > PARTITIONS_MAX {
+            return Err(LogError::BadPartitionCount { topic: topic.to_owned(), partitions });
+        }
+        if let Ok(found) = self.shared.topics.find(topic) {
+            return found.require_partitions(partitions);
+        }
+        self.submit(Work::Create { topic: topic.to_owned(), partitions }).map(|_| ())
+    }
+
+    fn topics(&self) -> Result<Vec<String>, LogError> {
+        Ok(self.shared.topics.names())
+    }
+
+    fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        Ok(self.shared.topics.find(topic)?.partitions())
+    }
+
+    fn append(&self, topic: &str, partition: u32, records: &[&[u8]]) -> Result<u64, LogError> {
+        let offsets = self.append_many(&[Batch { topic, partition, records }])?;
+        offsets.first().copied().ok_or_else(|| self.shared.stop_error())
+    }
+
+    fn append_many(&self, batches: &[Batch<'_>]) -> Result<Vec<u64>, LogError> {
+        check_batches(batches)?;
+        let mut parts = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let topic = self.shared.topics.find_partition(batch.topic, batch.partition)?;
+            parts.push(Part { topic, partition: batch.partition, records: Packed::of(batch.records) });
+        }
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.submit(Work::Append { parts })? {
+            Done::Offsets(offsets) => Ok(offsets),
+            Done::Decided(_) | Done::Nothing => Err(self.shared.stop_error()),
+        }
+    }
+
+    fn append_at(&self, topic: &str, number: u64, record: &[u8]) -> Result<Appended, LogError> {
+        let found = self.shared.topics.find(topic)?;
+        if found.partitions() != 1 {
+            return Err(LogError::NotDeciding { topic: topic.to_owned(), partitions: found.partitions() });
+        }
+        check_batches(&[Batch { topic, partition: 0, records: &[record] }])?;
+        match self.submit(Work::AppendAt { topic: found, number, record: record.to_vec() })? {
+            Done::Decided(appended) => Ok(appended),
+            Done::Offsets(_) | Done::Nothing => Err(self.shared.stop_error()),
+        }
+    }
+
+    fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Entry>, LogError> {
+        let topic = self.shared.topics.find_partition(topic, partition)?;
+        read::read(&self.shared.store, &topic, partition, from, records_max, bytes_max)
+    }
+
+    fn start(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        Ok(self.shared.topics.find_partition(topic, partition)?.span(partition).0)
+    }
+
+    fn end(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        Ok(self.shared.topics.find_partition(topic, partition)?.span(partition).1)
+    }
+
+    fn truncate_before(&self, topic: &str, partition: u32, offset: u64) -> Result<(), LogError> {
+        let topic = self.shared.topics.find_partition(topic, partition)?;
+        self.submit(Work::Truncate { topic, partition, offset }).map(|_| ())
+    }
+
+    fn wait(&self, topic: &str, partition: u32, end_seen: u64, timeout: Duration) -> Result<bool, LogError> {
+        let topic = self.shared.topics.find_partition(topic, partition)?;
+        let stopped = || self.shared.stopped.get().is_some();
+        if topic.wait(partition, end_seen, timeout, stopped) {
+            return Ok(true);
+        }
+        if stopped() { Err(self.shared.stop_error()) } else { Ok(false) }
+    }
+}
+
+impl Shared {
+    fn stop_error(&self) -> LogError {
+        let reason = self.stopped.get().map_or("its writer has ended", String::as_str);
+        LogError::Stopped { reason: reason.to_owned() }
+    }
+}
+
+impl Drop for EmbeddedLog {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer has been reported by the panic hook; there is nothing left to do about it.
+            let _ = writer.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! One transaction of the writer: the work of many callers, made durable together.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use redb::{Durability, ReadableTable, Table, WriteTransaction};
+
+use super::queue::{Done, Part, Work};
+use super::read::{Place, first_block};
+use super::store::{BLOCKS, PARTITIONS, Store, TOPICS};
+use super::topics::{Topic, Topics};
+use crate::block::{Block, Packed};
+use crate::limits::BLOCK_BYTES_TARGET;
+use crate::{Appended, LogError, TOPICS_MAX};
+
+/// Does all the work in one durable transaction and makes it visible; one answer each, in order. An error says that
+/// none of it is known to be durable.
+pub(super) fn commit(
+    store: &Store,
+    topics: &Topics,
+    work: Vec<Work>,
+) -> Result<Vec<Result<Done, LogError>>, String> {
+    commit_all(store, topics, work).map_err(|error| error.to_string())
+}
+
+fn commit_all(
+    store: &Store,
+    topics: &Topics,
+    work: Vec<Work>,
+) -> Result<Vec<Result<Done, LogError>>, redb::Error> {
+    let mut transaction = store.database().begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    // A second sync, after which a crash leaves no doubt that the commit is whole. Without it the store would take an
+    // acknowledged commit that was damaged later for a torn one, and go back to the commit before without a word.
+    transaction.set_two_phase_commit(true);
+    let mut commit = Commit::begin(&transaction, topics)?;
+    let answers = work.into_iter().map(|work| commit.run(work)).collect::<Result<Vec<_>, _>>()?;
+    let Changes { spans, created } = commit.finish()?;
+    if spans.is_empty() && created.is_empty() {
+        transaction.abort()?;
+        return Ok(answers);
+    }
+    transaction.commit()?;
+    for topic in created {
+        topics.add(topic);
+    }
+    for ((_, partition), tail) in spans {
+        tail.topic.publish(partition, (tail.start, tail.end));
+    }
+    Ok(answers)
+}
+
+struct Commit<'a> {
+    topics: &'a Topics,
+    topic_rows: Table<'a, &'static str, (u32, u32)>,
+    span_rows: Table<'a, (u32, u32), (u64, u64)>,
+    blocks: Table<'a, (u32, u32, u64), &'static [u8]>,
+    changes: Changes,
+}
+
+/// What this commit changes outside the blocks.
+struct Changes {
+    /// By topic id and partition.
+    spans: BTreeMap<(u32, u32), Tail>,
+    created: Vec<Arc<Topic>>,
+}
+
+/// A partition that this commit appends to or truncates.
+struct Tail {
+    topic: Arc<Topic>,
+    start: u64,
+    end: u64,
+    /// The last of the records, which are in no block yet.
+    loose: Packed,
+}
+
+type Answer = Result<Done, LogError>;
+
+impl<'a> Commit<'a> {
+    fn begin(transaction: &'a WriteTransaction, topics: &'a Topics) -> Result<Self, redb::Error> {
+        Ok(Self {
+            topics,
+            topic_rows: transaction.open_table(TOPICS)?,
+            span_rows: transaction.open_table(PARTITIONS)?,
+            blocks: transaction.open_table(BLOCKS)?,
+            changes: Changes { spans: BTreeMap::new(), created: Vec::new() },
+        })
+    }
+
+    fn run(&mut self, work: Work) -> Result<Answer, redb::Error> {
+        match work {
+            Work::Append { parts } => {
+                let offsets = parts.into_iter().map(|part| self.append(part)).collect::<Result<_, _>>()?;
+                Ok(Ok(Done::Offsets(offsets)))
+            }
+            Work::AppendAt { topic, number, record } => self.append_at(topic, number, &record),
+            Work::Create { topic, partitions } => self.create(&topic, partitions),
+            Work::Truncate { topic, partition, offset } => self.truncate(&topic, partition, offset),
+        }
+    }
+
+    /// Writes what is still loose, then the spans.
+    fn finish(mut self) -> Result<Changes, redb::Error> {
+        for ((id, partition), tail) in &mut self.changes.spans {
+            write_loose(&mut self.blocks, (*id, *partition), tail)?;
+            self.span_rows.insert((*id, *partition), (tail.start, tail.end))?;
+        }
+        Ok(self.changes)
+    }
+
+    fn append(&mut self, Part { topic, partition, records }: Part) -> Result<u64, redb::Error> {
+        let key = (topic.id, partition);
+        if records.count == 0 {
+            return Ok(self.span(&topic, partition).1);
+        }
+        let tail = tail_of(&mut self.changes.spans, topic, partition);
+        if tail.loose.bytes.len() + records.bytes.len() > BLOCK_BYTES_TARGET {
+            write_loose(&mut self.blocks, key, tail)?;
+        }
+        let first = tail.end;
+        tail.end += u64::from(records.count);
+        if tail.loose.count == 0 {
+            tail.loose = records;
+        } else {
+            tail.loose.join(&records);
+        }
+        Ok(first)
+    }
+
+    fn append_at(&mut self, topic: Arc<Topic>, number: u64, record: &[u8]) -> Result<Answer, redb::Error> {
+        let (start, end) = self.span(&topic, 0);
+        if number > end {
+            return Ok(Ok(Done::Decided(Appended::Lost { next: end })));
+        }
+        if number == end {
+            let offset = self.append(Part { topic, partition: 0, records: Packed::of(&[record]) })?;
+            return Ok(Ok(Done::Decided(Appended::Won(offset))));
+        }
+        let place = Place { topic: &topic, partition: 0 };
+        if let Err(truncated) = place.check_span(number, start, end) {
+            return Ok(Err(truncated));
+        }
+        self.write_loose_of(&topic, 0)?;
+        Ok(match self.is_record(&topic, number, record)? {
+            Some(true) => Ok(Done::Decided(Appended::Won(number))),
+            Some(false) => Ok(Done::Decided(Appended::Lost { next: end })),
+            None => Err(place.damaged(number)),
+        })
+    }
+
+    /// Whether the record at an offset of partition 0 has these bytes. None if it is damaged.
+    fn is_record(&self, topic: &Topic, offset: u64, bytes: &[u8]) -> Result<Option<bool>, redb::Error> {
+        let Some(first) = first_block(&self.blocks, topic.id, 0, offset)? else { return Ok(None) };
+        let place = (topic.id, 0, first);
+        let Some(stored) = self.blocks.get(place)? else { return Ok(None) };
+        let Some(block) = Block::open(place, stored.value()) else { return Ok(None) };
+        Ok(block.records().flatten().find(|(at, _)| *at == offset).map(|(_, found)| found == bytes))
+    }
+
+    fn create(&mut self, name: &str, partitions: u32) -> Result<Answer, redb::Error> {
+        let earlier = self.changes.created.iter().find(|topic| topic.name == name).map(Arc::clone);
+        if let Some(topic) = earlier.or_else(|| self.topics.find(name).ok()) {
+            return Ok(topic.require_partitions(partitions).map(|()| Done::Nothing));
+        }
+        // Topics are never deleted, so their count is the next id.
+        let count = self.topics.len() + self.changes.created.len();
+        let id = match u32::try_from(count) {
+            Ok(id) if count < TOPICS_MAX => id,
+            _ => return Ok(Err(LogError::TooManyTopics { topic: name.to_owned() })),
+        };
+        self.topic_rows.insert(name, (id, partitions))?;
+        for partition in 0..partitions {
+            self.span_rows.insert((id, partition), (0, 0))?;
+        }
+        self.changes.created.push(Arc::new(Topic::new(id, name, partitions)));
+        Ok(Ok(Done::Nothing))
+    }
+
+    fn truncate(&mut self, topic: &Arc<Topic>, partition: u32, offset: u64) -> Result<Answer, redb::Error> {
+        let (start, end) = self.span(topic, partition);
+        if offset <= start {
+            return Ok(Ok(Done::Nothing));
+        }
+        let place = Place { topic, partition };
+        if let Err(beyond) = place.check_span(offset, start, end) {
+            return Ok(Err(beyond));
+        }
+        self.write_loose_of(topic, partition)?;
+        // The block in which the new start lies stays whole.
+        let keep_from =
+            if offset == end { Some(end) } else { first_block(&self.blocks, topic.id, partition, offset)? };
+        let Some(keep_from) = keep_from else { return Ok(Err(place.damaged(offset))) };
+        let gone = (topic.id, partition, 0)..(topic.id, partition, keep_from);
+        self.blocks.retain_in(gone, |_, _| false)?;
+        tail_of(&mut self.changes.spans, Arc::clone(topic), partition).start = offset;
+        Ok(Ok(Done::Nothing))
+    }
+
+    /// Start and end, as of this commit so far.
+    fn span(&self, topic: &Topic, partition: u32) -> (u64, u64) {
+        let tail = self.changes.spans.get(&(topic.id, partition));
+        tail.map_or_else(|| topic.span(partition), |tail| (tail.start, tail.end))
+    }
+
+    fn write_loose_of(&mut self, topic: &Topic, partition: u32) -> Result<(), redb::Error> {
+        let key = (topic.id, partition);
+        match self.changes.spans.get_mut(&key) {
+            Some(tail) => write_loose(&mut self.blocks, key, tail),
+            None => Ok(()),
+        }
+    }
+}
+
+fn tail_of(spans: &mut BTreeMap<(u32, u32), Tail>, topic: Arc<Topic>, partition: u32) -> &mut Tail {
+    match spans.entry((topic.id, partition)) {
+        Entry::Occupied(tail) => tail.into_mut(),
+        Entry::Vacant(place) => {
+            let (start, end) = topic.span(partition);
+            place.insert(Tail { topic, start, end, loose: Packed::default() })
+        }
+    }
+}
+
+fn write_loose(
+    blocks: &mut Table<'_, (u32, u32, u64), &'static [u8]>,
+    (id, partition): (u32, u32),
+    tail: &mut Tail,
+) -> Result<(), redb::Error> {
+    if tail.loose.count == 0 {
+        return Ok(());
+    }
+    let place = (id, partition, tail.end - u64::from(tail.loose.count));
+    let records = std::mem::take(&mut tail.loose);
+    blocks.insert(place, records.seal(place).as_slice())?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! Reading from a snapshot, whole blocks at a time, each with its checksum.
+
+use redb::ReadableTable;
+
+use super::store::{BLOCKS, PARTITIONS, Store, guarded};
+use super::topics::Topic;
+use crate::block::Block;
+use crate::{Entry, LogError};
+
+/// As [`crate::EventLog::read`], of a partition that exists.
+pub(super) fn read(
+    store: &Store,
+    topic: &Topic,
+    partition: u32,
+    from: u64,
+    records_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<Entry>, LogError> {
+    let place = Place { topic, partition };
+    // At the end, which is where followers are most of the time, there is nothing to look up.
+    if from == topic.span(partition).1 {
+        return Ok(Vec::new());
+    }
+    let mut read =
+        Read { place, next: from, records_max: records_max.max(1), bytes_max, bytes: 0, found: Vec::new() };
+    // What the checks at opening did not see may still make the store panic.
+    guarded(|| read.run(store)).unwrap_or_else(|_| Err(place.damaged(read.next)))?;
+    Ok(read.found)
+}
+
+/// One partition, for what errors say.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) topic: &'a Topic,
+    pub(super) partition: u32,
+}
+
+struct Read<'a> {
+    place: Place<'a>,
+    /// The offset after what was found.
+    next: u64,
+    records_max: usize,
+    bytes_max: usize,
+    bytes: usize,
+    found: Vec<Entry>,
+}
+
+impl Read<'_> {
+    fn run(&mut self, store: &Store) -> Result<(), LogError> {
+        let Place { topic, partition } = self.place;
+        let snapshot = store.snapshot().map_err(|error| self.failed(error))?;
+        let spans = snapshot.open_table(PARTITIONS).map_err(|error| self.failed(error.into()))?;
+        let span = spans.get((topic.id, partition)).map_err(|error| self.failed(error.into()))?;
+        let (start, end) = span.map(|span| span.value()).ok_or_else(|| self.place.damaged(self.next))?;
+        self.place.check_span(self.next, start, end)?;
+        if self.next == end {
+            return Ok(());
+        }
+        let blocks = snapshot.open_table(BLOCKS).map_err(|error| self.failed(error.into()))?;
+        let first =
+            first_block(&blocks, topic.id, partition, self.next).map_err(|error| self.failed(error))?;
+        let first = first.ok_or_else(|| self.place.damaged(self.next))?;
+        let range = (topic.id, partition, first)..=(topic.id, partition, u64::MAX);
+        for row in blocks.range(range).map_err(|error| self.failed(error.into()))? {
+            let (key, value) = row.map_err(|error| self.failed(error.into()))?;
+            let block =
+                Block::open(key.value(), value.value()).ok_or_else(|| self.place.damaged(self.next))?;
+            // Blocks join without gap or overlap; the first may begin before the offset that was asked for.
+            let joins =
+                if self.found.is_empty() { block.first <= self.next } else { block.first == self.next };
+            if !joins || block.next <= self.next || block.next > end {
+                return Err(self.place.damaged(self.next));
+            }
+            if !self.take(block)? || self.next == end {
+                return Ok(());
+            }
+        }
+        Err(self.place.damaged(self.next))
+    }
+
+    /// Takes what fits. False once something did not.
+    fn take(&mut self, block: Block<'_>) -> Result<bool, LogError> {
+        for record in block.records() {
+            let (offset, bytes) = record.ok_or_else(|| self.place.damaged(self.next))?;
+            if offset < self.next {
+                continue;
+            }
+            let bytes_after = self.bytes.saturating_add(bytes.len());
+            if !self.found.is_empty()
+                && (self.found.len() >= self.records_max || bytes_after > self.bytes_max)
+            {
+                return Ok(false);
+            }
+            self.bytes = bytes_after;
+            self.found.push(Entry { offset, bytes: bytes.to_vec() });
+            self.next = offset + 1;
+        }
+        Ok(self.found.len() < self.records_max)
+    }
+
+    fn failed(&self, error: redb::Error) -> LogError {
+        self.place.failed(self.next, error)
+    }
+}
+
+impl Place<'_> {
+    pub(super) fn check_span(self, wanted: u64, start: u64, end: u64) -> Result<(), LogError> {
+        let (topic, partition) = (self.topic.name.clone(), self.partition);
+        if wanted < start {
+            return Err(LogError::Truncated { topic, partition, wanted, first: start });
+        }
+        if wanted > end {
+            return Err(LogError::BeyondEnd { topic, partition, wanted, end });
+        }
+        Ok(())
+    }
+
+    pub(super) fn damaged(self, offset: u64) -> LogError {
+        LogError::Damaged { topic: self.topic.name.clone(), partition: self.partition, offset }
+    }
+
+    fn failed(self, offset: u64, error: redb::Error) -> LogError {
+        if matches!(error, redb::Error::Corrupted(_)) {
+            return self.damaged(offset);
+        }
+        let (topic, partition) = (self.topic.name.clone(), self.partition);
+        LogError::Read { topic, partition, offset, source: Box::new(error) }
+    }
+}
+
+/// The key of the block that an offset lies in, if all is well: the last that begins at or before it.
+pub(super) fn first_block(
+    blocks: &impl ReadableTable<(u32, u32, u64), &'static [u8]>,
+    topic: u32,
+    partition: u32,
+    offset: u64,
+) -> Result<Option<u64>, redb::Error> {
+    let mut before = blocks.range((topic, partition, 0)..=(topic, partition, offset))?;
+    Ok(before.next_back().transpose()?.map(|(key, _)| key.value().2))
+}

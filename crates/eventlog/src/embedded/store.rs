@@ -1,0 +1,187 @@
+//! The file: opening it, checking it, and its tables.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `format` | 1 |
+//! | `topics` | name | id, partitions |
+//! | `partitions` | topic id, partition | start, end |
+//! | `blocks` | topic id, partition, first offset | a block ([`crate::block`]) |
+
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::{
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition,
+};
+
+use super::topics::{Topic, Topics};
+use crate::limits::{CACHE_BYTES, check_topic};
+use crate::{LogError, PARTITIONS_MAX};
+
+/// The file's name in its folder.
+const FILE: &str = "log.redb";
+const FORMAT: u64 = 1;
+
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const TOPICS: TableDefinition<'_, &str, (u32, u32)> = TableDefinition::new("topics");
+pub(super) const PARTITIONS: TableDefinition<'_, (u32, u32), (u64, u64)> = TableDefinition::new("partitions");
+pub(super) const BLOCKS: TableDefinition<'_, (u32, u32, u64), &[u8]> = TableDefinition::new("blocks");
+
+/// The open file.
+pub(super) struct Store {
+    database: Database,
+    file: PathBuf,
+}
+
+impl Store {
+    pub(super) fn create(folder: &Path) -> Result<Self, LogError> {
+        fs::create_dir_all(folder).map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
+        let file = folder.join(FILE);
+        let store = Self::open_file(folder, &file, |builder| builder.create(&file))?;
+        // The name of a new file is durable only once its folder is.
+        File::open(folder)
+            .and_then(|opened| opened.sync_all())
+            .map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
+        Ok(store)
+    }
+
+    pub(super) fn open(folder: &Path) -> Result<Self, LogError> {
+        let file = folder.join(FILE);
+        match (folder.try_exists(), file.try_exists()) {
+            (Ok(false), _) => return Err(LogError::NoFolder { folder: folder.to_owned() }),
+            (_, Ok(false)) => return Err(LogError::NoLog { file }),
+            (Err(source), _) | (_, Err(source)) => return Err(LogError::Open { path: file, source }),
+            (Ok(true), Ok(true)) => {}
+        }
+        Self::open_file(folder, &file, |builder| builder.open(&file))
+    }
+
+    fn open_file(
+        folder: &Path,
+        file: &Path,
+        open: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
+    ) -> Result<Self, LogError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        // The store trusts its file and may panic on bytes that it did not write, so have all checksums verified
+        // first: the same walk through the file that it makes after every crash.
+        builder.set_check_integrity_on_open(true);
+        let database = guarded(|| open(&builder))
+            .map_err(|reason| damaged_file(file, &reason))?
+            .map_err(|error| open_error(folder, file, error))?;
+        let store = Self { database, file: file.to_owned() };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    /// A store over any bytes, for tests.
+    #[cfg(test)]
+    pub(super) fn of_backend(backend: impl redb::StorageBackend) -> Result<Self, LogError> {
+        let file = PathBuf::from(FILE);
+        let database = Database::builder()
+            .create_with_backend(backend)
+            .map_err(|error| open_error(Path::new("."), &file, error))?;
+        let store = Self { database, file };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(super) fn snapshot(&self) -> Result<ReadTransaction, redb::Error> {
+        Ok(self.database.begin_read()?)
+    }
+
+    /// The topics and their spans as the file has them.
+    pub(super) fn load_topics(&self) -> Result<Topics, LogError> {
+        guarded(|| self.read_topics())
+            .map_err(|reason| damaged_file(&self.file, &reason))?
+            .map_err(|error| damaged_file(&self.file, &error.to_string()))?
+            .ok_or_else(|| damaged_file(&self.file, "its list of topics contradicts itself"))
+    }
+
+    fn read_topics(&self) -> Result<Option<Topics>, redb::Error> {
+        let snapshot = self.snapshot()?;
+        let spans = snapshot.open_table(PARTITIONS)?;
+        let topics = Topics::default();
+        for row in snapshot.open_table(TOPICS)?.iter()? {
+            let (name, value) = row?;
+            let (id, partitions) = value.value();
+            if check_topic(name.value()).is_err() || !(1..=PARTITIONS_MAX).contains(&partitions) {
+                return Ok(None);
+            }
+            let topic = Topic::new(id, name.value(), partitions);
+            for partition in 0..partitions {
+                match spans.get((id, partition))?.map(|span| span.value()) {
+                    Some((start, end)) if start <= end => topic.publish(partition, (start, end)),
+                    _ => return Ok(None),
+                }
+            }
+            topics.add(topic.into());
+        }
+        Ok(Some(topics))
+    }
+
+    /// Makes the tables of a new file; refuses the format of another release.
+    fn check_format(&self) -> Result<(), LogError> {
+        let format = guarded(|| self.format())
+            .map_err(|reason| damaged_file(&self.file, &reason))?
+            .map_err(|error| damaged_file(&self.file, &error.to_string()))?;
+        if format == FORMAT {
+            return Ok(());
+        }
+        let reason = format!("its format is {format}, not {FORMAT}");
+        Err(LogError::NotALog { file: self.file.clone(), reason })
+    }
+
+    fn format(&self) -> Result<u64, redb::Error> {
+        let snapshot = self.snapshot()?;
+        if snapshot.list_tables()?.next().is_some() {
+            return Ok(snapshot.open_table(META)?.get("format")?.map_or(0, |format| format.value()));
+        }
+        let made = self.database.begin_write()?;
+        made.open_table(META)?.insert("format", FORMAT)?;
+        drop((made.open_table(TOPICS)?, made.open_table(PARTITIONS)?, made.open_table(BLOCKS)?));
+        made.commit()?;
+        Ok(FORMAT)
+    }
+}
+
+/// Runs something of the store, whose answer to pages that are damaged in spite of all checks may be a panic: that is
+/// an error here, with the panic's message. What it touched is a snapshot, or a transaction that is given up.
+pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        format!("the store panicked: {message}")
+    })
+}
+
+fn damaged_file(file: &Path, reason: &str) -> LogError {
+    LogError::DamagedFile { file: file.to_owned(), reason: reason.to_owned() }
+}
+
+fn open_error(folder: &Path, file: &Path, error: DatabaseError) -> LogError {
+    let not_a_log = |reason: String| LogError::NotALog { file: file.to_owned(), reason };
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => LogError::InUse { folder: folder.to_owned() },
+        DatabaseError::Storage(StorageError::Io(source)) => match source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => not_a_log(source.to_string()),
+            _ => LogError::Open { path: file.to_owned(), source },
+        },
+        DatabaseError::Storage(StorageError::Corrupted(reason)) => damaged_file(file, &reason),
+        other => not_a_log(other.to_string()),
+    }
+}

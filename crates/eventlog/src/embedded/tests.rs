@@ -1,0 +1,167 @@
+//! What the public face cannot show for certain: a disk that fails, and the work of many callers in one commit.
+
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+
+use super::*;
+
+/// Memory that refuses to be written and synced once it is full.
+#[derive(Debug)]
+struct FailingDisk {
+    memory: InMemoryBackend,
+    full: Arc<AtomicBool>,
+    /// Written since the last sync.
+    dirty: Arc<AtomicBool>,
+}
+
+impl FailingDisk {
+    fn check(&self) -> io::Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the test's disk"));
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for FailingDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.memory.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.memory.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check()?;
+        self.memory.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.check()?;
+        self.dirty.store(false, Ordering::SeqCst);
+        self.memory.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check()?;
+        self.dirty.store(true, Ordering::SeqCst);
+        self.memory.write(offset, data)
+    }
+}
+
+fn failing_log() -> (EmbeddedLog, Arc<AtomicBool>, Arc<AtomicBool>) {
+    let (full, dirty) = (Arc::default(), Arc::default());
+    let disk =
+        FailingDisk { memory: InMemoryBackend::new(), full: Arc::clone(&full), dirty: Arc::clone(&dirty) };
+    let log = EmbeddedLog::start(Store::of_backend(disk).unwrap()).unwrap();
+    log.create_topic("usage", 1).unwrap();
+    (log, full, dirty)
+}
+
+#[test]
+fn a_full_disk_stops_the_log_for_good() {
+    let (log, full, _) = failing_log();
+    assert_eq!(log.append("usage", 0, &[b"durable"]).unwrap(), 0);
+
+    full.store(true, Ordering::SeqCst);
+    let error = log.append("usage", 0, &[b"lost"]).unwrap_err();
+    let LogError::Stopped { reason } = &error else { panic!("{error:?}") };
+    assert!(reason.contains("log.redb") && reason.contains("no space left"), "{reason}");
+
+    // Room again is no reason to trust the file again before it has been opened anew.
+    full.store(false, Ordering::SeqCst);
+    assert!(matches!(log.append("usage", 0, &[b"later"]), Err(LogError::Stopped { .. })));
+    assert!(matches!(log.append_at("usage", 1, b"later"), Err(LogError::Stopped { .. })));
+    assert!(matches!(log.create_topic("ticks", 1), Err(LogError::Stopped { .. })));
+    assert!(matches!(log.wait("usage", 0, 1, Duration::MAX), Err(LogError::Stopped { .. })));
+    assert_eq!(log.end("usage", 0).unwrap(), 1);
+}
+
+#[test]
+fn a_stop_wakes_who_waits() {
+    let (log, full, _) = failing_log();
+    full.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| log.wait("usage", 0, 0, Duration::MAX));
+        assert!(log.append("usage", 0, &[b"lost"]).is_err());
+        assert!(matches!(waiter.join().unwrap(), Err(LogError::Stopped { .. })));
+    });
+}
+
+#[test]
+fn what_is_acknowledged_is_synced() {
+    let (log, _, dirty) = failing_log();
+    for number in 0..20 {
+        log.append_at("usage", number, &number.to_le_bytes()).unwrap();
+        assert!(!dirty.load(Ordering::SeqCst), "acknowledged {number} before a sync");
+    }
+}
+
+/// Appends, decisions and truncations of one partition in one commit see each other, in order.
+#[test]
+fn work_of_one_commit_happens_in_order() {
+    let store = Store::of_backend(InMemoryBackend::new()).unwrap();
+    let topics = Topics::default();
+    let create = |partitions| Work::Create { topic: "ticks".to_owned(), partitions };
+    let answers = commit::commit(&store, &topics, vec![create(1), create(1), create(2)]).unwrap();
+    assert!(matches!(
+        answers.as_slice(),
+        [Ok(Done::Nothing), Ok(Done::Nothing), Err(LogError::PartitionsDiffer { .. })]
+    ));
+
+    let topic = topics.find("ticks").unwrap();
+    let append = |records: &[&[u8]]| Work::Append {
+        parts: vec![Part { topic: Arc::clone(&topic), partition: 0, records: Packed::of(records) }],
+    };
+    let decide =
+        |number, record: &[u8]| Work::AppendAt { topic: Arc::clone(&topic), number, record: record.to_vec() };
+    let truncate = |offset| Work::Truncate { topic: Arc::clone(&topic), partition: 0, offset };
+    let work = vec![
+        append(&[b"a", b"b"]),
+        decide(2, b"c"),
+        decide(2, b"other"),
+        decide(2, b"c"),
+        append(&[b"d"]),
+        truncate(2),
+        decide(1, b"b"),
+        append(&[&[7; 100_000], b"e"]),
+        truncate(7),
+        decide(6, b"f"),
+        truncate(5),
+    ];
+    let answers: Vec<String> = commit::commit(&store, &topics, work)
+        .unwrap()
+        .into_iter()
+        .map(|answer| match answer {
+            Ok(Done::Offsets(offsets)) => format!("at {offsets:?}"),
+            Ok(Done::Decided(decided)) => format!("{decided:?}"),
+            Ok(Done::Nothing) => "done".to_owned(),
+            Err(LogError::Truncated { first, .. }) => format!("truncated before {first}"),
+            Err(error) => error.to_string(),
+        })
+        .collect();
+    assert_eq!(
+        answers,
+        [
+            "at [0]",
+            "Won(2)",
+            "Lost { next: 3 }",
+            "Won(2)",
+            "at [3]",
+            "done",
+            "truncated before 2",
+            "at [4]",
+            "topic `ticks`, partition 0: offset 7 is beyond the end, 6",
+            "Won(6)",
+            "done",
+        ]
+    );
+    assert_eq!(topic.span(0), (5, 7));
+    let found = read::read(&store, &topic, 0, 5, usize::MAX, usize::MAX).unwrap();
+    let found: Vec<_> = found.iter().map(|entry| (entry.offset, entry.bytes.as_slice())).collect();
+    assert_eq!(found, [(5, &b"e"[..]), (6, b"f")]);
+}

@@ -1,0 +1,125 @@
+//! The topics in memory: names, partitions, the durable span of each, and who waits for more.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::LogError;
+
+/// All topics by name.
+#[derive(Default)]
+pub(super) struct Topics(RwLock<BTreeMap<String, Arc<Topic>>>);
+
+/// One topic.
+pub(super) struct Topic {
+    /// Its number in the store.
+    pub(super) id: u32,
+    pub(super) name: String,
+    spans: Vec<Span>,
+    changed: Mutex<()>,
+    wake: Condvar,
+}
+
+/// The offsets that are durable in one partition.
+#[derive(Default)]
+struct Span {
+    start: AtomicU64,
+    end: AtomicU64,
+}
+
+impl Topics {
+    pub(super) fn find(&self, topic: &str) -> Result<Arc<Topic>, LogError> {
+        let topics = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        topics.get(topic).map(Arc::clone).ok_or_else(|| LogError::NoTopic { topic: topic.to_owned() })
+    }
+
+    pub(super) fn find_partition(&self, topic: &str, partition: u32) -> Result<Arc<Topic>, LogError> {
+        let found = self.find(topic)?;
+        let partitions = found.partitions();
+        if partition >= partitions {
+            return Err(LogError::NoPartition { topic: topic.to_owned(), partition, partitions });
+        }
+        Ok(found)
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Topic>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
+    }
+
+    pub(super) fn add(&self, topic: Arc<Topic>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(topic.name.clone(), topic);
+    }
+}
+
+impl Topic {
+    pub(super) fn new(id: u32, name: &str, partitions: u32) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            spans: (0..partitions).map(|_| Span::default()).collect(),
+            changed: Mutex::new(()),
+            wake: Condvar::new(),
+        }
+    }
+
+    pub(super) fn partitions(&self) -> u32 {
+        u32::try_from(self.spans.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn require_partitions(&self, wanted: u32) -> Result<(), LogError> {
+        let has = self.partitions();
+        if has == wanted {
+            return Ok(());
+        }
+        Err(LogError::PartitionsDiffer { topic: self.name.clone(), has, wanted })
+    }
+
+    /// Start and end of a partition; (0, 0) for one that is not there.
+    pub(super) fn span(&self, partition: u32) -> (u64, u64) {
+        self.at(partition)
+            .map_or((0, 0), |span| (span.start.load(Ordering::Acquire), span.end.load(Ordering::Acquire)))
+    }
+
+    /// Makes a durable change visible and wakes whoever waits for it.
+    pub(super) fn publish(&self, partition: u32, (start, end): (u64, u64)) {
+        if let Some(span) = self.at(partition) {
+            span.start.store(start, Ordering::Release);
+            span.end.store(end, Ordering::Release);
+        }
+        self.wake_all();
+    }
+
+    pub(super) fn wake_all(&self) {
+        // Between a waiter's look at the end and its sleep it holds this lock, so no wake-up falls in between.
+        drop(self.changed.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
+    }
+
+    /// Whether the end exceeded `end_seen` before the time-out or the stop.
+    pub(super) fn wait(
+        &self,
+        partition: u32,
+        end_seen: u64,
+        timeout: Duration,
+        stopped: impl Fn() -> bool,
+    ) -> bool {
+        let unmoved = || self.span(partition).1 <= end_seen;
+        let guard = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.wake.wait_timeout_while(guard, timeout, |()| unmoved() && !stopped());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        !unmoved()
+    }
+
+    fn at(&self, partition: u32) -> Option<&Span> {
+        self.spans.get(usize::try_from(partition).ok()?)
+    }
+}

@@ -1,0 +1,182 @@
+//! The embedded log among processes: killed in the middle of appends, and opened twice.
+//!
+//! The tests start this same test binary again with `SPILLWAY_CHILD_FOLDER` set; that child runs the "test" called
+//! `child` and is killed.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use spillway_eventlog::{EmbeddedLog, EventLog, LogError};
+use tempfile::TempDir;
+
+const FOLDER: &str = "SPILLWAY_CHILD_FOLDER";
+const THREADS: u32 = 4;
+
+/// Not a test: the process that gets killed. Each thread appends numbered batches to its own partition and prints
+/// `partition number` once the log has acknowledged one.
+#[test]
+fn child() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::create(folder).unwrap());
+    log.create_topic("usage", THREADS).unwrap();
+    println!("\nopen");
+    let append_for_ever = |partition| {
+        let mut number = next_batch(log.as_ref(), partition);
+        loop {
+            let records = batch(partition, number);
+            log.append("usage", partition, &records.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+            // One write a line, so that a kill does not cut lines of several threads to pieces.
+            let line = format!("ack {partition} {number}\n");
+            std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+            number += 1;
+        }
+    };
+    std::thread::scope(|scope| {
+        for partition in 0..THREADS {
+            scope.spawn(move || append_for_ever(partition));
+        }
+    });
+}
+
+/// Kills the child after a different number of acknowledgements each round, so at arbitrary points of its commits, and
+/// lets it go on in the same folder. What was acknowledged must be there, and beyond it whole batches only.
+#[test]
+fn killed_in_the_middle_nothing_acknowledged_is_lost() {
+    let folder = TempDir::new().unwrap();
+    let mut acknowledged = [0_u64; THREADS as usize];
+    for round in 0..8 {
+        let (mut child, lines) = start_child(folder.path());
+        let mut acks = 0;
+        for line in lines {
+            if let Some((partition, number)) = parse_ack(&line) {
+                acknowledged[partition] = acknowledged[partition].max(number + 1);
+                acks += 1;
+            }
+            // Lines that were in the pipe when the child was killed count too: it had said so.
+            if acks == 1 + round * 37 {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+
+        let log = EmbeddedLog::open(folder.path()).unwrap();
+        for partition in 0..THREADS {
+            let found = next_batch(&log, partition);
+            let promised = acknowledged[partition as usize];
+            assert!(
+                found >= promised,
+                "round {round}: {found} batches of {promised} in partition {partition}"
+            );
+        }
+    }
+    assert!(acknowledged.iter().all(|&number| number > 0), "{acknowledged:?}");
+}
+
+#[test]
+fn a_second_process_is_told_that_another_has_the_folder() {
+    let folder = TempDir::new().unwrap();
+    let (mut child, mut lines) = start_child(folder.path());
+    assert!(lines.any(|line| line == "open"));
+    for open in [EmbeddedLog::open, EmbeddedLog::create] {
+        let Err(error) = open(folder.path()) else { panic!("opened twice") };
+        assert!(matches!(error, LogError::InUse { .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(message.contains("another process"), "{message}");
+        assert!(message.contains(folder.path().to_str().unwrap()), "{message}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    EmbeddedLog::open(folder.path()).unwrap();
+}
+
+/// Flips bits all over a file that a kill left behind. It is refused, or holds whole batches in order and all that were
+/// acknowledged: the last commit is not given up as torn where it was complete.
+#[test]
+fn killed_and_then_damaged_is_refused_or_whole() {
+    let folder = TempDir::new().unwrap();
+    let (mut child, lines) = start_child(folder.path());
+    let mut acknowledged = [0_u64; THREADS as usize];
+    for (acks, (partition, number)) in lines.filter_map(|line| parse_ack(&line)).enumerate() {
+        acknowledged[partition] = number + 1;
+        if acks == 30 {
+            child.kill().unwrap();
+        }
+    }
+    child.wait().unwrap();
+
+    let killed = std::fs::read(folder.path().join("log.redb")).unwrap();
+    let mut refused = 0;
+    // One bit is beyond checking, the one that names the last commit's place: both its values are what a crash may
+    // leave. It still leads to whole batches only, see `next_batch`.
+    let names_last_commit = (9, 0);
+    // Every bit of the file's head, which says which commit is the last, then some of all over.
+    let head = (0..64).flat_map(|at| (0..8).map(move |bit| (at, bit)));
+    let rest = (64..320).chain((320..killed.len()).step_by(killed.len() / 300)).map(|at| (at, at % 8));
+    for (at, bit) in head.chain(rest) {
+        let damaged = TempDir::new().unwrap();
+        let mut bytes = killed.clone();
+        bytes[at] ^= 1 << bit;
+        std::fs::write(damaged.path().join("log.redb"), bytes).unwrap();
+        match EmbeddedLog::open(damaged.path()) {
+            Ok(log) => {
+                for (partition, promised) in (0..).zip(acknowledged) {
+                    let found = next_batch(&log, partition);
+                    let kept = found >= promised || (at, bit) == names_last_commit;
+                    assert!(
+                        kept,
+                        "byte {at} bit {bit}: {found} batches of {promised} in partition {partition}"
+                    );
+                }
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("log.redb"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
+}
+
+fn start_child(folder: &Path) -> (Child, impl Iterator<Item = String>) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    (child, lines)
+}
+
+fn parse_ack(line: &str) -> Option<(usize, u64)> {
+    let (partition, number) = line.strip_prefix("ack ")?.split_once(' ')?;
+    Some((partition.parse().ok()?, number.parse().ok()?))
+}
+
+/// Batches differ in length and bytes, and each record says where it belongs.
+fn batch(partition: u32, number: u64) -> Vec<Vec<u8>> {
+    let records = 1 + number % 7;
+    (0..records)
+        .map(|n| {
+            format!("{partition}/{number}/{n}/{records} ")
+                .repeat(1 + usize::try_from(n).unwrap() * 9)
+                .into_bytes()
+        })
+        .collect()
+}
+
+/// Checks that a partition holds whole batches in order from 0, and returns the number of the next.
+fn next_batch(log: &dyn EventLog, partition: u32) -> u64 {
+    let mut found = log.read("usage", partition, 0, usize::MAX, usize::MAX).unwrap().into_iter();
+    let mut number = 0;
+    while found.len() > 0 {
+        let wanted = batch(partition, number);
+        let have: Vec<_> = found.by_ref().take(wanted.len()).map(|entry| entry.bytes).collect();
+        assert_eq!(have, wanted, "partition {partition}, batch {number}");
+        number += 1;
+    }
+    number
+}

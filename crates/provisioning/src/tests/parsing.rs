@@ -1,0 +1,378 @@
+use expect_test::{Expect, expect};
+
+use super::WORLD;
+use crate::limits::FILE_BYTES_MAX;
+use crate::{Object, parse};
+
+/// Parses a text and shows its documents' kinds and names with warnings, or all its mistakes.
+fn check(text: &str, expected: &Expect) {
+    let shown: String = match parse("f.yaml", text) {
+        Ok(parsed) => {
+            let objects = parsed.documents.iter().map(|document| {
+                let object = document.object();
+                format!("line {}: {} {}\n", document.line(), object.kind().as_str(), object.name())
+            });
+            objects.chain(parsed.warnings.iter().map(|warning| format!("{warning}\n"))).collect()
+        }
+        Err(mistakes) => mistakes.iter().map(|mistake| format!("{mistake}\n")).collect(),
+    };
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn documents_have_lines_and_names() {
+    check(
+        WORLD,
+        &expect![[r#"
+        line 1: client acme
+        line 4: network region
+        line 7: network as64500
+        line 12: cdn own
+        line 19: cdn rented
+        line 24: probe a1/as64500
+        line 28: site shop
+    "#]],
+    );
+}
+
+#[test]
+fn defaults_and_canonical_forms_are_filled_in() {
+    let parsed = parse("f.yaml", WORLD).expect("the world is well formed");
+    let site = parsed.documents.iter().find_map(|document| match document.object() {
+        Object::Site(site) => Some(site),
+        _ => None,
+    });
+    let site = site.expect("there is a site");
+    let shown = format!("{:?}\n{:?}\n", site.hosts, site.origin)
+        + &site.cdns.iter().map(|cdn| format!("{cdn:?}\n")).collect::<String>()
+        + &format!("{} {}\n", site.ttl_secs, site.probe_interval_ms)
+        + &site.objectives.iter().map(|objective| format!("{objective:?}\n")).collect::<String>();
+    expect![[r#"
+        ["shop.example.com", "www.shop.example.com"]
+        Origin { name: "origin", addresses: [Address(203.0.113.1), Address(203.0.113.2)], probe_url: Some("https://shop.example.com:8443/probe") }
+        CdnOfSite { cdn: CdnName("own"), dns_name: None }
+        CdnOfSite { cdn: CdnName("rented"), dns_name: Some("shop.rented.example.org") }
+        20 10000
+        Objective { metric: ResponseTime, threshold: 150000, percentile: 95, window_us: Micros(600000000), samples_min: 20, probes_min: 3 }
+        Objective { metric: AvailableBandwidth, threshold: 20000000, percentile: 90, window_us: Micros(3600000000), samples_min: 20, probes_min: 1 }
+    "#]].assert_eq(&shown);
+}
+
+/// A file with a mistake of nearly every kind.
+const MISTAKEN: &str = "\
+kind: client
+nam: acme
+---
+kind: network
+name: everywhere
+prefixes:
+  - 192.0.2.1/24
+  - nonsense
+  - 198.51.100.0/24
+  - 198.51.100.0/24
+---
+kind: site
+client: 17
+name: shop
+hosts: [shop..example.com, 'a b', -x.example, bücher.example, 10.0.0.1]
+origin: {adresses: [], addresses: [300.1.1.1], probe_url: ftp://x/}
+cdns:
+  - [own]
+  - own
+  - {cdn: own, dns_nam: x}
+ttl_secs: 20s
+probe_interval_ms: 50
+probe_interval: 10s
+objectives:
+  - metric: response_time
+    threshold: 150
+    percentile: 100
+    window: 90s
+    samples_min: 0
+    probes_min: -1
+  - metric: latency
+    threshold: 1s
+  - {metric: response_time, threshold: 123456us}
+  - {metric: available_bandwidth, threshold: 20MB/s}
+---
+kind: sight
+---
+just text
+---
+name: nobody
+---
+kind: probe
+agent: a/b
+";
+
+#[test]
+fn all_mistakes_of_a_file_come_at_once() {
+    check(
+        MISTAKEN,
+        &expect![[r#"
+            f.yaml:1: document 1 (client): name: is missing
+            f.yaml:2: document 1 (client): nam: is not known here; did you mean `name`?
+            f.yaml:5: document 2 (network everywhere): name: is the root of the tree, which exists by itself; take another name
+            f.yaml:7: document 2 (network everywhere): prefixes[0]: bits are set beyond the prefix length; write 192.0.2.0/24
+            f.yaml:8: document 2 (network everywhere): prefixes[1]: a prefix is written like 192.0.2.0/24 or 2001:db8::/32
+            f.yaml:10: document 2 (network everywhere): prefixes[3]: 198.51.100.0/24 stands at prefixes[2] already
+            f.yaml:13: document 3 (site shop): client: must be text; put `17` in quotes
+            f.yaml:15: document 3 (site shop): hosts[0]: `shop..example.com` has an empty label: two points in a row, or one in front
+            f.yaml:15: document 3 (site shop): hosts[1]: `a b` has the character ' '; letters, digits, hyphens and underscores are allowed
+            f.yaml:15: document 3 (site shop): hosts[2]: the label `-x` begins or ends with a hyphen
+            f.yaml:15: document 3 (site shop): hosts[3]: `bücher.example` has characters other than letters, digits, hyphens and underscores; write it as xn--…
+            f.yaml:15: document 3 (site shop): hosts[4]: `10.0.0.1` is an address or ends in a number, not a host name
+            f.yaml:16: document 3 (site shop): origin.adresses: is not known here; did you mean `addresses`?
+            f.yaml:16: document 3 (site shop): origin.addresses[0]: `300.1.1.1` is not an IP address such as 192.0.2.1 or 2001:db8::1
+            f.yaml:16: document 3 (site shop): origin.probe_url: `ftp://x/` must begin with http:// or https://
+            f.yaml:18: document 3 (site shop): cdns[0]: must be a CDN's name, or a mapping of cdn and dns_name, not a list
+            f.yaml:20: document 3 (site shop): cdns[2].dns_nam: is not known here; did you mean `dns_name`?
+            f.yaml:20: document 3 (site shop): cdns[2]: own stands at cdns[1] already
+            f.yaml:21: document 3 (site shop): ttl_secs: must be a whole number from 0 to 86400, not `20s`
+            f.yaml:22: document 3 (site shop): probe_interval_ms: must be a whole number from 100 to 3600000, not `50`
+            f.yaml:23: document 3 (site shop): probe_interval: says again what probe_interval_ms says; leave one out
+            f.yaml:26: document 3 (site shop): objectives[0].threshold: `150` needs a unit: one of us, ms, s, min, h, d
+            f.yaml:27: document 3 (site shop): objectives[0].percentile: must be a whole number from 1 to 99, not `100`
+            f.yaml:28: document 3 (site shop): objectives[0].window: must be whole seconds from 1s to 60s or whole minutes up to 7d, not 90s
+            f.yaml:29: document 3 (site shop): objectives[0].samples_min: must be a whole number from 1 to 1000000, not `0`
+            f.yaml:30: document 3 (site shop): objectives[0].probes_min: must be a whole number from 1 to 1000000, not `-1`
+            f.yaml:31: document 3 (site shop): objectives[1].metric: must be response_time or available_bandwidth, not `latency`
+            f.yaml:33: document 3 (site shop): objectives[2].threshold: must be a number of three significant digits; the nearest are 123ms and 124ms
+            f.yaml:34: document 3 (site shop): objectives[3].threshold: `20MB/s` needs a unit: one of bit/s, kbit/s, Mbit/s, Gbit/s, Tbit/s
+            f.yaml:36: document 4 (sight): kind: must be one of client, network, probe, cdn, site, not `sight`
+            f.yaml:38: document 5: must be a mapping with a `kind`, not `just text`
+            f.yaml:40: document 6: kind: is missing: one of client, network, probe, cdn, site
+            f.yaml:42: document 7 (probe): network: is missing
+            f.yaml:43: document 7 (probe): agent: an agent has no `/` in its name: AGENT/NETWORK names the probe
+        "#]],
+    );
+}
+
+#[test]
+fn a_syntax_mistake_ends_its_document_only() {
+    let text = "kind: [client\n---\nkind: client\nname: 7\n---\nkind: client\nname: \"x\n---\nkind: cdn\n";
+    check(
+        text,
+        &expect![[r#"
+        f.yaml:1: document 1: unclosed bracket '['
+        f.yaml:4: document 2 (client 7): name: must be text; put `7` in quotes
+        f.yaml:7: document 3: while scanning a quoted scalar, found unexpected document indicator
+        f.yaml:9: document 4 (cdn): name: is missing
+        f.yaml:9: document 4 (cdn): type: is missing
+        f.yaml:9: document 4 (cdn): dns_name: is missing
+    "#]],
+    );
+}
+
+#[test]
+fn aliases_tags_and_double_keys_are_mistakes() {
+    let text =
+        "kind: client\nname: &a acme\n---\nkind: network\nname: !x n\nname: m\nparent: *gone\n? [k]\n: v\n";
+    check(
+        text,
+        &expect![[r#"
+        f.yaml:2: document 1 (client acme): anchors and aliases are not understood; write the value out
+        f.yaml:5: document 2 (network n): tags are not understood; leave it out
+        f.yaml:6: document 2 (network n): the key `name` stands twice
+        f.yaml:7: document 2 (network n): anchors and aliases are not understood; write the value out
+        f.yaml:8: document 2 (network n): a key must be text
+    "#]],
+    );
+}
+
+#[test]
+fn thresholds_have_three_significant_digits() {
+    let site = |threshold: &str, metric: &str| {
+        format!(
+            "{{kind: site, client: c, name: s, hosts: [h], objectives: [{{metric: {metric}, threshold: {threshold}}}]}}"
+        )
+    };
+    check(
+        &site("999us", "response_time"),
+        &expect![[r#"
+        line 1: site s
+    "#]],
+    );
+    check(
+        &site("1001us", "response_time"),
+        &expect![[r#"
+        f.yaml:1: document 1 (site s): objectives[0].threshold: must be a number of three significant digits; the nearest are 1ms and 1.01ms
+    "#]],
+    );
+    check(
+        &site("0s", "response_time"),
+        &expect![[r#"
+        f.yaml:1: document 1 (site s): objectives[0].threshold: must be greater than 0; the least is 1us
+    "#]],
+    );
+    check(
+        &site("3600s", "response_time"),
+        &expect![[r#"
+        line 1: site s
+    "#]],
+    );
+    check(
+        &site("3610s", "response_time"),
+        &expect![[r#"
+        f.yaml:1: document 1 (site s): objectives[0].threshold: must be at most 3600s
+    "#]],
+    );
+    check(
+        &site("999.5kbit/s", "available_bandwidth"),
+        &expect![[r#"
+        f.yaml:1: document 1 (site s): objectives[0].threshold: must be a number of three significant digits; the nearest are 999kbit/s and 1Mbit/s
+    "#]],
+    );
+    check(
+        &site("1000Tbit/s", "available_bandwidth"),
+        &expect![[r#"
+        line 1: site s
+    "#]],
+    );
+    check(
+        &site("1010Tbit/s", "available_bandwidth"),
+        &expect![[r#"
+        f.yaml:1: document 1 (site s): objectives[0].threshold: must be at most 1000Tbit/s
+    "#]],
+    );
+}
+
+#[test]
+fn windows_are_whole_seconds_then_whole_minutes() {
+    for (window, is_good) in [
+        ("1s", true),
+        ("60s", true),
+        ("61s", false),
+        ("2min", true),
+        ("7d", true),
+        ("10081min", false),
+        ("500ms", false),
+        ("1500ms", false),
+        ("0s", false),
+    ] {
+        let text = format!(
+            "kind: site\nclient: c\nname: s\nhosts: [h]\nobjectives: [{{metric: response_time, threshold: 1s, window: {window}}}]"
+        );
+        assert_eq!(parse("f.yaml", &text).is_ok(), is_good, "{window}");
+    }
+}
+
+#[test]
+fn a_window_too_small_for_its_percentile_is_warned_of() {
+    let text = "\
+kind: site
+client: c
+name: s
+hosts: [h.example]
+probe_interval: 10s
+objectives:
+  - {metric: response_time, threshold: 1s}
+  - {metric: response_time, threshold: 1s, percentile: 99}
+  - {metric: response_time, threshold: 1s, window: 60s}
+";
+    check(
+        text,
+        &expect![[r#"
+        line 1: site s
+        f.yaml:8: document 1 (site s): objectives[1]: a window of 600s with a sample every 10s holds 60 samples a probe; the 1 % of them beyond percentile 99 are 0.60, fewer than 3
+        f.yaml:9: document 1 (site s): objectives[2]: a window of 60s with a sample every 10s holds 6 samples a probe; the 5 % of them beyond percentile 95 are 0.30, fewer than 3
+    "#]],
+    );
+}
+
+#[test]
+fn json_is_read_as_well() {
+    check(
+        "{\n\t\"kind\": \"client\",\n\t\"name\": \"ac\\u006de\"\n}\n",
+        &expect![[r#"
+        line 1: client acme
+    "#]],
+    );
+    check(
+        "{\"kind\":\"cdn\",\"name\":\"c\",\"type\":\"partner\",\"dns_name\":\"x.example\",\"addresses\":[],\"probe_url\":null}",
+        &expect![[r#"
+            line 1: cdn c
+        "#]],
+    );
+}
+
+#[test]
+fn empty_documents_are_passed_over() {
+    check("", &expect![[""]]);
+    check(
+        "---\n# nothing\n---\nkind: client\nname: a\n---\n",
+        &expect![[r#"
+        line 4: client a
+    "#]],
+    );
+}
+
+#[test]
+fn great_and_deep_files_are_refused() {
+    check(
+        &" ".repeat(FILE_BYTES_MAX + 1),
+        &expect![[r#"
+        f.yaml: has 16777217 bytes; at most 16777216 are taken
+    "#]],
+    );
+    check(
+        &"[".repeat(100_000),
+        &expect![[r#"
+        f.yaml:1: document 1: recursion limit exceeded
+    "#]],
+    );
+    check(
+        &format!("[{}]", "a,".repeat(300_000)),
+        &expect![[r#"
+        f.yaml:1: document 1: has more than 250000 values
+    "#]],
+    );
+    check(
+        &"---\nkind: client\nname: a\n".repeat(100_001),
+        &expect![[r#"
+        f.yaml: has more than 100000 documents
+    "#]],
+    );
+    let mistakes = parse("f.yaml", &"--- x\n".repeat(20_000)).expect_err("nothing of it is a document");
+    assert_eq!(mistakes.len(), 10_001);
+    let last = mistakes.last().map(ToString::to_string);
+    assert_eq!(last.as_deref(), Some("f.yaml: 10000 more mistakes are not listed"));
+}
+
+#[test]
+fn urls_have_a_host() {
+    let urls = [
+        "http://",
+        "http:///x",
+        "http://a:0/",
+        "http://a:65536/",
+        "http://u:p@a/",
+        "https://[::1]:8080/",
+        "http://1.2.3.4/x?y#z",
+        "http://a b/",
+        "HTTP://a/",
+        "http://[::1/",
+    ];
+    let shown: String = urls
+        .iter()
+        .map(|url| {
+            let text =
+                format!("{{kind: cdn, name: c, type: partner, dns_name: x.example, probe_url: '{url}'}}");
+            let reason =
+                parse("f", &text).err().and_then(|all| all.into_iter().next()).map(|first| first.reason);
+            format!("{url} {}\n", reason.unwrap_or_else(|| String::from("ok")))
+        })
+        .collect();
+    expect![[r#"
+        http:// `http://` has no usable host: a host name must not be empty
+        http:///x `http:///x` has no usable host: a host name must not be empty
+        http://a:0/ `http://a:0/` has no usable port; one from 1 to 65535 is
+        http://a:65536/ `http://a:65536/` has no usable port; one from 1 to 65535 is
+        http://u:p@a/ `http://u:p@a/` must not carry a user or password
+        https://[::1]:8080/ ok
+        http://1.2.3.4/x?y#z ok
+        http://a b/ `http://a b/` has spaces, control or non-ASCII characters; write them as %XX
+        HTTP://a/ `HTTP://a/` must begin with http:// or https://
+        http://[::1/ `http://[::1/` has no usable host: `[` has the character '['; letters, digits, hyphens and underscores are allowed
+    "#]].assert_eq(&shown);
+}

@@ -1,0 +1,74 @@
+//! A map by name in shards, of which a changed copy shares all that did not change.
+
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::sync::Arc;
+
+use rustc_hash::{FxBuildHasher, FxHasher};
+
+/// How many shards: a million names make some 120 in each, which is what one change copies.
+const SHARDS: usize = 8_192;
+
+type Shard<V> = std::collections::HashMap<Arc<str>, V, FxBuildHasher>;
+
+/// A map from names to values. Its order is nobody's business: whoever lists it sorts.
+#[derive(Debug, Clone)]
+pub(super) struct Shards<V> {
+    shards: Arc<Vec<Arc<Shard<V>>>>,
+}
+
+impl<V> Default for Shards<V> {
+    fn default() -> Self {
+        Self { shards: Arc::new(vec![Arc::default(); SHARDS]) }
+    }
+}
+
+impl<V: Clone> Shards<V> {
+    pub(super) fn get(&self, name: &str) -> Option<&V> {
+        self.shards[shard_of(name)].get(name)
+    }
+
+    /// Copies the shard if another table shares it and the name is in it.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
+        if self.get(name).is_none() {
+            return None;
+        }
+        self.shard_mut(name).get_mut(name)
+    }
+
+    pub(super) fn get_or_insert_default(&mut self, name: &str) -> &mut V
+    where
+        V: Default,
+    {
+        let key = match self.shards[shard_of(name)].get_key_value(name) {
+            Some((key, _)) => Arc::clone(key),
+            None => name.into(),
+        };
+        self.shard_mut(name).entry(key).or_default()
+    }
+
+    pub(super) fn insert(&mut self, name: Arc<str>, value: V) -> Option<V> {
+        self.shard_mut(&name).insert(name, value)
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<V> {
+        if self.get(name).is_none() {
+            return None;
+        }
+        self.shard_mut(name).remove(name)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.shards.iter().flat_map(|shard| shard.values())
+    }
+
+    fn shard_mut(&mut self, name: &str) -> &mut Shard<V> {
+        let shards = Arc::make_mut(&mut self.shards);
+        Arc::make_mut(&mut shards[shard_of(name)])
+    }
+}
+
+/// The hash's upper half chooses the shard, since the maps within use the rest.
+fn shard_of(name: &str) -> usize {
+    let hash: u64 = BuildHasherDefault::<FxHasher>::default().hash_one(name);
+    usize::try_from((hash >> 20) & 0xFFFF_FFFF).unwrap_or(0) % SHARDS
+}
