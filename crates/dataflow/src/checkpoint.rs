@@ -85,7 +85,9 @@ pub(crate) fn chunks(tick: u64, mut items: Vec<StateItem>) -> Vec<CheckpointChun
             }
             last => {
                 let number = match last {
-                    Some((operator, shard, number, ..)) if *operator == item.operator && *shard == item.shard => {
+                    Some((operator, shard, number, ..))
+                        if *operator == item.operator && *shard == item.shard =>
+                    {
                         *number + 1
                     }
                     _ => 0,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use spillway_events::{
-    CHUNK_BYTES_MAX, Decision, DecodeError, Frame, Framed, Performance, Receipt, Record, Rejected, decode, encode,
-    topics,
+    CHUNK_BYTES_MAX, Decision, DecodeError, Frame, Framed, Performance, Receipt, Record, Rejected, decode,
+    encode, topics,
 };
 
 use crate::checkpoint::{Restored, chunks};
@@ -70,7 +70,12 @@ impl Framer {
     }
 }
 
-fn frames<T: Framed>(tick: u64, topic: &'static str, items: Vec<T>, partition: impl Fn(&T) -> u32) -> Vec<Output>
+fn frames<T: Framed>(
+    tick: u64,
+    topic: &'static str,
+    items: Vec<T>,
+    partition: impl Fn(&T) -> u32,
+) -> Vec<Output>
 where
     Frame<T>: Record,
 {
@@ -126,6 +131,28 @@ where
     bytes
 }
 
+/// Tick, chunk and chunks of an encoded frame of whatever kind; nothing where the bytes are no frame.
+#[must_use]
+pub fn frame_head(record: &[u8]) -> Option<(u64, u32, u32)> {
+    // Behind the marker and the fingerprint: Avro longs, zigzag and 7 bits a byte. None of the three is negative.
+    let mut bytes = record.get(10..)?.iter();
+    let mut long = || {
+        let mut number = 0_u64;
+        for shift in (0..63).step_by(7) {
+            let byte = u64::from(*bytes.next()?);
+            number |= (byte & 0x7F) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number >> 1);
+            }
+        }
+        None
+    };
+    Some((long()?, u32::try_from(long()?).ok()?, u32::try_from(long()?).ok()?))
+}
+
+/// The frames of one partition: by tick, rising.
+pub type Frames<T> = Vec<(u64, Vec<T>)>;
+
 /// Puts frames together from the records of one partition, in order: each complete frame once, in rising tick
 /// order; repeats and frames cut short are passed over.
 ///
@@ -133,7 +160,7 @@ where
 /// With the record's place, when it does not decode or a complete frame's digest is another.
 pub fn read_frames<T: Framed>(
     records: impl IntoIterator<Item = impl AsRef<[u8]>>,
-) -> Result<Vec<(u64, Vec<T>)>, (usize, DecodeError)>
+) -> Result<Frames<T>, (usize, DecodeError)>
 where
     Frame<T>: Record,
 {
@@ -171,7 +198,9 @@ mod tests {
 
     fn receipts(count: u32) -> Vec<Receipt> {
         let topic = "t".repeat(2_000);
-        (0..count).map(|partition| Receipt { topic: topic.clone(), partition, end: 1, records: 1, crc: 7 }).collect()
+        (0..count)
+            .map(|partition| Receipt { topic: topic.clone(), partition, end: 1, records: 1, crc: 7 })
+            .collect()
     }
 
     fn records(tick: u64, items: Vec<Receipt>) -> Vec<Vec<u8>> {
@@ -188,6 +217,8 @@ mod tests {
         let second = records(2, receipts(1));
         // Cut short by a crash after its first chunk, then sent again whole, then once more.
         let log = [&first[..1], &first[..], &second[..], &first[..], &second[..]].concat();
+        assert_eq!(frame_head(&first[1]), Some((1, 1, u32::try_from(first.len()).unwrap())));
+        assert_eq!(frame_head(&first[1][..11]), None);
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
     }
 

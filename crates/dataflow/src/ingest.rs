@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use spillway_events::{
-    MeasurementBatch, Receipt, Rejected, SourceName, StatisticsBatch, TimeMicros, decode,
-};
+use spillway_events::{MeasurementBatch, Receipt, Rejected, SourceName, StatisticsBatch, TimeMicros, decode};
 use spillway_provisioning::State;
 use spillway_steering::{AHEAD_MAX_US, Directory, NOTHING, Sample, rank_measurement};
 
@@ -116,7 +114,9 @@ impl Ingest {
                 records: receipt.records,
                 crc: receipt.crc,
             });
-            routes.extend(receipts.map(|receipt| to_itself(self.worker, Ingested::Item(Item::Receipt(receipt)))));
+            routes.extend(
+                receipts.map(|receipt| to_itself(self.worker, Ingested::Item(Item::Receipt(receipt)))),
+            );
         }
         if facts.due.checkpoint {
             self.save(&mut routes);
@@ -146,7 +146,13 @@ impl Ingest {
         }
     }
 
-    fn record(&mut self, record: &InputRecord, now: TimeMicros, samples: &mut [Vec<Sample>], routes: &mut Routes) {
+    fn record(
+        &mut self,
+        record: &InputRecord,
+        now: TimeMicros,
+        samples: &mut [Vec<Sample>],
+        routes: &mut Routes,
+    ) {
         let receipt = self.receipts.entry((record.topic, record.partition)).or_default();
         receipt.end = record.offset + 1;
         receipt.records += 1;
@@ -183,7 +189,9 @@ impl Ingest {
             match (&series[measurement.series as usize], ranks) {
                 (Err(why), _) => *refused.entry(why).or_default() += 1,
                 (_, Err(why)) => *refused.entry(why).or_default() += 1,
-                (Ok(_), Ok(_)) if ahead => *refused.entry("event time more than 5 minutes ahead").or_default() += 1,
+                (Ok(_), Ok(_)) if ahead => {
+                    *refused.entry("event time more than 5 minutes ahead").or_default() += 1
+                }
                 (Ok((worker, series)), Ok((response_time, bandwidth))) => {
                     let at_us = measurement.at_us.min(now);
                     samples[*worker].push(Sample { response_time, bandwidth, at_us, ..*series });
@@ -199,14 +207,23 @@ impl Ingest {
 
     /// The worker of a series' site, and a sample of it to fill in.
     fn resolve(&self, series: &spillway_events::Series) -> Result<(usize, Sample), &'static str> {
-        let (site, target) = self.directory.target(&series.site, &series.target).ok_or("unknown site or target")?;
+        let (site, target) =
+            self.directory.target(&series.site, &series.target).ok_or("unknown site or target")?;
         let probe = self.directory.probe(&series.agent, &series.network).ok_or("probe not provisioned")?;
         let worker = owner(shard(series.site.as_str()), self.config.workers);
         let empty = (NOTHING, NOTHING, TimeMicros(0));
-        Ok((worker, Sample { site, probe, target, response_time: empty.0, bandwidth: empty.1, at_us: empty.2 }))
+        Ok((
+            worker,
+            Sample { site, probe, target, response_time: empty.0, bandwidth: empty.1, at_us: empty.2 },
+        ))
     }
 
-    fn statistics(&mut self, record: &InputRecord, now: TimeMicros, routes: &mut Routes) -> Result<(), String> {
+    fn statistics(
+        &mut self,
+        record: &InputRecord,
+        now: TimeMicros,
+        routes: &mut Routes,
+    ) -> Result<(), String> {
         let batch: StatisticsBatch = decode(&record.bytes).map_err(|error| error.to_string())?;
         if !self.is_new(record, &batch.source, batch.boot, batch.sequence)? {
             return Ok(());
@@ -232,18 +249,32 @@ impl Ingest {
         Ok(())
     }
 
-    fn is_new(&mut self, record: &InputRecord, source: &SourceName, boot: u64, sequence: u64) -> Result<bool, String> {
+    fn is_new(
+        &mut self,
+        record: &InputRecord,
+        source: &SourceName,
+        boot: u64,
+        sequence: u64,
+    ) -> Result<bool, String> {
         let key = (record.topic, record.partition, source.clone());
         match self.seen.entry(key).or_default().judge(boot, sequence) {
             Judgement::New => Ok(true),
             Judgement::Repeat => Ok(false),
-            Judgement::TooOld => {
-                Err(format!("batch {sequence} of boot {boot} of {source} comes too late to tell whether it is a repeat"))
-            }
+            Judgement::TooOld => Err(format!(
+                "batch {sequence} of boot {boot} of {source} comes too late to tell whether it is a repeat"
+            )),
         }
     }
 
-    fn reject(&self, routes: &mut Routes, topic: &str, partition: u32, offset: u64, measurements: u64, why: String) {
+    fn reject(
+        &self,
+        routes: &mut Routes,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+        measurements: u64,
+        why: String,
+    ) {
         let rejected = Rejected { topic: topic.to_owned(), partition, offset, measurements, why };
         // Every worker applies provisioning; one of them says what was wrong with it.
         if topic != "provisioning" || self.worker == 0 {
@@ -253,8 +284,12 @@ impl Ingest {
 
     fn save(&self, routes: &mut Routes) {
         let seen = self.seen.iter().map(|((topic, partition, source), seen)| {
-            let saved =
-                Saved::Seen { topic: *topic, partition: *partition, source: source.clone(), seen: seen.clone() };
+            let saved = Saved::Seen {
+                topic: *topic,
+                partition: *partition,
+                source: source.clone(),
+                seen: seen.clone(),
+            };
             (shard(source.as_str()), saved)
         });
         let receipts = self.receipts.iter().map(|((topic, partition), receipt)| {

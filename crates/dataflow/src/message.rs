@@ -1,7 +1,9 @@
 //! What travels between the operators.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{CdnName, Decision, Performance, ProvisioningRecord, Receipt, Rejected, SourceName, TimeMicros};
+use spillway_events::{
+    CdnName, Decision, Performance, ProvisioningRecord, Receipt, Rejected, SourceName, TimeMicros,
+};
 use spillway_steering::Sample;
 
 /// A message and the worker it goes to.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{
-    CdnEntry, Decision, NetworkEntry, NetworkName, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot,
-    SnapshotKind,
+    CdnEntry, Decision, NetworkEntry, NetworkName, Route, RouteEntry, RouteKey, SiteEntry, SiteName,
+    Snapshot, SnapshotKind,
 };
 use spillway_provisioning::State;
 use spillway_steering::table::{format_digest, network_hash, route_hash, site_hash};
@@ -160,7 +160,8 @@ impl Publisher {
             .networks()
             .values()
             .map(|network| {
-                let entry = NetworkEntry { network: network.name.clone(), prefixes: network.prefixes.clone() };
+                let entry =
+                    NetworkEntry { network: network.name.clone(), prefixes: network.prefixes.clone() };
                 (network.name.clone(), entry)
             })
             .collect();
@@ -205,11 +206,16 @@ impl Publisher {
             let Some(site) = self.table.sites.get_mut(name) else { continue };
             let Some(default) = site.decided.get(&root).cloned() else { continue };
             let stands = |(network, route): &(&NetworkName, &Route)| **network == root || **route != default;
-            let routes: BTreeMap<NetworkName, Route> =
-                site.decided.iter().filter(stands).map(|(network, route)| (network.clone(), route.clone())).collect();
+            let routes: BTreeMap<NetworkName, Route> = site
+                .decided
+                .iter()
+                .filter(stands)
+                .map(|(network, route)| (network.clone(), route.clone()))
+                .collect();
             for (network, route) in &site.routes {
                 if routes.get(network) != Some(route) {
-                    self.table.digest = self.table.digest.wrapping_sub(route_hash(&entry(name, network, route)));
+                    self.table.digest =
+                        self.table.digest.wrapping_sub(route_hash(&entry(name, network, route)));
                     if !routes.contains_key(network) {
                         delta.routes_gone.push(RouteKey { site: name.clone(), network: network.clone() });
                     }

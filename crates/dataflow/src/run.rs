@@ -264,7 +264,9 @@ fn graph(
                     input.for_each_stamp(|capability, data| {
                         stash_messages(&mut stash, capability.retain_least(0), data);
                     });
-                    while let Some((capability, messages)) = complete(&mut stash, |t| frontier.frontier().less_equal(t)) {
+                    while let Some((capability, messages)) =
+                        complete(&mut stash, |t| frontier.frontier().less_equal(t))
+                    {
                         output.session(&capability).give_iterator(steer.tick(messages).into_iter());
                     }
                 }
@@ -279,7 +281,9 @@ fn graph(
                     input.for_each_stamp(|capability, data| {
                         stash_messages(&mut stash, capability.retain_least(0), data);
                     });
-                    while let Some((capability, items)) = complete(&mut stash, |t| frontier.frontier().less_equal(t)) {
+                    while let Some((capability, items)) =
+                        complete(&mut stash, |t| frontier.frontier().less_equal(t))
+                    {
                         for of_tick in framer.tick(*capability.time(), items) {
                             // Nobody takes outputs any more only when the process ends.
                             let _ = output.send(of_tick);

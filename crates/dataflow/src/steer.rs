@@ -108,7 +108,9 @@ impl Steer {
     /// other than by site are owned: to worker 0; there they are framed for every partition.
     fn route(&self, item: Item) -> Routed<Item> {
         let partition = match &item {
-            Item::Performance(performance) => shard(performance.site.as_str()) % self.config.output_partitions,
+            Item::Performance(performance) => {
+                shard(performance.site.as_str()) % self.config.output_partitions
+            }
             _ => 0,
         };
         Routed { to: owner(partition, self.config.workers) as u64, message: item }
@@ -117,12 +119,20 @@ impl Steer {
     fn save(&self) -> Vec<StateItem> {
         let sites = self.steering.save().into_iter();
         let mut items: Vec<StateItem> = sites
-            .map(|(site, text)| StateItem { operator: String::from("steer"), shard: shard(site.as_str()), text })
+            .map(|(site, text)| StateItem {
+                operator: String::from("steer"),
+                shard: shard(site.as_str()),
+                text,
+            })
             .collect();
         if self.worker == 0 {
             let reports: BTreeSet<&CdnReport> = self.reports.values().collect();
             let texts = reports.into_iter().filter_map(|report| serde_json::to_string(report).ok());
-            items.extend(texts.map(|text| StateItem { operator: String::from("statistics"), shard: 0, text }));
+            items.extend(texts.map(|text| StateItem {
+                operator: String::from("statistics"),
+                shard: 0,
+                text,
+            }));
             if let Ok(text) = serde_json::to_string(&self.state) {
                 items.push(StateItem { operator: String::from("provisioning"), shard: 0, text });
             }

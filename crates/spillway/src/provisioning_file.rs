@@ -33,3 +33,12 @@ pub(crate) fn first_record(documents: Vec<Document>, at: TimeMicros) -> anyhow::
     let (command, author) = (String::from("backtest"), String::from("backtest"));
     Ok(ProvisioningRecord { number: 0, command, author, at_us: at, events })
 }
+
+/// Reads documents that have been read before: no warnings twice.
+pub(crate) fn read_quietly(file: &Path) -> anyhow::Result<Vec<Document>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let parsed = parse(&file.display().to_string(), &text);
+    parsed
+        .map(|parsed| parsed.documents)
+        .map_err(|_| anyhow::anyhow!("{} has changed meanwhile", file.display()))
+}

@@ -126,8 +126,10 @@ impl Steering {
             let Some(spec) = self.directory.site_specs[number as usize].clone() else { continue };
             seen.insert(number);
             let networks = self.topology.len();
-            let state =
-                self.sites.entry(number).or_insert_with(|| SiteState::new(Arc::clone(&spec), *agreement, networks));
+            let state = self
+                .sites
+                .entry(number)
+                .or_insert_with(|| SiteState::new(Arc::clone(&spec), *agreement, networks));
             if *state.spec() != spec {
                 state.respecify(spec, *agreement);
             }

@@ -374,9 +374,11 @@ impl SiteRoutes {
     /// The site's routes as entries: the default first, then the exceptions by network.
     pub fn routes(&self) -> impl Iterator<Item = RouteEntry> + '_ {
         let everywhere = self.everywhere.iter().map(|route| (NetworkName::everywhere(), route.clone()));
-        everywhere
-            .chain(self.exceptions.iter().cloned())
-            .map(|(network, route)| RouteEntry { site: self.entry.site.clone(), network, route })
+        everywhere.chain(self.exceptions.iter().cloned()).map(|(network, route)| RouteEntry {
+            site: self.entry.site.clone(),
+            network,
+            route,
+        })
     }
 
     /// Sets or removes one route and gives the former one.

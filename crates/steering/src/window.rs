@@ -25,7 +25,7 @@ struct Entry {
 }
 
 /// How an objective's window is cut into panes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Panes {
     pane_us: i64,
     panes: i64,

@@ -71,8 +71,10 @@ impl ColumnNames {
         }
         let [response_time_ms, throughput_bps, ok] = optional;
         if response_time_ms.is_none() && throughput_bps.is_none() {
-            bail!("neither response_time_ms nor throughput_bps is a column; name one with --column. The input has: {}",
-                list(header));
+            bail!(
+                "neither response_time_ms nor throughput_bps is a column; name one with --column. The input has: {}",
+                list(header)
+            );
         }
         Ok(Columns { at, agent, network, target, site, response_time_ms, throughput_bps, ok })
     }
@@ -88,7 +90,8 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_the_names_given_or_their_own() {
-        let header = csv::StringRecord::from(vec!["ok", "time", "agent", "as", "target", "page", "response_time_ms"]);
+        let header =
+            csv::StringRecord::from(vec!["ok", "time", "agent", "as", "target", "page", "response_time_ms"]);
         let names: ColumnNames = "at=time,network=as,site=page".parse().unwrap();
         let columns = names.resolve(&header).unwrap();
         assert_eq!((columns.at, columns.network, columns.site, columns.ok), (1, 3, 5, Some(0)));

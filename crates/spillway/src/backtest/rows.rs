@@ -57,7 +57,7 @@ pub(crate) struct Row {
 /// Reads the rows of a file.
 pub(crate) struct Rows {
     file: PathBuf,
-    reader: csv::Reader<Box<dyn Read>>,
+    reader: csv::Reader<Box<dyn Read + Send>>,
     columns: Columns,
     renames: Renames,
     provisioned: Provisioned,
@@ -78,7 +78,7 @@ impl Rows {
     /// Opens a CSV file, gzip or not, whose first row names the columns.
     pub(crate) fn open(
         file: &Path,
-        progress: impl FnOnce(File) -> Box<dyn Read>,
+        progress: impl FnOnce(File) -> Box<dyn Read + Send>,
         names: &ColumnNames,
         renames: Renames,
         state: &State,
@@ -86,14 +86,19 @@ impl Rows {
         let opened = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
         let mut buffered = BufReader::with_capacity(256 * 1024, progress(opened));
         let head = buffered.fill_buf().with_context(|| format!("cannot read {}", file.display()))?;
-        let input: Box<dyn Read> = if head.starts_with(&[0x1F, 0x8B]) {
+        let input: Box<dyn Read + Send> = if head.starts_with(&[0x1F, 0x8B]) {
             Box::new(BufReader::new(MultiGzDecoder::new(buffered)))
         } else {
             Box::new(buffered)
         };
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
-        let header = reader.headers().with_context(|| format!("{}: the header does not read", file.display()))?;
-        anyhow::ensure!(!header.is_empty(), "{}: the file is empty; its first row should name the columns", file.display());
+        let header =
+            reader.headers().with_context(|| format!("{}: the header does not read", file.display()))?;
+        anyhow::ensure!(
+            !header.is_empty(),
+            "{}: the file is empty; its first row should name the columns",
+            file.display()
+        );
         let columns = names.resolve(header).with_context(|| file.display().to_string())?;
         Ok(Self {
             file: file.to_owned(),
@@ -181,26 +186,34 @@ struct Names<'a> {
 
 type Wrong = (&'static str, String);
 
-fn parse_row<'a>(record: &'a csv::StringRecord, columns: &Columns) -> Result<(Measurement, Names<'a>), Wrong> {
+fn parse_row<'a>(
+    record: &'a csv::StringRecord,
+    columns: &Columns,
+) -> Result<(Measurement, Names<'a>), Wrong> {
     let field = |place: usize| {
-        record.get(place).map(str::trim).ok_or(("too few columns", format!("{} of them", record.len())))
+        record
+            .get(place)
+            .map(str::trim)
+            .ok_or_else(|| ("too few columns", format!("{} of them", record.len())))
     };
     if record.as_slice().len() > ROW_BYTES_MAX {
         return Err(("too long a row", format!("{} bytes", record.as_slice().len())));
     }
     let at_us = parse_time(field(columns.at)?).map_err(|error| ("not a time", error.to_string()))?;
-    let number = |place: Option<usize>, scale: u64, max: u64, why: &'static str| -> Result<Option<u64>, Wrong> {
-        let Some(place) = place else { return Ok(None) };
-        let text = field(place)?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let number = scaled_decimal(text, scale).map_err(|error| (why, error.to_string()))?;
-        if number > max { Err((why, format!("`{text}` is out of range"))) } else { Ok(Some(number)) }
-    };
+    let number =
+        |place: Option<usize>, scale: u64, max: u64, why: &'static str| -> Result<Option<u64>, Wrong> {
+            let Some(place) = place else { return Ok(None) };
+            let text = field(place)?;
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let number = scaled_decimal(text, scale).map_err(|error| (why, error.to_string()))?;
+            if number > max { Err((why, format!("`{text}` is out of range"))) } else { Ok(Some(number)) }
+        };
     let response_time =
         number(columns.response_time_ms, 1_000, RESPONSE_TIME_MAX.0, "not a response time from 0 to 3600 s")?;
-    let throughput = number(columns.throughput_bps, 1, THROUGHPUT_MAX.0, "not a throughput from 0 to 10^15 bit/s")?;
+    let throughput =
+        number(columns.throughput_bps, 1, THROUGHPUT_MAX.0, "not a throughput from 0 to 10^15 bit/s")?;
     let ok = match columns.ok {
         None => response_time.is_some() || throughput.is_some(),
         Some(place) => match field(place)? {
@@ -243,7 +256,8 @@ impl Provisioned {
                 sites.entry(host.clone()).or_insert_with(|| site.name.clone());
             }
             let cdns = site.cdns.iter().map(|cdn| cdn.cdn.as_str().to_owned());
-            targets.insert(site.name.clone(), std::iter::once(site.origin.name.clone()).chain(cdns).collect());
+            targets
+                .insert(site.name.clone(), std::iter::once(site.origin.name.clone()).chain(cdns).collect());
         }
         // A name goes before a host of another site.
         for site in state.sites().values().map(|site| &site.site) {
@@ -270,7 +284,8 @@ impl Provisioned {
         };
         for agent in candidates(names.agent, renames.agents.get(names.agent)) {
             for network in candidates(names.network, renames.networks.get(names.network)) {
-                let (Ok(agent), Ok(network)) = (AgentName::new(agent.as_str()), NetworkName::new(network)) else {
+                let (Ok(agent), Ok(network)) = (AgentName::new(agent.as_str()), NetworkName::new(network))
+                else {
                     continue;
                 };
                 let probe = Probe { agent, network };

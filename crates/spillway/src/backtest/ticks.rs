@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use spillway_events::{
-    BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode, topics,
+    BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode,
+    topics,
 };
 use spillway_provisioning::State;
 use spillway_steering::Panes;
@@ -26,7 +27,7 @@ pub(crate) struct RecordedTick {
 /// Gathers rows into ticks.
 pub(crate) struct Ticks {
     pub(crate) rows: Rows,
-    panes: BTreeSet<(i64, Panes)>,
+    panes: BTreeSet<Panes>,
     /// Whole seconds at which a pane leaves a window.
     losses: BTreeSet<TimeMicros>,
     next_row: Option<Row>,
@@ -40,13 +41,14 @@ impl Ticks {
     pub(crate) fn new(mut rows: Rows, state: &State, source: SourceName) -> Self {
         let next_row = rows.next();
         let objectives = state.sites().values().flat_map(|site| &site.site.objectives);
-        let panes = objectives.map(|objective| {
-            let Ok(window) = i64::try_from(objective.window_us.0) else { return (i64::MAX, Panes::of(objective)) };
-            (window, Panes::of(objective))
-        });
-        let panes = panes.collect();
+        let panes = objectives.map(Panes::of).collect();
         let (losses, number, measurements_end, sequence) = (BTreeSet::new(), 0, 0, 0);
         Self { rows, panes, losses, next_row, number, measurements_end, sequence, source }
+    }
+
+    /// The time of the first tick, while nothing has been taken; nothing without rows.
+    pub(crate) fn first_at(&self) -> Option<TimeMicros> {
+        self.next_row.as_ref().map(tick_of)
     }
 
     fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> RecordedTick {
@@ -59,7 +61,8 @@ impl Ticks {
         }
         self.measurements_end += batches.len() as u64;
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
-        let offsets = vec![offset(topics::MEASUREMENTS, self.measurements_end), offset(topics::PROVISIONING, 1)];
+        let offsets =
+            vec![offset(topics::MEASUREMENTS, self.measurements_end), offset(topics::PROVISIONING, 1)];
         let tick = Tick { number: self.number, at_us, rules: spillway_dataflow::RULES_VERSION, offsets };
         self.number += 1;
         RecordedTick { tick, batches }
@@ -70,8 +73,6 @@ impl Iterator for Ticks {
     type Item = RecordedTick;
 
     fn next(&mut self) -> Option<RecordedTick> {
-        let tick_of = |row: &Row| TimeMicros(row.measurement.at_us.0.div_euclid(SECOND_US) * SECOND_US
-            + if row.measurement.at_us.0.rem_euclid(SECOND_US) == 0 { 0 } else { SECOND_US });
         let upcoming = tick_of(self.next_row.as_ref()?);
         if let Some(loss) = self.losses.first().copied().filter(|loss| *loss < upcoming) {
             self.losses.pop_first();
@@ -85,7 +86,7 @@ impl Iterator for Ticks {
                 *first = if *count == 0 { row.line } else { *first };
                 *count += 1;
             }
-            for (_, panes) in &self.panes {
+            for panes in &self.panes {
                 let leaves = panes.leaves_at(panes.pane(row.measurement.at_us));
                 if leaves > upcoming {
                     self.losses.insert(leaves);
@@ -96,6 +97,11 @@ impl Iterator for Ticks {
         }
         Some(self.cut(upcoming, rows))
     }
+}
+
+/// The first whole second at or after a row.
+fn tick_of(row: &Row) -> TimeMicros {
+    TimeMicros(-(-row.measurement.at_us.0).div_euclid(SECOND_US) * SECOND_US)
 }
 
 fn batch(source: &SourceName, sequence: u64, rows: impl Iterator<Item = Row>) -> MeasurementBatch {

@@ -63,7 +63,12 @@ impl Reply<'_> {
 /// a malformed Client Subnet; BADVERS for EDNS versions above 0 (RFC 6891, section 6.1.3); REFUSED for classes other
 /// than IN. `nsid` is told to whoever asks for it (RFC 5001).
 #[must_use]
-pub fn reply<'t>(table: &'t Table, zone: Option<&Zone>, nsid: Option<&[u8]>, asked: Asked<'_>) -> Option<Reply<'t>> {
+pub fn reply<'t>(
+    table: &'t Table,
+    zone: Option<&Zone>,
+    nsid: Option<&[u8]>,
+    asked: Asked<'_>,
+) -> Option<Reply<'t>> {
     if asked.metadata.message_type == MessageType::Response {
         return None;
     }

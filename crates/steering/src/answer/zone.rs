@@ -75,7 +75,9 @@ impl Zone {
         let record = |data| Record::from_rdata(query.name.clone(), self.ttl_secs, data);
         let answers = match query.qtype {
             RecordType::SOA => vec![record(RData::SOA(self.soa(table, self.ttl_secs)))],
-            RecordType::NS => self.servers.iter().map(|server| record(RData::NS(NS(server.clone())))).collect(),
+            RecordType::NS => {
+                self.servers.iter().map(|server| record(RData::NS(NS(server.clone())))).collect()
+            }
             _ => return None,
         };
         Some(Answer { answers, ..nothing() })
@@ -117,7 +119,11 @@ pub(super) fn host_key(name: &Name) -> String {
             key.push('.');
         }
         for byte in label {
-            key.push(if *byte == b'.' { char::REPLACEMENT_CHARACTER } else { char::from(byte.to_ascii_lowercase()) });
+            key.push(if *byte == b'.' {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                char::from(byte.to_ascii_lowercase())
+            });
         }
     }
     key

@@ -126,7 +126,8 @@ impl Ranges {
         let after = self.starts.partition_point(|start| *start <= address);
         let Some(at) = after.checked_sub(1) else { return (None, 0) };
         let below = self.starts.get(at).and_then(|start| start.checked_sub(1));
-        let scope = decisive_bits(address, below).max(decisive_bits(address, self.starts.get(after).copied()));
+        let scope =
+            decisive_bits(address, below).max(decisive_bits(address, self.starts.get(after).copied()));
         let mut node = self.node(self.longest.get(at).copied().flatten());
         while let Some(longer) = node.filter(|node| node.length > source_bits) {
             node = self.node(longer.parent);

@@ -29,9 +29,7 @@ impl<V: Clone> Shards<V> {
 
     /// Copies the shard if another table shares it and the name is in it.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
-        if self.get(name).is_none() {
-            return None;
-        }
+        self.get(name)?;
         self.shard_mut(name).get_mut(name)
     }
 
@@ -51,9 +49,7 @@ impl<V: Clone> Shards<V> {
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<V> {
-        if self.get(name).is_none() {
-            return None;
-        }
+        self.get(name)?;
         self.shard_mut(name).remove(name)
     }
 

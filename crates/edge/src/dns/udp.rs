@@ -1,0 +1,35 @@
+//! The UDP loop.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_server::net::xfer::Protocol;
+use tokio::net::UdpSocket;
+
+use super::handler::Handler;
+
+/// The longest query taken; what is cut off cannot be decoded and gets FORMERR.
+const QUERY_BYTES_MAX: usize = 4_096;
+/// So that an error that stays does not burn a core.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// Answers one query at a time.
+pub(super) async fn serve(socket: Arc<UdpSocket>, handler: Arc<Handler>) -> Infallible {
+    let mut query = vec![0; QUERY_BYTES_MAX];
+    loop {
+        let (length, peer) = match socket.recv_from(&mut query).await {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::warn!(%error, "cannot receive over UDP");
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                continue;
+            }
+        };
+        let Some(bytes) = query.get(..length) else { continue };
+        let Some(reply) = handler.respond(bytes, peer, Protocol::Udp).await else { continue };
+        if let Err(error) = socket.send_to(&reply, peer).await {
+            tracing::debug!(%error, %peer, "cannot send over UDP");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Asks a server on real sockets of this machine, over UDP and TCP, with messages of hickory-proto.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
+use hickory_proto::rr::{Name, RecordType};
+use spillway_edge::dns::{Dns, DnsConfig, DnsError};
+use spillway_edge::follower::Follower;
+use spillway_steering::answer::Zone;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use common::full;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Server {
+    address: SocketAddr,
+    follower: Follower,
+    task: JoinHandle<Result<(), DnsError>>,
+    stop: tokio::sync::oneshot::Sender<()>,
+}
+
+async fn start(change: impl FnOnce(&mut DnsConfig)) -> Server {
+    let mut follower = Follower::default();
+    follower.offer(&full(1)).unwrap();
+    let zone = Zone::new("zone.example", &["ns1.zone.example".to_owned()], "admin.zone.example", 30).unwrap();
+    let mut config = DnsConfig {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        nsid: Some("node-1".to_owned()),
+        zone: Some(zone),
+        ..DnsConfig::default()
+    };
+    change(&mut config);
+    let dns = Dns::bind(config, follower.table()).await.unwrap();
+    let address = dns.local_addresses()[0];
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(dns.run(async move {
+        let _ = stopped.await;
+    }));
+    Server { address, follower, task, stop }
+}
+
+fn query(name: &str, qtype: RecordType) -> Message {
+    let mut message = Message::new(4_711, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), qtype));
+    message
+}
+
+fn with_edns(mut message: Message, payload: u16, subnet: Option<(&str, u8)>) -> Message {
+    let mut edns = Edns::new();
+    edns.set_max_payload(payload);
+    edns.options_mut().insert(EdnsOption::Unknown(3, Vec::new()));
+    if let Some((address, source)) = subnet {
+        edns.options_mut().insert(EdnsOption::Subnet(ClientSubnet::new(address.parse().unwrap(), source, 0)));
+    }
+    message.set_edns(edns);
+    message
+}
+
+async fn udp_bytes(server: SocketAddr, bytes: &[u8], patience: Duration) -> Option<Vec<u8>> {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(bytes, server).await.unwrap();
+    let mut reply = vec![0; 65_535];
+    let (length, _) = timeout(patience, socket.recv_from(&mut reply)).await.ok()?.unwrap();
+    reply.truncate(length);
+    Some(reply)
+}
+
+async fn udp(server: SocketAddr, message: &Message) -> Message {
+    let reply = udp_bytes(server, &message.to_vec().unwrap(), PATIENCE).await.unwrap();
+    assert!(reply.len() <= 1_232);
+    Message::from_vec(&reply).unwrap()
+}
+
+async fn tcp(stream: &mut TcpStream, message: &Message) -> Message {
+    let bytes = message.to_vec().unwrap();
+    stream.write_u16(u16::try_from(bytes.len()).unwrap()).await.unwrap();
+    stream.write_all(&bytes).await.unwrap();
+    let length = timeout(PATIENCE, stream.read_u16()).await.unwrap().unwrap();
+    let mut reply = vec![0; usize::from(length)];
+    timeout(PATIENCE, stream.read_exact(&mut reply)).await.unwrap().unwrap();
+    Message::from_vec(&reply).unwrap()
+}
+
+/// Code, AA, and the records without their SOA.
+fn text(reply: &Message) -> String {
+    assert_eq!((reply.metadata.id, reply.metadata.recursion_available), (4_711, false));
+    let aa = if reply.metadata.authoritative { " aa" } else { "" };
+    let records: String = reply.answers.iter().map(|record| format!(" | {record}")).collect();
+    let soa: String = reply.authorities.iter().map(|record| format!(" | soa {}", record.name)).collect();
+    format!("{:?}{aa}{records}{soa}", reply.metadata.response_code)
+}
+
+#[tokio::test]
+async fn answers_over_udp_and_tcp() {
+    let server = start(|_| ()).await;
+    // One connection for all: RFC 7766, section 6.2.1.
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for (name, qtype, expected) in [
+        ("near.example.", RecordType::A, "NoError aa | near.example. 20 IN A 192.0.2.1"),
+        ("Near.Example.", RecordType::AAAA, "NoError aa | Near.Example. 20 IN AAAA 2001:db8::1"),
+        ("near.example.", RecordType::MX, "NoError aa | soa example."),
+        ("far.example.", RecordType::A, "NoError aa | far.example. 20 IN CNAME far.cdn.example."),
+        ("far.example.", RecordType::HTTPS, "NoError aa | far.example. 20 IN CNAME far.cdn.example."),
+        ("none.zone.example.", RecordType::A, "NXDomain aa | soa zone.example."),
+        ("zone.example.", RecordType::NS, "NoError aa | zone.example. 30 IN NS ns1.zone.example."),
+        ("zone.example.", RecordType::A, "NoError aa | soa zone.example."),
+        ("elsewhere.test.", RecordType::A, "Refused"),
+        ("near.example.", RecordType::AXFR, "Refused"),
+        ("near.example.", RecordType::ANY, "NoError aa | near.example. 20 IN HINFO RFC8482 "),
+    ] {
+        let message = query(name, qtype);
+        assert_eq!(text(&udp(server.address, &message).await), expected, "{name} {qtype}");
+        assert_eq!(text(&tcp(&mut stream, &message).await), expected, "{name} {qtype}");
+    }
+    server.stop.send(()).unwrap();
+    server.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_subnet_and_nsid_come_back() {
+    let server = start(|_| ()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let origin = "NoError aa | split.zone.example. 20 IN A 192.0.2.1";
+    let cdn = "NoError aa | split.zone.example. 20 IN CNAME split.cdn.example.";
+    for (subnet, scope, expected) in [
+        ("198.18.5.0", 16, cdn),
+        ("198.19.5.0", 16, origin),
+        ("10.0.0.0", 1, origin),
+        ("2001:d00::", 0, origin),
+    ] {
+        let message = with_edns(query("split.zone.example.", RecordType::A), 1_232, Some((subnet, 24)));
+        for reply in [udp(server.address, &message).await, tcp(&mut stream, &message).await] {
+            assert_eq!(text(&reply), expected, "{subnet}");
+            let edns = reply.edns.unwrap();
+            let option = ClientSubnet::new(subnet.parse().unwrap(), 24, scope);
+            assert_eq!(edns.option(EdnsCode::Subnet), Some(&EdnsOption::Subnet(option)));
+            let nsid = edns.option(EdnsCode::NSID).map(|option| Vec::try_from(option).unwrap());
+            assert_eq!(nsid, Some(b"node-1".to_vec()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_asked_for_again_over_tcp() {
+    let server = start(|_| ()).await;
+    for message in
+        [query("big.example.", RecordType::A), with_edns(query("big.example.", RecordType::A), 4_096, None)]
+    {
+        let reply = udp(server.address, &message).await;
+        assert!(reply.metadata.truncation);
+        assert_eq!((reply.answers.len(), reply.edns.is_some()), (0, message.edns.is_some()));
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let reply = tcp(&mut stream, &message).await;
+        assert!(!reply.metadata.truncation);
+        assert_eq!(reply.answers.len(), 150);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_query_gets_its_code_or_nothing() {
+    let server = start(|_| ()).await;
+    let code = async |bytes: &[u8]| {
+        let reply = udp_bytes(server.address, bytes, PATIENCE).await.unwrap();
+        Message::from_vec(&reply).unwrap().metadata.response_code
+    };
+    let plain = query("near.example.", RecordType::A);
+    let bytes = plain.to_vec().unwrap();
+    let mut two = plain.clone();
+    two.add_query(plain.queries[0].clone());
+    assert_eq!(code(&two.to_vec().unwrap()).await, ResponseCode::FormErr);
+    assert_eq!(code(&bytes[..bytes.len() - 1]).await, ResponseCode::FormErr);
+    let mut version = with_edns(plain.clone(), 1_232, None);
+    version.edns.as_mut().unwrap().set_version(1);
+    // BADVERS and BADSIG are both 16.
+    assert_eq!(u16::from(code(&version.to_vec().unwrap()).await), 16);
+    // An address octet too many, which the library would forgive.
+    let mut subnet = plain.clone();
+    let mut edns = Edns::new();
+    edns.options_mut().insert(EdnsOption::Unknown(8, vec![0, 1, 8, 0, 10, 0]));
+    subnet.set_edns(edns);
+    assert_eq!(code(&subnet.to_vec().unwrap()).await, ResponseCode::FormErr);
+
+    let mut response = bytes.clone();
+    response[2] |= 0x80;
+    for silent in [&response[..], &response[..bytes.len() - 1], &bytes[..11]] {
+        assert_eq!(udp_bytes(server.address, silent, Duration::from_millis(200)).await, None);
+    }
+}
+
+#[tokio::test]
+async fn connections_are_bounded_in_number_and_idle_time() {
+    let server = start(|config| {
+        (config.tcp_connections_max, config.tcp_idle_max) = (1, Duration::from_millis(300));
+    })
+    .await;
+    let message = query("near.example.", RecordType::A);
+    let mut first = TcpStream::connect(server.address).await.unwrap();
+    tcp(&mut first, &message).await;
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    assert!(!matches!(timeout(PATIENCE, second.read_u8()).await.unwrap(), Ok(_)));
+    // The first is closed for silence, which makes room.
+    assert!(timeout(PATIENCE, first.read_u8()).await.unwrap().is_err());
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    tcp(&mut third, &message).await;
+}
+
+#[tokio::test]
+async fn without_a_table_nothing_is_bound() {
+    let config = DnsConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], ..DnsConfig::default() };
+    let follower = Follower::default();
+    assert!(matches!(Dns::bind(config, follower.table()).await.unwrap_err(), DnsError::NoTable));
+}
+
+/// Three clients ask without a pause while tables are swapped ten times a second; every answer is whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swapping_under_load_never_gives_an_error() {
+    let mut server = start(|_| ()).await;
+    let address = server.address;
+    let until = Instant::now() + Duration::from_secs(2);
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn(async move {
+                let message = query("near.example.", RecordType::A);
+                let mut answers = 0_u32;
+                while Instant::now() < until {
+                    let reply = text(&udp(address, &message).await);
+                    assert_eq!(reply, "NoError aa | near.example. 20 IN A 192.0.2.1");
+                    answers += 1;
+                }
+                answers
+            })
+        })
+        .collect();
+    for version in 2..20 {
+        server.follower.offer(&full(version)).unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let table = Arc::clone(&server.follower.table().load_full().unwrap());
+    assert_eq!(table.version(), 19);
+    for client in clients {
+        assert!(client.await.unwrap() > 10);
+    }
+}

@@ -1,0 +1,67 @@
+//! Runs the dataflow: feeds it ticks with their records, and takes its outputs away.
+
+pub(crate) mod log;
+
+use anyhow::{Context, anyhow};
+use spillway_dataflow::{Config, InputRecord, InputTopic, Output, Restored, TickInput, owner, start};
+use spillway_events::ProvisioningRecord;
+
+/// Partitions of `decisions` and `performance` on a log of ours.
+pub(crate) const OUTPUT_PARTITIONS: u32 = 4;
+
+/// A tick with everything that it reads.
+pub(crate) struct FullTick {
+    pub(crate) tick: spillway_events::Tick,
+    pub(crate) tick_offset: u64,
+    pub(crate) provisioning: Vec<ProvisioningRecord>,
+    pub(crate) records: Vec<InputRecord>,
+}
+
+/// Feeds all ticks and hands out what each worker's outputs, in the order of each worker, until all is done.
+pub(crate) fn run(
+    config: Config,
+    restored: Option<Restored>,
+    ticks: impl Iterator<Item = anyhow::Result<FullTick>> + Send,
+    mut on_output: impl FnMut(Output) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let running = start(config, restored).map_err(|why| anyhow!("the dataflow did not start: {why}"))?;
+    let (inputs, outputs, workers) = running.into_parts();
+    let outcome = std::thread::scope(|scope| {
+        let feeder = scope.spawn(move || {
+            for tick in ticks {
+                let tick = tick?;
+                let mut records: Vec<Vec<InputRecord>> = vec![Vec::new(); config.workers];
+                for record in tick.records {
+                    records[owner(record.partition, config.workers)].push(record);
+                }
+                for (input, records) in inputs.iter().zip(records) {
+                    input.send(TickInput {
+                        tick: tick.tick.clone(),
+                        tick_offset: tick.tick_offset,
+                        provisioning: tick.provisioning.clone(),
+                        records,
+                    })?;
+                }
+            }
+            anyhow::Ok(())
+        });
+        let mut taken = Ok(());
+        for output in outputs {
+            // After a failure the rest is taken and thrown away, so that the workers can end.
+            if taken.is_ok() {
+                taken = on_output(output);
+            }
+        }
+        let fed = feeder.join().map_err(|_| anyhow!("the feeder died"))?;
+        taken.and(fed)
+    });
+    for worker in workers.join() {
+        worker.map_err(|why| anyhow!("a worker of the dataflow died: {why}"))?;
+    }
+    outcome.context("the dataflow did not finish")
+}
+
+/// A record of the one partition that recorded measurements have.
+pub(crate) fn measurement_record(offset: u64, bytes: Vec<u8>) -> InputRecord {
+    InputRecord { topic: InputTopic::Measurements, partition: 0, offset, bytes }
+}

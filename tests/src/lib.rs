@@ -1,0 +1,10 @@
+//! Help for tests of the whole system.
+//!
+//! [`reference()`] is the steering rule (DESIGN §5, over recorded rows as in §4.1) written a second time, from the
+//! design alone: slow and obvious, to hold the real one against. It shares no code with `spillway-steering` and
+//! `spillway-dataflow`; keep it so.
+#![warn(missing_docs)]
+
+mod reference;
+
+pub use reference::{Columns, Line, Objects, Row, read_rows, reference};
