@@ -5,6 +5,7 @@
 //! `spillway-dataflow`; keep it so.
 #![warn(missing_docs)]
 
+pub mod binary;
 mod reference;
 
 pub use reference::{Columns, Line, Objects, Row, read_rows, reference};

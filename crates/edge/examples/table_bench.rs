@@ -132,7 +132,7 @@ fn full(hosts: u32) -> Snapshot {
 /// Routes of every n-th site, to the CDN in even versions and back in odd ones.
 fn delta(hosts: u32, version: u64, digest: &mut u128) -> Snapshot {
     let moved = (0..DELTA_ROUTES.min(hosts)).map(|at| at * (hosts / DELTA_ROUTES).max(1));
-    let to_cdn = version % 2 == 0;
+    let to_cdn = version.is_multiple_of(2);
     let routes: Vec<RouteEntry> = moved.map(|number| route(number, to_cdn)).collect();
     for entry in &routes {
         let old = RouteEntry { route: cdn(!to_cdn), ..entry.clone() };

@@ -7,11 +7,11 @@ use spillway_events::{
 };
 use spillway_steering::table::{format_digest, network_hash, route_hash, site_hash};
 
-pub fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address(text.parse().unwrap())
 }
 
-pub fn site(name: &str, host: &str, origins: Vec<Address>) -> SiteEntry {
+pub(crate) fn site(name: &str, host: &str, origins: Vec<Address>) -> SiteEntry {
     SiteEntry {
         site: SiteName::new(name).unwrap(),
         hosts: vec![host.to_owned()],
@@ -25,7 +25,7 @@ pub fn site(name: &str, host: &str, origins: Vec<Address>) -> SiteEntry {
     }
 }
 
-pub fn route(site: &str, network: &str, cdn: bool) -> RouteEntry {
+pub(crate) fn route(site: &str, network: &str, cdn: bool) -> RouteEntry {
     RouteEntry {
         site: SiteName::new(site).unwrap(),
         network: NetworkName::new(network).unwrap(),
@@ -34,7 +34,7 @@ pub fn route(site: &str, network: &str, cdn: bool) -> RouteEntry {
 }
 
 /// The origin for `near` and `big` (150 addresses), the CDN for `far`; `split` goes to the CDN from `west` only.
-pub fn full(version: u64) -> Snapshot {
+pub(crate) fn full(version: u64) -> Snapshot {
     let origins = vec![address("192.0.2.1"), address("2001:db8::1")];
     let sites = vec![
         site("big", "big.example", (0..150).map(|last| Address([192, 0, 2, last].into())).collect()),
@@ -56,7 +56,7 @@ pub fn full(version: u64) -> Snapshot {
     snapshot(SnapshotKind::Full, version, sites, networks, routes)
 }
 
-pub fn snapshot(
+pub(crate) fn snapshot(
     kind: SnapshotKind,
     version: u64,
     sites: Vec<SiteEntry>,

@@ -225,7 +225,7 @@ proptest! {
         }
     }
 
-    /// Every address that shares the bits of the scope belongs to the same network; with one bit less, that need not be.
+    /// Every address that shares the bits of the scope belongs to the same network.
     #[test]
     fn the_scope_is_enough(
         prefixes in prop::collection::vec(prefix(), 0..12), address in address(), noise in any::<u128>(),

@@ -1,0 +1,51 @@
+//! Runs the real binary.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The binary `spillway`, built by cargo in the profile of the tests.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn binary() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let cargo = std::env::var("CARGO").unwrap_or_else(|_| String::from("cargo"));
+            let status = Command::new(cargo)
+                .args(["build", "--quiet", "--package", "spillway", "--bin", "spillway"])
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status();
+            assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "cargo build: {status:?}");
+            // A test runs as target/PROFILE/deps/NAME.
+            let test = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
+            let profile = test.parent().and_then(std::path::Path::parent).map(PathBuf::from);
+            profile.unwrap_or_default().join("spillway")
+        })
+        .clone()
+}
+
+/// Runs the binary to its end.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn spillway<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(arguments: I) -> Output {
+    Command::new(binary()).args(arguments).output().unwrap_or_else(|error| panic!("spillway: {error}"))
+}
+
+/// A fresh folder for one test, under the target folder.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn folder(name: &str) -> PathBuf {
+    let folder = binary().with_file_name("test-folders").join(format!("{name}-{}", std::process::id()));
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    }
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    folder
+}
