@@ -2,6 +2,8 @@
 //! are at hand, and on generated ones that have what those lack: fractions of seconds, late rows, several probes a
 //! network, bandwidth, several objectives, failures.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -33,9 +35,11 @@ fn check(name: &str, provisioning: &str, input: &Path, columns: Columns<'_>, wor
         "at={},agent={},network={},target={},site={}",
         columns.at, columns.agent, columns.network, columns.target, columns.site
     );
-    for (field, column) in
-        [("response_time_ms", columns.response_time_ms), ("throughput_bps", columns.throughput_bps), ("ok", columns.ok)]
-    {
+    for (field, column) in [
+        ("response_time_ms", columns.response_time_ms),
+        ("throughput_bps", columns.throughput_bps),
+        ("ok", columns.ok),
+    ] {
         if let Some(column) = column {
             write!(names, ",{field}={column}").unwrap();
         }
@@ -67,12 +71,14 @@ fn check(name: &str, provisioning: &str, input: &Path, columns: Columns<'_>, wor
 fn line(json: &str) -> Line {
     let decision: serde_json::Value = serde_json::from_str(json).unwrap();
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-    let deciding = decision["objectives"].as_array().unwrap().iter().find(|o| o["verdict"] == decision["verdict"]);
+    let deciding =
+        decision["objectives"].as_array().unwrap().iter().find(|o| o["verdict"] == decision["verdict"]);
     Line {
         at_us: decision["at_us"].as_i64().unwrap(),
         site: text(&decision["site"]).unwrap(),
         network: text(&decision["network"]).unwrap(),
-        route: text(&decision["route"]["cdn"]).map_or(String::from("origin"), |cdn| format!("cdn:{cdn}")),
+        route: text(&decision["route"]["cdn"])
+            .map_or_else(|| String::from("origin"), |cdn| format!("cdn:{cdn}")),
         verdict: text(&decision["verdict"]).unwrap(),
         reason: text(&decision["reason"]),
         value: deciding.and_then(|o| o["value"].as_u64()),
@@ -93,7 +99,11 @@ fn doh_provisioning(percentile: u32, threshold: &str, probes_min: u32) -> String
         write!(text, "---\nkind: network\nname: {network}\nparent: {parent}\n").unwrap();
         write!(text, "---\nkind: probe\nagent: {agent}\nnetwork: {network}\n").unwrap();
     }
-    let cdns = ["https://dns.google/dns-query", "https://doh.mullvad.net/dns-query", "https://dns.quad9.net/dns-query"];
+    let cdns = [
+        "https://dns.google/dns-query",
+        "https://doh.mullvad.net/dns-query",
+        "https://dns.quad9.net/dns-query",
+    ];
     for cdn in cdns {
         write!(text, "---\nkind: cdn\nname: {cdn}\ntype: partner\ndns_name: cdn.example\n").unwrap();
     }
@@ -130,7 +140,8 @@ fn on_a_week_of_real_measurements() {
 fn on_real_bandwidth() {
     let Some(input) = data("carrier-speedtests.csv.gz") else { return };
     let mut text = String::from("kind: client\nname: acme\n");
-    let networks = ["Verizon/5G-NSA-mmWave", "Verizon/4G", "T-Mobile/5G-NSA-LB", "T-Mobile/5G-SA-LB", "T-Mobile/4G"];
+    let networks =
+        ["Verizon/5G-NSA-mmWave", "Verizon/4G", "T-Mobile/5G-NSA-LB", "T-Mobile/5G-SA-LB", "T-Mobile/4G"];
     for network in networks {
         write!(text, "---\nkind: network\nname: {network}\n").unwrap();
         for agent in ["Pixel 5@Minneapolis, MN", "Samsung S20 Ultra 5G@Minneapolis, MN"] {
@@ -178,8 +189,13 @@ fn generated(seed: u64, rows: u64) -> String {
         // Good and bad minutes, so that routes move.
         let bad = (at / 100_000_000 + draws.below(2) + agent / 5).is_multiple_of(3);
         let ok = u64::from(draws.below(12) > u64::from(bad) * 2);
-        let time = if draws.below(15) == 0 { String::new() } else { format!("{}.{:04}", draws.below(if bad { 400 } else { 120 }), draws.below(10_000)) };
-        let bandwidth = if draws.below(4) == 0 { String::new() } else { (draws.below(30) * 1_234_567).to_string() };
+        let time = if draws.below(15) == 0 {
+            String::new()
+        } else {
+            format!("{}.{:04}", draws.below(if bad { 400 } else { 120 }), draws.below(10_000))
+        };
+        let bandwidth =
+            if draws.below(4) == 0 { String::new() } else { (draws.below(30) * 1_234_567).to_string() };
         let network = ["inner-a", "inner-b", "outer"][usize::try_from(agent % 3).unwrap()];
         let page = ["shop", "blog"][usize::try_from(draws.below(2)).unwrap()];
         writeln!(
@@ -196,23 +212,30 @@ fn generated(seed: u64, rows: u64) -> String {
 #[test]
 fn on_generated_rows_of_every_kind() {
     let mut text = String::from("kind: client\nname: acme\n");
-    for (network, parent) in
-        [("region", "everywhere"), ("inner-a", "region"), ("inner-b", "region"), ("outer", "everywhere"), ("silent", "inner-a")]
-    {
+    for (network, parent) in [
+        ("region", "everywhere"),
+        ("inner-a", "region"),
+        ("inner-b", "region"),
+        ("outer", "everywhere"),
+        ("silent", "inner-a"),
+    ] {
         write!(text, "---\nkind: network\nname: {network}\nparent: {parent}\n").unwrap();
     }
-    for (agent, network) in [(0, "inner-a"), (1, "inner-b"), (2, "outer"), (3, "inner-a"), (4, "inner-b"), (5, "outer")] {
+    for (agent, network) in
+        [(0, "inner-a"), (1, "inner-b"), (2, "outer"), (3, "inner-a"), (4, "inner-b"), (5, "outer")]
+    {
         write!(text, "---\nkind: probe\nagent: agent-{agent}\nnetwork: {network}\n").unwrap();
     }
     for cdn in ["one", "two"] {
         write!(text, "---\nkind: cdn\nname: {cdn}\ntype: operated\ndns_name: {cdn}.example\n").unwrap();
     }
     let time = "{metric: response_time, threshold: 120ms, percentile: 80, window: 45s, samples_min: 2, probes_min: 2}";
-    let bandwidth =
-        "{metric: available_bandwidth, threshold: 5Mbit/s, percentile: 60, window: 2min, samples_min: 3, probes_min: 3}";
-    for (site, cdns, objectives) in
-        [("shop", "[one, two]", format!("[{time}, {bandwidth}]")), ("blog", "[two, one]", format!("[{time}]")), ("bare", "[one]", String::from("[]"))]
-    {
+    let bandwidth = "{metric: available_bandwidth, threshold: 5Mbit/s, percentile: 60, window: 2min, samples_min: 3, probes_min: 3}";
+    for (site, cdns, objectives) in [
+        ("shop", "[one, two]", format!("[{time}, {bandwidth}]")),
+        ("blog", "[two, one]", format!("[{time}]")),
+        ("bare", "[one]", String::from("[]")),
+    ] {
         write!(
             text,
             "---\nkind: site\nname: {site}\nclient: acme\nhosts: [{site}.example]\ncdns: {cdns}\nobjectives: {objectives}\n"

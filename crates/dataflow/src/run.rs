@@ -9,8 +9,8 @@ use spillway_events::{ProvisioningRecord, Tick, TimeMicros, topics};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::generic::operator::source;
+use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
@@ -231,31 +231,13 @@ fn graph(
             *source_address.borrow_mut() = info.address.to_vec();
             let activator = scope.activator_for(info.address);
             let mut capability = Some(capability);
-            move |output: &mut timely::dataflow::operators::generic::OutputBuilderSession<
-                '_,
-                u64,
-                CapacityContainerBuilder<Vec<Routed<Ingested>>>,
-            >| {
-                for _ in 0..TICKS_AT_ONCE_MAX {
-                    let Some(held) = capability.as_mut() else { return };
-                    match receiver.try_recv() {
-                        Ok(input) => {
-                            let number = input.tick.number;
-                            held.downgrade(&number);
-                            output.session(held).give_iterator(ingest.tick(input).into_iter());
-                            held.downgrade(&(number + 1));
-                        }
-                        Err(TryRecvError::Empty) => return,
-                        Err(TryRecvError::Disconnected) => {
-                            capability = None;
-                            return;
-                        }
-                    }
+            move |output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>| {
+                if feed(&mut capability, &receiver, &mut ingest, output) {
+                    activator.activate();
                 }
-                activator.activate();
             }
         });
-        let items = ingested.unary_frontier::<CapacityContainerBuilder<Vec<Routed<Item>>>, _, _, _>(
+        let items = ingested.unary_frontier::<Container<Item>, _, _, _>(
             Exchange::new(|routed: &Routed<Ingested>| routed.to),
             "steer",
             |_, _| {
@@ -294,6 +276,34 @@ fn graph(
         );
     });
     worker.sync_activator_for(address.take())
+}
+
+type Container<M> = CapacityContainerBuilder<Vec<Routed<M>>>;
+
+/// Takes the ticks that wait, a bounded number of them; true when more may wait.
+fn feed(
+    capability: &mut Option<Capability<u64>>,
+    receiver: &Receiver<TickInput>,
+    ingest: &mut Ingest,
+    output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>,
+) -> bool {
+    for _ in 0..TICKS_AT_ONCE_MAX {
+        let Some(held) = capability.as_mut() else { return false };
+        match receiver.try_recv() {
+            Ok(input) => {
+                let number = input.tick.number;
+                held.downgrade(&number);
+                output.session(held).give_iterator(ingest.tick(input).into_iter());
+                held.downgrade(&(number + 1));
+            }
+            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Disconnected) => {
+                *capability = None;
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// Messages by tick, with the right to send at it.

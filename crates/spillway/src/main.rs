@@ -1,7 +1,9 @@
 //! The binary: the command line, and the shells around the pure parts.
 
 mod backtest;
+mod demo;
 mod engine;
+mod live;
 mod provisioning_file;
 mod replay;
 
@@ -19,6 +21,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch it work, on this machine alone: an origin slows down, DNS moves to a CDN and back
+    Demo(demo::Options),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
     Backtest(backtest::Options),
     /// Recompute what was derived, and compare
@@ -36,6 +40,7 @@ enum ReplayCommand {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Replay { command: ReplayCommand::Verify(options) } => replay::verify(&options),
     };

@@ -1,6 +1,8 @@
 //! The dataflow on a log: reads ticks and what they read, appends frames and checkpoints, recovers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use spillway_dataflow::{Config, InputRecord, InputTopic, Output, Restored, frame_head};
@@ -45,6 +47,14 @@ pub(crate) struct Records<'a> {
     next: u64,
     end: u64,
     read: std::vec::IntoIter<Entry>,
+    following: Option<Following<'a>>,
+}
+
+/// How long to go on at the end of a partition.
+#[derive(Clone, Copy)]
+struct Following<'a> {
+    stop: &'a AtomicBool,
+    wait: Duration,
 }
 
 impl<'a> Records<'a> {
@@ -56,7 +66,27 @@ impl<'a> Records<'a> {
         from: u64,
     ) -> anyhow::Result<Self> {
         let end = log.end(topic, partition)?;
-        Ok(Self { log, topic, partition, next: from, end, read: Vec::new().into_iter() })
+        Ok(Self { log, topic, partition, next: from, end, read: Vec::new().into_iter(), following: None })
+    }
+
+    /// Waits at the end for more until told to stop, looking for that at least every `wait`.
+    pub(crate) fn following(mut self, stop: &'a AtomicBool, wait: Duration) -> Self {
+        self.following = Some(Following { stop, wait });
+        self
+    }
+
+    /// Whether there is more, perhaps after waiting for it.
+    fn reaches_more(&mut self) -> anyhow::Result<bool> {
+        while self.next >= self.end {
+            let Some(Following { stop, wait }) = self.following else { return Ok(false) };
+            if stop.load(Ordering::Acquire) {
+                return Ok(false);
+            }
+            if self.log.wait(self.topic, self.partition, self.end, wait)? {
+                self.end = self.log.end(self.topic, self.partition)?;
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -68,8 +98,10 @@ impl Iterator for Records<'_> {
             self.next = entry.offset + 1;
             return Some(Ok(entry));
         }
-        if self.next >= self.end {
-            return None;
+        match self.reaches_more() {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => return Some(Err(error)),
         }
         match self.log.read(self.topic, self.partition, self.next, READ_RECORDS_MAX, READ_BYTES_MAX) {
             Ok(entries) => self.read = entries.into_iter(),
@@ -114,6 +146,12 @@ impl<'a> LogTicks<'a> {
         })
     }
 
+    /// Goes on with ticks that come later, until told to stop.
+    pub(crate) fn following(mut self, stop: &'a AtomicBool, wait: Duration) -> Self {
+        self.ticks = self.ticks.following(stop, wait);
+        self
+    }
+
     fn tick(&mut self, entry: &Entry) -> anyhow::Result<FullTick> {
         let tick: Tick = decode_at(topics::TICKS, 0, entry)?;
         if tick.rules > spillway_dataflow::RULES_VERSION {
@@ -124,6 +162,7 @@ impl<'a> LogTicks<'a> {
         for offset in &tick.offsets {
             let topic = match offset.topic.as_str() {
                 topics::PROVISIONING => {
+                    self.provisioning.end = self.provisioning.end.max(offset.end);
                     while self.provisioning.next < offset.end {
                         let Some(entry) = self.provisioning.next() else { break };
                         provisioning.push(decode_at(topics::PROVISIONING, 0, &entry?)?);
@@ -327,12 +366,14 @@ pub(crate) struct FrameRecords<'a> {
 
 impl<'a> FrameRecords<'a> {
     pub(crate) fn new(log: &'a dyn EventLog, topic: &'static str, partition: u32) -> anyhow::Result<Self> {
-        Ok(Self {
-            records: Records::new(log, topic, partition, log.start(topic, partition)?)?,
-            last: None,
-            topic,
-            partition,
-        })
+        let records = Records::new(log, topic, partition, log.start(topic, partition)?)?;
+        Ok(Self { records, last: None, topic, partition })
+    }
+
+    /// Goes on with frames that come later, until told to stop.
+    pub(crate) fn following(mut self, stop: &'a AtomicBool, wait: Duration) -> Self {
+        self.records = self.records.following(stop, wait);
+        self
     }
 }
 

@@ -1,0 +1,293 @@
+//! The agent: runs assignments when they are due and hands the measurements over.
+
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::time::Duration;
+
+use spillway_events::{MeasurementBatch, Series, SourceName, TimeMicros};
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::assignment::Assignment;
+use crate::attempt::Attempt;
+use crate::limits::{
+    ASSIGNMENTS_MAX, ATTEMPTS_AT_ONCE_MAX, BATCH_RECORDS_LIMIT, Limits, QUEUE_BATCHES_LIMIT,
+};
+use crate::measure::measure;
+use crate::outbox::Outbox;
+use crate::schedule::Schedule;
+use crate::sender::Sender;
+
+/// What an agent is told at its start.
+#[derive(Debug, Clone)]
+pub struct AgentSettings {
+    /// The source of its batches.
+    pub source: SourceName,
+    /// Greater at every start: the time in microseconds will do.
+    pub boot: u64,
+    /// Spreads the attempts over their intervals; the same seed, the same spread.
+    pub seed: u64,
+    /// Bounds of each attempt.
+    pub limits: Limits,
+    /// How long a measurement waits at most until its batch is closed.
+    pub flush_interval: Duration,
+    /// A batch with so many measurements is closed; at least 1, at most [`BATCH_RECORDS_LIMIT`].
+    pub batch_records_max: usize,
+    /// So many closed batches wait for the sink; then the oldest is dropped. At least 1, at most
+    /// [`QUEUE_BATCHES_LIMIT`].
+    pub queue_batches_max: usize,
+    /// The pause after the sink failed; it doubles up to 10 seconds while the sink goes on to fail.
+    pub retry_interval: Duration,
+    /// How long the agent tries to hand over what it has once it is told to stop.
+    pub stop_timeout: Duration,
+    /// The wall clock, for the time of each measurement.
+    pub now: fn() -> TimeMicros,
+}
+
+/// What an agent has done since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AgentCounts {
+    /// Assignments that it runs now.
+    pub assignments: u64,
+    /// Assignments that it was given and cannot run: their series stay unknown.
+    pub assignments_refused: u64,
+    /// Attempts that ended.
+    pub attempts: u64,
+    /// Those of them that failed.
+    pub attempts_failed: u64,
+    /// Slots that went by unused: too many attempts at once, or the last one of the series still ran.
+    pub slots_missed: u64,
+    /// Batches that the sink took.
+    pub batches_delivered: u64,
+    /// Times that the sink failed.
+    pub deliveries_failed: u64,
+    /// Batches dropped because the queue was full, or undelivered at the end.
+    pub batches_dropped: u64,
+    /// The measurements in them.
+    pub measurements_dropped: u64,
+}
+
+/// A probe agent, ready to run.
+#[derive(Debug)]
+pub struct Agent {
+    settings: AgentSettings,
+    counts: watch::Sender<AgentCounts>,
+}
+
+impl Agent {
+    /// An agent with its settings.
+    #[must_use]
+    pub fn new(settings: AgentSettings) -> Self {
+        Self { settings, counts: watch::Sender::default() }
+    }
+
+    /// What the agent has done; follows it while it runs.
+    #[must_use]
+    pub fn counts(&self) -> watch::Receiver<AgentCounts> {
+        self.counts.subscribe()
+    }
+
+    /// Runs the newest assignments until `stop` says true or its sender is gone; then hands over what it has.
+    ///
+    /// The sink is given one batch at a time, and the same one again until it says `Ok`: an error means "later". A
+    /// sink that will never take a batch says `Ok` too. Attempts under way at the end are left unknown. Returns what
+    /// was done.
+    pub async fn run<S, F>(
+        self,
+        mut assignments: watch::Receiver<Arc<Vec<Assignment>>>,
+        sink: S,
+        mut stop: watch::Receiver<bool>,
+    ) -> AgentCounts
+    where
+        S: Fn(MeasurementBatch) -> F,
+        F: Future<Output = Result<(), String>>,
+    {
+        let mut sender = Sender::new(sink, self.settings.retry_interval);
+        let mut state = Running::new(self.settings, self.counts);
+        assignments.mark_changed();
+        let mut provisioned = true;
+        loop {
+            let has_room = state.attempts.len() < ATTEMPTS_AT_ONCE_MAX;
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                changed = assignments.changed(), if provisioned => {
+                    // Once nobody can change them any more, the last ones stay.
+                    provisioned = changed.is_ok();
+                    if provisioned {
+                        let newest = Arc::clone(&assignments.borrow_and_update());
+                        state.adopt(&newest);
+                    }
+                }
+                Some(ended) = state.attempts.join_next() => state.end(ended),
+                () = at(state.schedule.next_at()), if has_room => state.start(),
+                () = at(state.outbox.flush_at()) => state.flush(),
+                outcome = sender.step(&mut state.outbox.queue) => state.delivered(&outcome),
+            }
+        }
+        state.stop(sender).await
+    }
+}
+
+/// An attempt that ended: of which series, what came of it, and when.
+type Ended = (Series, Attempt, TimeMicros);
+
+struct Running {
+    now: fn() -> TimeMicros,
+    stop_timeout: Duration,
+    limits: Arc<Limits>,
+    schedule: Schedule,
+    attempts: JoinSet<Ended>,
+    /// Series being measured: a series is not measured twice at once.
+    under_way: HashMap<Series, Id>,
+    outbox: Outbox,
+    counts: watch::Sender<AgentCounts>,
+}
+
+impl Running {
+    fn new(settings: AgentSettings, counts: watch::Sender<AgentCounts>) -> Self {
+        Self {
+            now: settings.now,
+            stop_timeout: settings.stop_timeout,
+            limits: Arc::new(settings.limits),
+            schedule: Schedule::new(Instant::now(), settings.seed),
+            attempts: JoinSet::new(),
+            under_way: HashMap::new(),
+            outbox: Outbox::new(
+                settings.source,
+                settings.boot,
+                settings.batch_records_max.clamp(1, BATCH_RECORDS_LIMIT),
+                settings.queue_batches_max.clamp(1, QUEUE_BATCHES_LIMIT),
+                settings.flush_interval,
+            ),
+            counts,
+        }
+    }
+
+    /// Takes new assignments. What cannot be measured is left out, so that it stays unknown and does not fail.
+    fn adopt(&mut self, assignments: &[Assignment]) {
+        let given = assignments.len() as u64;
+        let can_run = |assignment: &&Assignment| match assignment.target.check() {
+            Ok(()) => true,
+            Err(error) => {
+                let Series { site, target, .. } = &assignment.series;
+                tracing::warn!(%site, target, %error, "the target is not measured");
+                false
+            }
+        };
+        let runnable: Vec<Assignment> =
+            assignments.iter().filter(can_run).take(ASSIGNMENTS_MAX).cloned().collect();
+        let taken = runnable.len() as u64;
+        if taken == ASSIGNMENTS_MAX as u64 && given > taken {
+            tracing::warn!(given, taken, "too many assignments");
+        }
+        self.schedule.adopt(runnable.into_iter(), Instant::now());
+        self.counts.send_modify(|counts| {
+            counts.assignments = taken;
+            counts.assignments_refused = given - taken;
+        });
+    }
+
+    /// Starts the attempt that is due.
+    fn start(&mut self) {
+        let Some(due) = self.schedule.take(Instant::now()) else { return };
+        let assignment = due.assignment;
+        let busy = self.under_way.contains_key(&assignment.series);
+        let missed = due.missed + u64::from(busy);
+        if missed > 0 {
+            self.counts.send_modify(|counts| counts.slots_missed += missed);
+        }
+        if busy {
+            return;
+        }
+        let series = assignment.series.clone();
+        let (limits, now) = (Arc::clone(&self.limits), self.now);
+        let handle = self.attempts.spawn(async move {
+            let attempt = measure(&assignment.target, &limits).await;
+            (assignment.series.clone(), attempt, now())
+        });
+        self.under_way.insert(series, handle.id());
+    }
+
+    fn end(&mut self, ended: Result<Ended, JoinError>) {
+        let (series, attempt, at_us) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "an attempt did not end by itself");
+                self.under_way.retain(|_, id| *id != error.id());
+                return;
+            }
+        };
+        self.under_way.remove(&series);
+        let dropped = self.outbox.push(&series, &attempt, at_us, Instant::now());
+        self.counts.send_modify(|counts| {
+            counts.attempts += 1;
+            counts.attempts_failed += u64::from(!attempt.ok());
+        });
+        self.drop_batches(dropped.iter());
+    }
+
+    fn flush(&mut self) {
+        let dropped = self.outbox.close();
+        self.drop_batches(dropped.iter());
+    }
+
+    fn delivered(&self, outcome: &Result<(), String>) {
+        if let Err(error) = outcome {
+            tracing::warn!(error, queued = self.outbox.queue.len(), "a batch was not taken");
+        }
+        self.counts.send_modify(|counts| match outcome {
+            Ok(()) => counts.batches_delivered += 1,
+            Err(_) => counts.deliveries_failed += 1,
+        });
+    }
+
+    fn drop_batches<'a>(&self, dropped: impl Iterator<Item = &'a MeasurementBatch>) {
+        for batch in dropped {
+            tracing::warn!(sequence = batch.sequence, "a batch was dropped");
+            self.counts.send_modify(|counts| {
+                counts.batches_dropped += 1;
+                counts.measurements_dropped += batch.measurements.len() as u64;
+            });
+        }
+    }
+
+    /// Hands over what there is, while there is time.
+    async fn stop<S, F>(mut self, mut sender: Sender<S, F>) -> AgentCounts
+    where
+        S: Fn(MeasurementBatch) -> F,
+        F: Future<Output = Result<(), String>>,
+    {
+        while let Some(ended) = self.attempts.try_join_next() {
+            self.end(ended);
+        }
+        self.attempts.abort_all();
+        self.flush();
+        sender.hurry();
+        let stop_timeout = self.stop_timeout;
+        let hand_over = async {
+            while sender.in_hand().is_some() || !self.outbox.queue.is_empty() {
+                let outcome = sender.step(&mut self.outbox.queue).await;
+                self.delivered(&outcome);
+            }
+        };
+        if timeout(stop_timeout, hand_over).await.is_err() {
+            self.drop_batches(sender.in_hand().into_iter().chain(&self.outbox.queue));
+        }
+        *self.counts.borrow()
+    }
+}
+
+/// Returns once `stop` says true, or nobody is left who could say it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Returns at a time; never, when there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}

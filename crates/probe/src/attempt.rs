@@ -1,0 +1,124 @@
+//! What came of an attempt.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::IpAddr;
+
+use spillway_events::{Measurement, Micros, Phases, TimeMicros, Tried};
+
+use crate::target::TargetError;
+
+/// What came of one attempt on one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Connect start to last byte, in microseconds; only of an attempt that succeeded.
+    pub response_time: Option<Micros>,
+    /// The status of the answer, when one came.
+    pub status: Option<u16>,
+    /// The address connected to.
+    pub address: Option<IpAddr>,
+    /// Bytes of content received, without the frames of chunks; none before the head was whole.
+    pub bytes: Option<u64>,
+    /// How long each phase took that came to its end.
+    pub phases: Phases,
+    /// Why it failed: absent when a status from 200 to 399 and the whole body came.
+    pub error: Option<AttemptError>,
+}
+
+/// What an attempt was at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Resolving the name.
+    Resolve,
+    /// Connecting.
+    Connect,
+    /// Sending the request and awaiting the head of the answer.
+    Answer,
+    /// Reading the body.
+    Body,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AttemptError {
+    /// The target cannot be measured; nothing was tried.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// None of the target's addresses may be connected to.
+    #[error("address not allowed")]
+    NotAllowed,
+    /// The name has no address.
+    #[error("the name has no address")]
+    NoAddress,
+    /// The operating system reported an error.
+    #[error("{0}: {1}")]
+    Io(Stage, ErrorKind),
+    /// The time was over.
+    #[error("{0}: timed out")]
+    TimedOut(Stage),
+    /// The connection ended before the answer did.
+    #[error("{0}: ended early")]
+    EndedEarly(Stage),
+    /// What came is no HTTP/1 answer.
+    #[error("the answer is not HTTP/1")]
+    NotHttp,
+    /// The head has more than [`HEAD_BYTES_MAX`](crate::HEAD_BYTES_MAX) bytes.
+    #[error("the head of the answer is too long")]
+    HeadTooLong,
+    /// The status is not one from 200 to 399.
+    #[error("status {0}")]
+    Status(u16),
+    /// The body is chunked, and a chunk is malformed.
+    #[error("the body has a malformed chunk")]
+    BadChunk,
+    /// The body is longer than the limits allow.
+    #[error("the body is too long")]
+    BodyTooLong,
+}
+
+impl Attempt {
+    /// An attempt that nothing has come of yet.
+    pub(crate) fn new() -> Self {
+        let phases = Phases {
+            resolve_us: None,
+            connect_us: None,
+            tls_us: None,
+            first_byte_us: None,
+            last_byte_us: None,
+        };
+        Self { response_time: None, status: None, address: None, bytes: None, phases, error: None }
+    }
+
+    /// Whether the attempt succeeded.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// The attempt as a measurement of a batch's series, ended at `at_us`.
+    #[must_use]
+    pub fn measurement(&self, series: u32, at_us: TimeMicros) -> Measurement {
+        Measurement {
+            series,
+            at_us,
+            tried: Tried::ResponseTime,
+            ok: self.ok(),
+            response_time_us: self.response_time,
+            throughput_bps: None,
+            bytes: self.bytes,
+            phases: Some(self.phases),
+            error: self.error.map(|error| error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Answer => "answer",
+            Self::Body => "body",
+        })
+    }
+}

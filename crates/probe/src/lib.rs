@@ -1,0 +1,39 @@
+//! The probe agent: measures the origin and every CDN of each site all the time, whichever is in use.
+//!
+//! ```text
+//! provisioning ──assignments()──▶ Schedule ──due──▶ measure() ──Attempt──▶ Outbox ──MeasurementBatch──▶ sink
+//!                                 (jitter)          (bounded)              (bounded, oldest dropped)    (retried)
+//! ```
+//!
+//! This first version speaks plain HTTP/1.1 and measures response time only. What it cannot measure it leaves
+//! unknown: a target with `https` is never reported as failed.
+//!
+//! Nothing here follows a redirect, connects to an address that was not vetted, or keeps a body.
+#![warn(missing_docs)]
+
+mod address;
+mod agent;
+mod assignment;
+mod attempt;
+mod body;
+mod head;
+mod limits;
+mod measure;
+mod outbox;
+mod resolve;
+mod schedule;
+mod sender;
+pub mod standin;
+mod target;
+
+pub use address::is_public;
+pub use agent::{Agent, AgentCounts, AgentSettings};
+pub use assignment::{Assignment, assignments};
+pub use attempt::{Attempt, AttemptError, Stage};
+pub use limits::{
+    ADDRESSES_TRIED_MAX, ASSIGNMENTS_MAX, ATTEMPTS_AT_ONCE_MAX, BATCH_RECORDS_LIMIT, HEAD_BYTES_MAX,
+    INTERVAL_MAX, INTERVAL_MIN, Limits, QUEUE_BATCHES_LIMIT, RESOLUTIONS_AT_ONCE_MAX, TIMEOUT_MAX,
+    URL_BYTES_MAX,
+};
+pub use measure::measure;
+pub use target::{Target, TargetError};

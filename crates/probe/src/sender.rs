@@ -1,0 +1,74 @@
+//! Hands batches over, one at a time, each until it is taken.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::time::Duration;
+
+use spillway_events::MeasurementBatch;
+use tokio::time::{Instant, Timeout, sleep_until, timeout};
+
+use crate::limits::{RETRY_INTERVAL_MAX, SINK_TIMEOUT};
+
+/// The sink, and the batch that it is to take now.
+pub(crate) struct Sender<S, F> {
+    sink: S,
+    in_hand: Option<MeasurementBatch>,
+    sending: Option<Pin<Box<Timeout<F>>>>,
+    retry_at: Option<Instant>,
+    retry_interval: Duration,
+    retry_interval_min: Duration,
+}
+
+impl<S, F> Sender<S, F>
+where
+    S: Fn(MeasurementBatch) -> F,
+    F: Future<Output = Result<(), String>>,
+{
+    pub(crate) fn new(sink: S, retry_interval: Duration) -> Self {
+        let retry_interval = retry_interval.min(RETRY_INTERVAL_MAX);
+        Self {
+            sink,
+            in_hand: None,
+            sending: None,
+            retry_at: None,
+            retry_interval,
+            retry_interval_min: retry_interval,
+        }
+    }
+
+    /// The batch that was handed over, or is to be, and is not known to be taken.
+    pub(crate) fn in_hand(&self) -> Option<&MeasurementBatch> {
+        self.in_hand.as_ref()
+    }
+
+    /// Does not wait before the next try.
+    pub(crate) fn hurry(&mut self) {
+        self.retry_at = None;
+    }
+
+    /// Hands over the batch in hand, or else the queue's oldest, and returns what the sink said. Never returns while
+    /// there is no batch. Dropped halfway, it goes on with the same batch when called again.
+    pub(crate) async fn step(&mut self, queue: &mut VecDeque<MeasurementBatch>) -> Result<(), String> {
+        if self.in_hand.is_none() {
+            self.in_hand = queue.pop_front();
+        }
+        let Some(batch) = &self.in_hand else { return pending().await };
+        if let Some(at) = self.retry_at {
+            sleep_until(at).await;
+            self.retry_at = None;
+        }
+        let hand_over = || Box::pin(timeout(SINK_TIMEOUT, (self.sink)(batch.clone())));
+        let outcome = self.sending.get_or_insert_with(hand_over).await;
+        self.sending = None;
+        let outcome = outcome.unwrap_or_else(|_| Err(String::from("the sink took too long")));
+        if outcome.is_ok() {
+            self.in_hand = None;
+            self.retry_interval = self.retry_interval_min;
+        } else {
+            self.retry_at = Some(Instant::now() + self.retry_interval);
+            self.retry_interval = (self.retry_interval * 2).min(RETRY_INTERVAL_MAX);
+        }
+        outcome
+    }
+}

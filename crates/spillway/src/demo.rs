@@ -1,0 +1,195 @@
+//! `demo`: everything in one process, with real sockets on loopback.
+
+mod observer;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use spillway_edge::dns::{Dns, DnsConfig};
+use spillway_edge::follower::Follower;
+use spillway_eventlog::{EmbeddedLog, EventLog};
+use spillway_events::{AgentName, NetworkName, Prefix, Probe, SourceName, encode, topics};
+use spillway_probe::standin::StandIn;
+use spillway_probe::{Agent, AgentSettings, Limits, assignments};
+use spillway_provisioning::State;
+use tokio::sync::watch;
+
+use crate::{engine, live, provisioning_file};
+use observer::Observer;
+
+/// How slow the origin gets; the threshold is 100 ms.
+const SLOW: Duration = Duration::from_millis(250);
+const FAST: Duration = Duration::from_millis(10);
+/// How long each change may take: the window is 4 s, so that this is far more than enough.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// How long each state is shown: more than a window.
+const HOLD: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The window is 4 seconds here, so that a person can wait for it; real ones are minutes.
+Exit status: 0 the answer turned to the CDN and back, 2 it did not.")]
+pub(crate) struct Options {}
+
+pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let log: Arc<EmbeddedLog> = Arc::new(EmbeddedLog::create(folder.path())?);
+    engine::log::create_topics(log.as_ref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let (origin, one, two) = runtime.block_on(stand_ins())?;
+    let text = documents(&origin, &one, &two);
+    let state = provision(log.as_ref(), &text)?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let follower = Follower::default();
+    let table = follower.table();
+    let outcome = std::thread::scope(|scope| {
+        let (ticker_log, dataflow_log, follower_log) = (&log, &log, &log);
+        let stop_all = &stop;
+        scope.spawn(move || live::role("ticker", stop_all, |stop| live::ticker(ticker_log.as_ref(), stop)));
+        scope.spawn(move || {
+            live::role("dataflow", stop_all, |stop| live::dataflow(dataflow_log.as_ref(), 1, stop))
+        });
+        let file = folder.path().join("table");
+        scope.spawn(move || {
+            live::role("follower", stop_all, |stop| {
+                live::follow(follower_log.as_ref(), follower, &file, stop)
+            })
+        });
+        let (stop_probe, probe_stopped) = watch::channel(false);
+        let probing = runtime.spawn(probe(Arc::clone(&log), state, probe_stopped));
+        let outcome = (|| {
+            let dns = runtime.block_on(bind(table, &stop))?;
+            let server = *dns.local_addresses().first().context("the DNS node has no address")?;
+            let (stop_dns, dns_stopped) = tokio::sync::oneshot::channel::<()>();
+            let serving = runtime.spawn(dns.run(async move {
+                // A sender that is gone says stop as well.
+                let _ = dns_stopped.await;
+            }));
+            let outcome = play(log.as_ref(), server, &origin, &stop);
+            drop(stop_dns);
+            runtime.block_on(serving)??;
+            outcome
+        })();
+        // The probe has gone already if it failed.
+        let _ = stop_probe.send(true);
+        let probed = runtime.block_on(probing).map_err(anyhow::Error::from);
+        stop.store(true, Ordering::Release);
+        outcome.and_then(|()| probed.map(drop))
+    });
+    outcome?;
+    println!(
+        "\nThe answer turned to the CDN and back. `spillway backtest --help` tries a threshold on recorded traffic."
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stand_ins() -> anyhow::Result<(StandIn, StandIn, StandIn)> {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let start = || StandIn::start(anywhere, 16 * 1024);
+    let (origin, one, two) = (start().await?, start().await?, start().await?);
+    [&origin, &one].into_iter().for_each(|server| server.set_delay(FAST));
+    two.set_delay(FAST * 3);
+    Ok((origin, one, two))
+}
+
+fn documents(origin: &StandIn, one: &StandIn, two: &StandIn) -> String {
+    format!(
+        "kind: client\nname: acme\n---\nkind: network\nname: loopback\nprefixes: [127.0.0.0/8]\n---\n\
+         kind: probe\nagent: demo-probe\nnetwork: loopback\n---\n\
+         kind: cdn\nname: edge-one\ntype: operated\ndns_name: acme.edge-one.example\nprobe_url: http://{}/object\n---\n\
+         kind: cdn\nname: edge-two\ntype: partner\ndns_name: acme.edge-two.example\nprobe_url: http://{}/object\n---\n\
+         kind: site\nname: shop\nclient: acme\nhosts: [www.acme.example]\nttl_secs: 1\nprobe_interval_ms: 200\n\
+         origin: {{name: origin, addresses: [127.0.0.1], probe_url: 'http://{}/object'}}\ncdns: [edge-one, edge-two]\n\
+         objectives: [{{metric: response_time, threshold: 100ms, percentile: 75, window: 4s, samples_min: 5, probes_min: 1}}]\n",
+        one.address(),
+        two.address(),
+        origin.address()
+    )
+}
+
+fn provision(log: &dyn EventLog, text: &str) -> anyhow::Result<State> {
+    let parsed = spillway_provisioning::parse("demo", text);
+    let parsed = parsed
+        .map_err(|mistakes| anyhow!("{}", mistakes.iter().map(ToString::to_string).collect::<String>()))?;
+    let record = provisioning_file::first_record(parsed.documents, live::now())?;
+    log.append_at(topics::PROVISIONING, 0, &encode(&record)?)?;
+    let mut state = State::default();
+    state.apply(&record)?;
+    Ok(state)
+}
+
+/// Measures all targets until told to stop.
+async fn probe(log: Arc<EmbeddedLog>, state: State, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let probe = Probe { agent: AgentName::new("demo-probe")?, network: NetworkName::new("loopback")? };
+    let sites = state.sites().values().map(|site| &site.site);
+    let assigned = assignments(sites, |cdn| state.cdns().get(cdn), &probe);
+    let loopback = Prefix::containing(IpAddr::V4(Ipv4Addr::LOCALHOST), 8);
+    let settings = AgentSettings {
+        source: SourceName::new("demo-probe")?,
+        boot: u64::try_from(live::now().0)?,
+        seed: 1,
+        limits: Limits { timeout: Duration::from_secs(2), allowed: vec![loopback], ..Limits::default() },
+        flush_interval: Duration::from_millis(100),
+        batch_records_max: 500,
+        queue_batches_max: 100,
+        retry_interval: Duration::from_millis(100),
+        stop_timeout: Duration::from_secs(1),
+        now: live::now,
+    };
+    let (_assigner, assigned) = watch::channel(Arc::new(assigned));
+    let sink = |batch: spillway_events::MeasurementBatch| {
+        let log = Arc::clone(&log);
+        async move {
+            let append = move || {
+                let bytes = encode(&batch).map_err(|error| error.to_string())?;
+                log.append(topics::MEASUREMENTS, 0, &[&bytes]).map(drop).map_err(|error| error.to_string())
+            };
+            tokio::task::spawn_blocking(append).await.map_err(|error| error.to_string())?
+        }
+    };
+    Agent::new(settings).run(assigned, sink, stop).await;
+    Ok(())
+}
+
+/// Binds the DNS node once there is a table.
+async fn bind(table: spillway_edge::follower::SharedTable, stop: &AtomicBool) -> anyhow::Result<Dns> {
+    for _ in 0..1_000 {
+        if stop.load(Ordering::Acquire) {
+            bail!("a role has ended");
+        }
+        if table.load().is_some() {
+            let listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+            return Ok(Dns::bind(DnsConfig { listen, ..DnsConfig::default() }, table).await?);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bail!("there was no routing table after 10 seconds")
+}
+
+/// The story: fast, slow, fast again.
+fn play(log: &dyn EventLog, server: SocketAddr, origin: &StandIn, stop: &AtomicBool) -> anyhow::Result<()> {
+    let mut observer = Observer::new(log, server, "www.acme.example")?;
+    println!("DNS on {server}; try: dig -p {} @{} www.acme.example A", server.port(), server.ip());
+    println!(
+        "Agreed: 75 % of measurements under 100 ms. Window 4 s, so that you can watch; real ones are minutes.\n"
+    );
+    observer.until("the origin is fast", false, PATIENCE, stop)?;
+    observer.watch(HOLD, stop)?;
+    observer.note("the origin slows down to 250 ms");
+    origin.set_delay(SLOW);
+    observer.until("the answer turns to the CDN", true, PATIENCE, stop)?;
+    observer.watch(HOLD, stop)?;
+    observer.note("the origin recovers");
+    origin.set_delay(FAST);
+    observer.until("the answer turns back to the origin", false, PATIENCE, stop)?;
+    observer.watch(HOLD, stop)?;
+    observer.sum_up();
+    Ok(())
+}
