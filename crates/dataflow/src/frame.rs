@@ -44,8 +44,11 @@ impl Framer {
             }
         }
         decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
-        // What one site has stands together already and in order.
-        performance.sort_by(|a, b| a.site.cmp(&b.site));
+        // Whole keys: timely keeps no order among the messages of a tick.
+        let key = |p: &Performance| (p.metric, p.threshold, p.percentile, p.window_us);
+        performance.sort_by(|a, b| {
+            (&a.site, &a.target, &a.network, key(a)).cmp(&(&b.site, &b.target, &b.network, key(b)))
+        });
         receipts.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         rejected.sort();
         let mut outputs = Vec::new();

@@ -422,6 +422,8 @@ impl SiteState {
                         at_us: moment.at,
                         metric: objective.metric,
                         threshold: objective.threshold,
+                        percentile: objective.percentile,
+                        window_us: objective.window_us,
                         verdict: verdict(objective, Some(found)),
                         value,
                         failed,
@@ -441,7 +443,11 @@ impl SiteState {
         let windows = keys.into_iter().filter_map(|key| {
             let name = names.get(usize::from(key.target))?;
             let probe = probes.get(key.probe as usize)?;
-            Some(((*name).to_owned(), probe.clone(), self.series[&key].windows.clone()))
+            Some((
+                (*name).to_owned(),
+                probe.clone(),
+                self.series[&key].windows.iter().map(Window::canonical).collect(),
+            ))
         });
         SavedSite {
             site: self.spec.name.clone(),

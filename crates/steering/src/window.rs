@@ -1,6 +1,6 @@
 //! The rolling window of one probe on one target for one objective.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{Micros, Objective, TimeMicros};
@@ -93,6 +93,16 @@ impl Window {
             }
             self.samples -= u64::from(entry.count);
         }
+    }
+
+    /// The same window with its entries in an order that does not tell in which they came.
+    pub(crate) fn canonical(&self) -> Self {
+        let mut counts: BTreeMap<(i64, Rank), u32> = BTreeMap::new();
+        for entry in &self.entries {
+            *counts.entry((entry.pane, entry.rank)).or_default() += entry.count;
+        }
+        let entries = counts.into_iter().map(|((pane, rank), count)| Entry { pane, rank, count }).collect();
+        Self { entries, ..self.clone() }
     }
 
     /// The oldest pane that holds something.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Metric, NetworkName, SiteName, TimeMicros, Verdict};
+use crate::{Metric, Micros, NetworkName, SiteName, TimeMicros, Verdict};
 
 /// The value of one target of a site for one objective in one network, as of a tick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,10 @@ pub struct Performance {
     pub metric: Metric,
     /// The threshold or agreed level.
     pub threshold: u64,
+    /// The percentile, 1 to 99.
+    pub percentile: u32,
+    /// The window's length.
+    pub window_us: Micros,
     /// The outcome.
     pub verdict: Verdict,
     /// The value; nothing without evidence or where it failed.

@@ -78,6 +78,8 @@ fn append_input(log: &EmbeddedLog, ticks: &mut Ticks, folder: &Path) -> anyhow::
             break;
         }
     }
+    let ticks = last.as_ref().map_or(0, |tick| tick.number + 1);
+    ensure!(ticks >= recorded, "{} was recorded from a longer input; name another folder", folder.display());
     Ok(last.map(|tick| tick.at_us))
 }
 

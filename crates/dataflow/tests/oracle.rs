@@ -1,0 +1,268 @@
+//! What the dataflow emits is a pure function of ticks and records: on any number of workers, with every batch sent
+//! twice, and restored from a checkpoint onto another number of workers, it is byte for byte the same.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::collections::BTreeMap;
+
+use spillway_dataflow::{Config, InputRecord, InputTopic, Output, Restored, TickInput, owner, start};
+use spillway_events::{
+    AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
+    ProvisioningRecord, Series, SiteName, SourceName, StatisticsBatch, Tick, TimeMicros, Tried, decode,
+    encode, topics,
+};
+use spillway_provisioning::{Change, Command, State, decide, parse};
+
+const PARTITIONS: u32 = 3;
+const TICKS: u64 = 400;
+
+/// Frames by tick, topic and partition.
+type Frames = BTreeMap<(u64, &'static str, u32), Vec<Vec<u8>>>;
+
+#[derive(Clone)]
+struct Step {
+    tick: Tick,
+    provisioning: Vec<ProvisioningRecord>,
+    records: Vec<InputRecord>,
+}
+
+struct Ran {
+    frames: Frames,
+    checkpoints: Vec<(u64, TimeMicros, Vec<CheckpointChunk>)>,
+}
+
+fn run(steps: &[Step], workers: usize, restored: Option<Restored>) -> Ran {
+    let config = Config { workers, output_partitions: 4, checkpoint_period_us: Some(60_000_000) };
+    let (inputs, outputs, guards) = start(config, restored).unwrap().into_parts();
+    let steps = steps.to_vec();
+    let feeder = std::thread::spawn(move || {
+        for step in steps {
+            for (worker, input) in inputs.iter().enumerate() {
+                let owned = |record: &&InputRecord| owner(record.partition, workers) == worker;
+                let records = step.records.iter().filter(owned).cloned().collect();
+                let (tick, provisioning) = (step.tick.clone(), step.provisioning.clone());
+                input.send(TickInput { tick_offset: tick.number, tick, provisioning, records }).unwrap();
+            }
+        }
+    });
+    let mut ran = Ran { frames: Frames::new(), checkpoints: Vec::new() };
+    for output in outputs {
+        match output {
+            Output::Frame { tick, topic, partition, records } => {
+                let before = ran.frames.insert((tick, topic, partition), records);
+                assert_eq!(before, None, "two frames of tick {tick} for {topic}/{partition}");
+            }
+            Output::Checkpoint { tick, at, chunks, .. } => {
+                let chunks = chunks.iter().map(|chunk| decode(chunk).unwrap()).collect();
+                ran.checkpoints.push((tick, at, chunks));
+            }
+            Output::Done { .. } => {}
+        }
+    }
+    feeder.join().unwrap();
+    guards.join().into_iter().for_each(|worker| worker.unwrap());
+    ran
+}
+
+fn provisioning(state: &mut State, number: u64, text: &str) -> ProvisioningRecord {
+    let documents = parse("test", text).unwrap().documents;
+    let command = Command {
+        id: format!("command {number}"),
+        author: String::from("test"),
+        at_us: TimeMicros(0),
+        change: Change::Apply(documents),
+    };
+    let events = decide(state, command.clone()).unwrap();
+    let record = ProvisioningRecord {
+        number,
+        command: command.id,
+        author: command.author,
+        at_us: command.at_us,
+        events,
+    };
+    state.apply(&record).unwrap();
+    record
+}
+
+fn site(name: &str, threshold: &str) -> String {
+    format!(
+        "kind: site\nname: {name}\nclient: acme\nhosts: [{name}.example]\norigin: {{name: origin, addresses: [192.0.2.1]}}\n\
+         cdns: [one, two]\nobjectives: [{{metric: response_time, threshold: {threshold}, percentile: 75, window: 30s, \
+         samples_min: 3, probes_min: 2}}]\n---\n"
+    )
+}
+
+fn first_documents() -> String {
+    let mut text = String::from(
+        "kind: client\nname: acme\n---\nkind: network\nname: region\n---\n\
+         kind: cdn\nname: one\ntype: operated\ndns_name: one.example\n---\n\
+         kind: cdn\nname: two\ntype: partner\ndns_name: two.example\n---\n",
+    );
+    for number in 0..4 {
+        let parent = if number < 2 { "region" } else { "everywhere" };
+        text += &format!(
+            "kind: network\nname: n{number}\nparent: {parent}\nprefixes: [10.{number}.0.0/16]\n---\n"
+        );
+        text += &format!("kind: probe\nagent: a{number}\nnetwork: n{number}\n---\n");
+    }
+    for number in 0..12 {
+        text += &site(&format!("site{number:02}"), "100ms");
+    }
+    text
+}
+
+/// Numbers that look drawn, the same on every run.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// A tick a second; every agent sends a batch to its partition; CDN one falls ill and recovers; sites change.
+fn steps(twice: bool) -> Vec<Step> {
+    let mut draws = Draws(7);
+    let mut state = State::default();
+    let mut ends: BTreeMap<(InputTopic, u32), u64> = BTreeMap::new();
+    let mut steps = Vec::new();
+    for number in 0..TICKS {
+        let at = TimeMicros(1_700_000_000_000_000 + i64::try_from(number).unwrap() * 1_000_000);
+        let mut records = Vec::new();
+        let mut send = |topic: InputTopic, partition: u32, bytes: &[u8]| {
+            for _ in 0..if twice { 2 } else { 1 } {
+                let end = ends.entry((topic, partition)).or_default();
+                records.push(InputRecord { topic, partition, offset: *end, bytes: bytes.to_vec() });
+                *end += 1;
+            }
+        };
+        for agent in 0..4 {
+            let bytes = encode(&batch(&mut draws, agent, number, at)).unwrap();
+            send(InputTopic::Measurements, u32::try_from(agent).unwrap() % PARTITIONS, &bytes);
+        }
+        if number % 90 == 45 {
+            send(InputTopic::Statistics, 0, &encode(&statistics(number, at)).unwrap());
+        }
+        if number == 33 {
+            send(InputTopic::Measurements, 1, b"neither Avro nor JSON");
+        }
+        let provisioning = match number {
+            0 => vec![provisioning(&mut state, 0, &first_documents())],
+            150 => vec![provisioning(&mut state, 1, &(site("site03", "50ms") + &site("site99", "80ms")))],
+            _ => Vec::new(),
+        };
+        let offsets = ends.iter().map(|((topic, partition), end)| PartitionOffset {
+            topic: topic.name().to_owned(),
+            partition: *partition,
+            end: *end,
+        });
+        let tick = Tick { number, at_us: at, rules: 1, offsets: offsets.collect() };
+        steps.push(Step { tick, provisioning, records });
+    }
+    steps
+}
+
+fn batch(draws: &mut Draws, agent: u64, number: u64, at: TimeMicros) -> MeasurementBatch {
+    let mut series = Vec::new();
+    let mut measurements = Vec::new();
+    for site in 0..12 {
+        for target in ["origin", "one", "two"] {
+            let bad = (number / 40 + site + agent / 3).is_multiple_of(4) && target == "origin";
+            let ok = draws.below(20) > 0;
+            let time = draws.below(if bad { 300_000 } else { 90_000 });
+            measurements.push(Measurement {
+                series: u32::try_from(series.len()).unwrap(),
+                at_us: TimeMicros(at.0 - i64::try_from(draws.below(3_000_000)).unwrap()),
+                tried: Tried::ResponseTime,
+                ok,
+                response_time_us: ok.then_some(Micros(time)),
+                throughput_bps: None,
+                bytes: None,
+                phases: None,
+                error: None,
+            });
+            series.push(Series {
+                site: SiteName::new(format!("site{site:02}")).unwrap(),
+                target: target.to_owned(),
+                agent: spillway_events::AgentName::new(format!("a{agent}")).unwrap(),
+                network: spillway_events::NetworkName::new(format!("n{agent}")).unwrap(),
+            });
+        }
+    }
+    let source = SourceName::new(format!("a{agent}")).unwrap();
+    MeasurementBatch { source, boot: 1, sequence: number + 1, series, measurements }
+}
+
+fn statistics(number: u64, at: TimeMicros) -> StatisticsBatch {
+    StatisticsBatch {
+        source: SourceName::new("cdn-one").unwrap(),
+        boot: 1,
+        sequence: number,
+        aggregates: vec![AggregateStatistics {
+            cdn: CdnName::new("one").unwrap(),
+            at_us: at,
+            healthy: Some(number % 180 != 45),
+            accepting: None,
+            egress_bps: None,
+            capacity_bps: None,
+        }],
+    }
+}
+
+fn count(frames: &Frames, topic: &str) -> usize {
+    frames.keys().filter(|(_, of, _)| *of == topic).count()
+}
+
+/// Equal to the byte; says where not, instead of printing all of them.
+fn assert_same(one: &Frames, other: &Frames, what: &str) {
+    let all: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    let different: Vec<_> = all.into_iter().filter(|key| one.get(*key) != other.get(*key)).collect();
+    assert!(
+        different.is_empty(),
+        "{what}: {} frames differ, first {:?}",
+        different.len(),
+        &different[..different.len().min(5)]
+    );
+}
+
+#[test]
+fn the_number_of_workers_changes_nothing() {
+    let steps = steps(false);
+    let one = run(&steps, 1, None);
+    assert!(count(&one.frames, topics::DECISIONS) > 100);
+    assert!(count(&one.frames, topics::PERFORMANCE) >= 40);
+    assert!(count(&one.frames, topics::RECEIPTS) >= 6);
+    assert_eq!(count(&one.frames, topics::REJECTED), 1);
+    assert_eq!(count(&one.frames, topics::SNAPSHOTS), usize::try_from(TICKS).unwrap());
+    for workers in [2, 4] {
+        let many = run(&steps, workers, None);
+        assert_same(&many.frames, &one.frames, &format!("{workers} workers"));
+        assert_eq!(many.checkpoints, one.checkpoints, "{workers} workers");
+    }
+}
+
+#[test]
+fn every_batch_sent_twice_counts_once() {
+    let derived = |ran: Ran| -> Frames {
+        // Receipts count what was read, repeats included; of what was rejected, each copy is one.
+        let own = [topics::RECEIPTS, topics::REJECTED];
+        ran.frames.into_iter().filter(|((_, topic, _), _)| !own.contains(topic)).collect()
+    };
+    assert_same(&derived(run(&steps(true), 2, None)), &derived(run(&steps(false), 1, None)), "sent twice");
+}
+
+#[test]
+fn a_checkpoint_restores_onto_another_number_of_workers() {
+    let steps = steps(false);
+    let whole = run(&steps, 1, None);
+    assert!(whole.checkpoints.len() >= 6);
+    for (place, (tick, at, chunks)) in whole.checkpoints.iter().enumerate() {
+        let restored = Restored::new(*tick, *at, chunks).unwrap();
+        let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
+        let resumed = run(&rest, [2, 4, 1, 3][place % 4], Some(restored));
+        let expected: Frames =
+            whole.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
+        assert_same(&resumed.frames, &expected, &format!("from the checkpoint of tick {tick}"));
+    }
+}
