@@ -28,6 +28,5 @@ mod run;
 mod steer;
 
 pub use checkpoint::Restored;
-pub use frame::{Frames, frame_head, read_frames};
 pub use ingest::RULES_VERSION;
 pub use run::{Config, Input, InputRecord, InputTopic, Output, Running, Stopped, TickInput, owner, start};

@@ -8,12 +8,14 @@
 #![warn(missing_docs)]
 
 mod codec;
+mod framing;
 mod names;
 mod records;
 pub mod topics;
 mod units;
 
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
+pub use framing::{Frames, encode_frame, frame_head, read_frames};
 pub use names::{
     AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName,
 };

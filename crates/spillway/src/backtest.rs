@@ -215,7 +215,7 @@ impl TickDecisions {
     fn take(&mut self, output: Output, report: &mut Report<impl Write>) -> anyhow::Result<()> {
         match output {
             Output::Frame { topic: topics::DECISIONS, records, .. } => {
-                let frames = spillway_dataflow::read_frames::<Decision>(&records);
+                let frames = spillway_events::read_frames::<Decision>(&records);
                 let frames = frames.map_err(|(_, error)| error)?;
                 self.decisions.extend(frames.into_iter().flat_map(|(_, decisions)| decisions));
             }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use clap::Args;
-use spillway_edge::dns::{Dns, DnsConfig};
+use spillway_edge::dns::DnsConfig;
 use spillway_edge::follower::Follower;
 use spillway_eventlog::{EmbeddedLog, EventLog};
-use spillway_events::{AgentName, NetworkName, Prefix, Probe, SourceName, encode, topics};
+use spillway_events::{AgentName, NetworkName, Prefix, Probe, encode, topics};
+use spillway_probe::assignments;
 use spillway_probe::standin::StandIn;
-use spillway_probe::{Agent, AgentSettings, Limits, assignments};
 use spillway_provisioning::State;
 use tokio::sync::watch;
 
@@ -65,7 +65,10 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
         let (stop_probe, probe_stopped) = watch::channel(false);
         let probing = runtime.spawn(probe(Arc::clone(&log), state, probe_stopped));
         let outcome = (|| {
-            let dns = runtime.block_on(bind(table, &stop))?;
+            let listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
+            let dns = runtime
+                .block_on(live::bind(DnsConfig { listen, ..DnsConfig::default() }, table, &stop))?
+                .context("a role has ended")?;
             let server = *dns.local_addresses().first().context("the DNS node has no address")?;
             let (stop_dns, dns_stopped) = tokio::sync::oneshot::channel::<()>();
             let serving = runtime.spawn(dns.run(async move {
@@ -131,46 +134,8 @@ async fn probe(log: Arc<EmbeddedLog>, state: State, stop: watch::Receiver<bool>)
     let sites = state.sites().values().map(|site| &site.site);
     let assigned = assignments(sites, |cdn| state.cdns().get(cdn), &probe);
     let loopback = Prefix::containing(IpAddr::V4(Ipv4Addr::LOCALHOST), 8);
-    let settings = AgentSettings {
-        source: SourceName::new("demo-probe")?,
-        boot: u64::try_from(live::now().0)?,
-        seed: 1,
-        limits: Limits { timeout: Duration::from_secs(2), allowed: vec![loopback], ..Limits::default() },
-        flush_interval: Duration::from_millis(100),
-        batch_records_max: 500,
-        queue_batches_max: 100,
-        retry_interval: Duration::from_millis(100),
-        stop_timeout: Duration::from_secs(1),
-        now: live::now,
-    };
     let (_assigner, assigned) = watch::channel(Arc::new(assigned));
-    let sink = |batch: spillway_events::MeasurementBatch| {
-        let log = Arc::clone(&log);
-        async move {
-            let append = move || {
-                let bytes = encode(&batch).map_err(|error| error.to_string())?;
-                log.append(topics::MEASUREMENTS, 0, &[&bytes]).map(drop).map_err(|error| error.to_string())
-            };
-            tokio::task::spawn_blocking(append).await.map_err(|error| error.to_string())?
-        }
-    };
-    Agent::new(settings).run(assigned, sink, stop).await;
-    Ok(())
-}
-
-/// Binds the DNS node once there is a table.
-async fn bind(table: spillway_edge::follower::SharedTable, stop: &AtomicBool) -> anyhow::Result<Dns> {
-    for _ in 0..1_000 {
-        if stop.load(Ordering::Acquire) {
-            bail!("a role has ended");
-        }
-        if table.load().is_some() {
-            let listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
-            return Ok(Dns::bind(DnsConfig { listen, ..DnsConfig::default() }, table).await?);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    bail!("there was no routing table after 10 seconds")
+    live::probe::run(log, &probe.agent, vec![loopback], assigned, stop).await
 }
 
 /// The story: fast, slow, fast again.

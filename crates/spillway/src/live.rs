@@ -1,15 +1,20 @@
 //! The roles of a running system, each a thread or a task on one log: ticker, dataflow, follower, DNS, probes.
 
+pub(crate) mod probe;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use spillway_dataflow::{Config, RULES_VERSION, read_frames};
-use spillway_edge::follower::Follower;
+use spillway_dataflow::{Config, RULES_VERSION};
+use spillway_edge::dns::{Dns, DnsConfig};
+use spillway_edge::follower::{Follower, SharedTable};
 use spillway_eventlog::{Appended, EventLog};
-use spillway_events::{PartitionOffset, Snapshot, Tick, TimeMicros, decode, encode, topics};
+use spillway_events::{
+    PartitionOffset, Snapshot, SnapshotKind, Tick, TimeMicros, decode, encode, read_frames, topics,
+};
 
 use crate::engine::log::{FrameRecords, FrameWriter, LogTicks, newest_checkpoint};
 use crate::engine::{self, OUTPUT_PARTITIONS};
@@ -106,7 +111,14 @@ pub(crate) fn follow(
         let (_, records) = frame?;
         let snapshots = read_frames::<Snapshot>(&records).map_err(|(_, error)| error)?;
         for snapshot in snapshots.iter().flat_map(|(_, snapshots)| snapshots) {
-            // A table from disk may be newer than the first snapshots of the log.
+            // A table from disk is newer than the first snapshots of the log.
+            let is_old = |version| {
+                snapshot.version < version
+                    || (snapshot.kind == SnapshotKind::Delta && snapshot.version == version)
+            };
+            if follower.current().is_some_and(|table| is_old(table.version())) {
+                continue;
+            }
             if let Err(error) = follower.offer(snapshot) {
                 eprintln!("snapshot {} refused, the last good table stays: {error}", snapshot.version);
             }
@@ -118,6 +130,21 @@ pub(crate) fn follow(
         }
     }
     Ok(())
+}
+
+/// Binds the DNS node once there is a table; nothing when told to stop before.
+pub(crate) async fn bind(
+    config: DnsConfig,
+    table: SharedTable,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<Dns>> {
+    while !stop.load(Ordering::Acquire) {
+        if table.load().is_some() {
+            return Ok(Some(Dns::bind(config, table).await?));
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Ok(None)
 }
 
 /// Runs a role; if it fails, says so and stops all others.

@@ -1,11 +1,13 @@
 //! The binary: the command line, and the shells around the pure parts.
 
 mod backtest;
+mod client;
 mod demo;
 mod engine;
 mod live;
 mod provisioning_file;
 mod replay;
+mod up;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,14 @@ struct Arguments {
 enum Command {
     /// Watch it work, on this machine alone: an origin slows down, DNS moves to a CDN and back
     Demo(demo::Options),
+    /// Run all roles in one process on an embedded log, until stopped
+    Up(up::Options),
+    /// Bring what is provisioned on a running system to what documents say
+    Apply(client::ApplyOptions),
+    /// Print what is provisioned on a running system, as documents
+    Get(client::GetOptions),
+    /// Say where a site's traffic goes or went, why, and by which numbers
+    Explain(client::ExplainOptions),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
     Backtest(backtest::Options),
     /// Recompute what was derived, and compare
@@ -41,6 +51,10 @@ enum ReplayCommand {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
+        Command::Up(options) => up::run(&options),
+        Command::Apply(options) => client::apply(&options),
+        Command::Get(options) => client::get(&options),
+        Command::Explain(options) => client::explain(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Replay { command: ReplayCommand::Verify(options) } => replay::verify(&options),
     };

@@ -5,9 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
-use spillway_dataflow::read_frames;
 use spillway_eventlog::{Appended, Batch, EmbeddedLog, EventLog};
-use spillway_events::{Decision, Tick, TimeMicros, decode, encode, topics};
+use spillway_events::{Decision, Tick, TimeMicros, decode, encode, read_frames, topics};
 
 use super::report::Report;
 use super::rows::Counts;

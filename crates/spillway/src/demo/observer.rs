@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
-use spillway_dataflow::read_frames;
 use spillway_eventlog::EventLog;
-use spillway_events::{Decision, MeasurementBatch, TimeMicros, Verdict, decode, format_time, topics};
+use spillway_events::{
+    Decision, MeasurementBatch, TimeMicros, Verdict, decode, format_time, read_frames, topics,
+};
 
 use crate::engine::OUTPUT_PARTITIONS;
 use crate::live;

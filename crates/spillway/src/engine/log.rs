@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use spillway_dataflow::{Config, InputRecord, InputTopic, Output, Restored, frame_head};
+use spillway_dataflow::{Config, InputRecord, InputTopic, Output, Restored};
 use spillway_eventlog::{Batch, Entry, EventLog};
 use spillway_events::{
-    CheckpointChunk, ChunkDigest, Manifest, ProvisioningRecord, Tick, decode, encode, topics,
+    CheckpointChunk, ChunkDigest, Manifest, ProvisioningRecord, Tick, decode, encode, frame_head, topics,
 };
 
 use super::{FullTick, OUTPUT_PARTITIONS};

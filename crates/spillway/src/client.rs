@@ -1,0 +1,214 @@
+//! Commands that speak to a running system over HTTP: `apply`, `get`, `explain`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use reqwest::blocking::{Client, RequestBuilder};
+use spillway_eventlog::EmbeddedLog;
+use spillway_events::{Decision, NetworkName, ObjectiveEvidence, SiteName, format_time, parse_time};
+
+use crate::live;
+
+#[derive(Debug, Args)]
+struct Server {
+    /// Address of the API
+    #[arg(long, env = "SPILLWAY_API", default_value = crate::up::API, value_name = "ADDRESS")]
+    api: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 applied or nothing to change, 2 nothing was changed.
+
+Examples:
+  spillway apply -f site.yaml --dry-run
+  spillway apply -f networks.yaml -f site.yaml")]
+pub(crate) struct ApplyOptions {
+    /// File of documents; may be repeated, all are applied together
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetOptions {
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  spillway explain shop
+  spillway explain shop --network carrier-a --at 2026-05-01T12:00:00Z
+  spillway explain shop --log ./data --json")]
+pub(crate) struct ExplainOptions {
+    /// The site
+    site: String,
+    /// Only in this network
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    /// As of this time; now without it
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Read the folder of an embedded log that nothing has open, instead of asking a running system
+    #[arg(long, value_name = "FOLDER")]
+    log: Option<PathBuf>,
+    /// Print the decision records, one JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
+    let mut text = String::new();
+    for file in &options.files {
+        // Mistakes within a file are found here, with its name and lines; the rest is the server's to decide.
+        crate::provisioning_file::read(file)?;
+        let part =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        if !text.is_empty() {
+            text.push_str("\n---\n");
+        }
+        text.push_str(&part);
+    }
+    let names: Vec<String> = options.files.iter().map(|file| file.display().to_string()).collect();
+    let id = format!("cli-{}-{}", live::now().0, std::process::id());
+    let dry_run = options.dry_run.to_string();
+    let query = [("file", names.join(" + ")), ("id", id), ("dry_run", dry_run)];
+    let request = Client::new().post(url(&options.server, "provisioning")).query(&query).body(text);
+    let applied: serde_json::Value = serde_json::from_str(&call(request)?)?;
+    let lines = |key: &str| applied[key].as_array().cloned().unwrap_or_default();
+    for change in lines("changes") {
+        println!("{}", change.as_str().unwrap_or_default());
+    }
+    let what = match (lines("changes").is_empty(), options.dry_run) {
+        (true, _) => "nothing to change",
+        (false, true) => "not applied: a dry run",
+        (false, false) => "applied",
+    };
+    println!("{what}; revision {}", applied["revision"]);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn get(options: &GetOptions) -> anyhow::Result<ExitCode> {
+    print!("{}", call(Client::new().get(url(&options.server, "provisioning")))?);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn explain(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
+    let decisions: Vec<Decision> = match &options.log {
+        Some(folder) => {
+            let site = SiteName::new(options.site.as_str())?;
+            let network = options.network.clone().map(NetworkName::new).transpose()?;
+            let at = options.at.as_deref().map(parse_time).transpose()?;
+            let log = EmbeddedLog::open(folder)?;
+            spillway_web::explain(&log, &site, network.as_ref(), at)?
+        }
+        None => {
+            let mut url = reqwest::Url::parse(&url(&options.server, "explain"))?;
+            if let Ok(mut path) = url.path_segments_mut() {
+                path.push(&options.site);
+            }
+            let query = [("network", &options.network), ("at", &options.at)];
+            let given: Vec<_> =
+                query.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?))).collect();
+            serde_json::from_str(&call(Client::new().get(url).query(&given))?)?
+        }
+    };
+    for decision in &decisions {
+        if options.json {
+            println!("{}", serde_json::to_string(decision)?);
+        } else {
+            print_decision(decision);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn url(server: &Server, path: &str) -> String {
+    format!("http://{}/v1/{path}", server.api)
+}
+
+/// The body of a good answer; of a problem its details.
+fn call(request: RequestBuilder) -> anyhow::Result<String> {
+    let response = request.send().context("no answer from the API; is `spillway up` running there?")?;
+    let good = response.status().is_success();
+    let body = response.text()?;
+    if good {
+        return Ok(body);
+    }
+    let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    for mistake in problem["mistakes"].as_array().into_iter().flatten() {
+        eprintln!("{}", mistake.as_str().unwrap_or_default());
+    }
+    bail!("{}", problem["detail"].as_str().unwrap_or(&body));
+}
+
+fn print_decision(decision: &Decision) {
+    let reason = decision.reason.map_or_else(String::new, |reason| format!(", because of {reason}"));
+    println!(
+        "{} in {}: {} since {}",
+        decision.site,
+        decision.network,
+        decision.route,
+        format_time(decision.at_us)
+    );
+    println!(
+        "  verdict {}{reason}; tick {}, agreement {}",
+        decision.verdict, decision.tick, decision.agreement
+    );
+    for objective in &decision.objectives {
+        print_objective(objective);
+    }
+    for candidate in &decision.candidates {
+        let level =
+            candidate.permille.map_or_else(String::new, |permille| format!(" at {permille} permille"));
+        let passed = candidate.passed_over.map_or("chosen", |why| match why {
+            spillway_events::PassedOver::NotUsable => "passed over: not usable",
+            spillway_events::PassedOver::AtOrAbove => "passed over: at or above the level",
+            spillway_events::PassedOver::Unknown => "passed over: no evidence",
+            spillway_events::PassedOver::Preferred => "passed over: another is preferred",
+        });
+        println!("  cdn {}: {}{level}, {passed}", candidate.cdn, candidate.verdict);
+    }
+}
+
+fn print_objective(objective: &ObjectiveEvidence) {
+    let number = |value: Option<u64>, failed: bool| match value {
+        Some(value) => objective.metric.format(value),
+        None if failed => String::from("failed"),
+        None => String::from("no value"),
+    };
+    let from = objective
+        .evidence_from
+        .as_ref()
+        .map_or_else(String::new, |network| format!(", evidence of {network}"));
+    println!(
+        "  {}: {} of p{} over {}, threshold {}, {}; {} samples of {} probes{from}",
+        objective.metric.as_str(),
+        number(objective.value, objective.failed),
+        objective.percentile,
+        spillway_events::format_duration(objective.window_us),
+        objective.metric.format(objective.threshold),
+        objective.verdict,
+        objective.samples,
+        objective.probes.len(),
+    );
+    for probe in &objective.probes {
+        println!(
+            "    {} in {}: {} of {} samples",
+            probe.agent,
+            probe.network,
+            number(probe.value, true),
+            probe.samples
+        );
+    }
+}

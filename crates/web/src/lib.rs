@@ -1,0 +1,19 @@
+//! The HTTP API of a running system: provisioning in, explanations out.
+//!
+//! | call | what |
+//! |---|---|
+//! | `POST /v1/provisioning[?dry_run=true]` | applies YAML documents; answers the changes, or all mistakes (422) |
+//! | `GET /v1/provisioning` | everything provisioned, as YAML documents |
+//! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records that held then, with their numbers |
+//! | `GET /ready` | 200 while the API answers |
+//!
+//! There are no tokens yet: it listens on loopback.
+#![warn(missing_docs)]
+
+mod api;
+mod explain;
+mod provisioner;
+
+pub use api::{Api, router};
+pub use explain::{ExplainError, explain};
+pub use provisioner::{Applied, ProvisionError, Provisioner};

@@ -1,0 +1,138 @@
+//! Changes provisioning: reads to the end, decides, appends under the next number.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use spillway_eventlog::{Appended, EventLog, LogError};
+use spillway_events::{DecodeError, ProvisioningRecord, TimeMicros, decode, encode, topics};
+use spillway_provisioning::{Change, Command, Mistake, Refusal, State, decide, diff, parse};
+
+/// How often a command is decided anew when somebody else's record came first.
+const ATTEMPTS_MAX: usize = 8;
+const READ_RECORDS_MAX: usize = 1_000;
+const READ_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The provisioning of a log, and the way to change it.
+pub struct Provisioner {
+    log: Arc<dyn EventLog>,
+    state: Mutex<State>,
+}
+
+/// What a command changed, or would have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// A line for each changed object or field, as `diff` writes them.
+    pub changes: Vec<String>,
+    /// What is allowed but should be looked at.
+    pub warnings: Vec<String>,
+    /// The revision now.
+    pub revision: u64,
+    /// Whether it was only tried.
+    pub dry_run: bool,
+}
+
+/// Why a command changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The documents have mistakes.
+    #[error("the documents have {} mistakes", .0.len())]
+    Mistakes(Vec<Mistake>),
+    /// The documents are refused.
+    #[error("the command is refused: {0}")]
+    Refused(Refusal),
+    /// Somebody else's records came first each time.
+    #[error("others changed provisioning at the same time {ATTEMPTS_MAX} times; try again")]
+    Busy,
+    /// The log failed.
+    #[error("the log failed")]
+    Log(#[from] LogError),
+    /// A record of the log does not read, or the new one cannot be written.
+    #[error("the provisioning record {number} does not encode or decode")]
+    Record {
+        /// Its number.
+        number: u64,
+        /// Why.
+        source: DecodeError,
+    },
+    /// The records of the log do not follow each other.
+    #[error("the provisioning of the log has a gap")]
+    Gap(#[from] spillway_provisioning::ApplyError),
+}
+
+impl Provisioner {
+    /// The provisioning of a log; it is read when it is needed.
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>) -> Self {
+        Self { log, state: Mutex::new(State::default()) }
+    }
+
+    /// The provisioning as of the end of the log.
+    ///
+    /// # Errors
+    /// When the log does not read.
+    pub fn state(&self) -> Result<State, ProvisionError> {
+        // A panic elsewhere left the state between two whole records.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.catch_up(&mut state)?;
+        Ok(state.clone())
+    }
+
+    /// Applies documents, or says what they would change.
+    ///
+    /// # Errors
+    /// When they have mistakes, are refused, or the log fails; nothing has changed then.
+    pub fn apply(
+        &self,
+        file: &str,
+        text: &str,
+        id: &str,
+        at: TimeMicros,
+        dry_run: bool,
+    ) -> Result<Applied, ProvisionError> {
+        let parsed = parse(file, text).map_err(ProvisionError::Mistakes)?;
+        let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
+        let command = Command {
+            id: id.to_owned(),
+            author: String::from("operator"),
+            at_us: at,
+            change: Change::Apply(parsed.documents),
+        };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..ATTEMPTS_MAX {
+            self.catch_up(&mut state)?;
+            let events = decide(&state, command.clone()).map_err(|refusal| match refusal {
+                Refusal::Mistakes(mistakes) => ProvisionError::Mistakes(mistakes),
+                other => ProvisionError::Refused(other),
+            })?;
+            let changes = diff(&state, &events).iter().map(ToString::to_string).collect();
+            let number = state.revision();
+            if dry_run || events.is_empty() {
+                return Ok(Applied { changes, warnings, revision: number, dry_run });
+            }
+            let (command, author) = (command.id.clone(), command.author.clone());
+            let record = ProvisioningRecord { number, command, author, at_us: at, events };
+            let bytes = encode(&record).map_err(|source| ProvisionError::Record { number, source })?;
+            if let Appended::Won(_) = self.log.append_at(topics::PROVISIONING, number, &bytes)? {
+                state.apply(&record)?;
+                return Ok(Applied { changes, warnings, revision: state.revision(), dry_run });
+            }
+        }
+        Err(ProvisionError::Busy)
+    }
+
+    fn catch_up(&self, state: &mut State) -> Result<(), ProvisionError> {
+        loop {
+            let from = state.revision();
+            let entries = self.log.read(topics::PROVISIONING, 0, from, READ_RECORDS_MAX, READ_BYTES_MAX)?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for entry in entries {
+                let number = state.revision();
+                let record: ProvisioningRecord =
+                    decode(&entry.bytes).map_err(|source| ProvisionError::Record { number, source })?;
+                state.apply(&record)?;
+            }
+        }
+    }
+}
