@@ -315,9 +315,15 @@ impl<'a> FrameWriter<'a> {
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         let group = std::mem::take(&mut self.group);
         self.group_bytes = 0;
-        for ((topic, partition), records) in &group {
-            let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
-            self.log.append_many(&[Batch { topic, partition: *partition, records: &records }])?;
+        let records: Vec<Vec<&[u8]>> =
+            group.values().map(|records| records.iter().map(Vec::as_slice).collect()).collect();
+        let batches = group.keys().zip(&records);
+        let batches: Vec<Batch<'_>> = batches
+            .map(|((topic, partition), records)| Batch { topic, partition: *partition, records })
+            .collect();
+        if !batches.is_empty() {
+            // One commit for all partitions, where the log can.
+            self.log.append_many(&batches)?;
         }
         Ok(())
     }

@@ -1,13 +1,10 @@
 //! Offers snapshots, saves and loads, and damages the file at every byte.
-#![allow(clippy::unwrap_used, reason = "a test may stop")]
-
-mod common;
 
 use spillway_edge::follower::{Follower, StoreError};
 use spillway_events::{SnapshotKind, TimeMicros};
 use spillway_steering::table::TableError;
 
-use common::{full, route, site, snapshot};
+use crate::common::{full, route, site, snapshot};
 
 #[test]
 fn the_last_good_table_stays() {

@@ -1,5 +1,4 @@
 //! A published table as tests need it.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use spillway_events::{
     Address, CdnEntry, CdnName, NetworkEntry, NetworkName, Route, RouteEntry, SiteEntry, SiteName, Snapshot,

@@ -1,7 +1,4 @@
 //! Asks a server on real sockets of this machine, over UDP and TCP, with messages of hickory-proto.
-#![allow(clippy::unwrap_used, reason = "a test may stop")]
-
-mod common;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +15,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use common::full;
+use crate::common::full;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -1,0 +1,6 @@
+//! The DNS node and the follower, through the crate's public face and real sockets.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod common;
+mod dns;
+mod follower;
