@@ -136,7 +136,7 @@ impl Ingest {
             offset: input.tick_offset,
             provisioning: input.provisioning.clone(),
             due: Due {
-                performance: crossed(10 * SECOND_US),
+                performance: crossed(self.config.performance_period_us),
                 heartbeat: crossed(SECOND_US),
                 full_table: crossed(600 * SECOND_US),
                 receipts: crossed(60 * SECOND_US),

@@ -29,4 +29,7 @@ mod steer;
 
 pub use checkpoint::Restored;
 pub use ingest::RULES_VERSION;
-pub use run::{Config, Input, InputRecord, InputTopic, Output, Running, Stopped, TickInput, owner, start};
+pub use run::{
+    Config, Input, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Running, Stopped, TickInput,
+    owner, start,
+};

@@ -29,6 +29,9 @@ const TICKS_AT_ONCE_MAX: usize = 32;
 /// How many logical shards state is cut into.
 const SHARDS: u64 = 256;
 
+/// How often performance values are written, unless a person is to watch them.
+pub const PERFORMANCE_PERIOD_US: i64 = 10_000_000;
+
 /// What a dataflow is set to.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
@@ -36,6 +39,8 @@ pub struct Config {
     pub workers: usize,
     /// Partitions of `decisions` and of `performance`.
     pub output_partitions: u32,
+    /// Performance values at the first tick at or after each multiple of this, in microseconds.
+    pub performance_period_us: i64,
     /// A checkpoint at the first tick at or after each multiple of this, in microseconds; none without.
     pub checkpoint_period_us: Option<i64>,
 }

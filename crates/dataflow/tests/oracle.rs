@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use spillway_dataflow::{Config, InputRecord, InputTopic, Output, Restored, TickInput, owner, start};
+use spillway_dataflow::{
+    Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Restored, TickInput, owner, start,
+};
 use spillway_events::{
     AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
     ProvisioningRecord, Series, SiteName, SourceName, StatisticsBatch, Tick, TimeMicros, Tried, decode,
@@ -32,7 +34,12 @@ struct Ran {
 }
 
 fn run(steps: &[Step], workers: usize, restored: Option<Restored>) -> Ran {
-    let config = Config { workers, output_partitions: 4, checkpoint_period_us: Some(60_000_000) };
+    let config = Config {
+        workers,
+        output_partitions: 4,
+        performance_period_us: PERFORMANCE_PERIOD_US,
+        checkpoint_period_us: Some(60_000_000),
+    };
     let (inputs, outputs, guards) = start(config, restored).unwrap().into_parts();
     let steps = steps.to_vec();
     let feeder = std::thread::spawn(move || {

@@ -12,37 +12,56 @@ where
     Frame<T>: Record,
 {
     let mut digest = crc32fast::Hasher::new();
-    let mut chunks: Vec<Vec<T>> = vec![Vec::new()];
-    let mut bytes = 0;
+    // The encoded items of each chunk, and how many they are.
+    let mut chunks: Vec<(Vec<u8>, u64)> = vec![(Vec::new(), 0)];
     for item in items {
-        let encoded = item_bytes(&item)?;
+        let encoded = item_bytes(item)?;
         digest.update(&encoded);
-        if bytes + encoded.len() > CHUNK_BYTES_MAX && bytes > 0 {
-            chunks.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += encoded.len();
-        if let Some(chunk) = chunks.last_mut() {
-            chunk.push(item);
+        match chunks.last_mut() {
+            Some((bytes, count)) if *count == 0 || bytes.len() + encoded.len() <= CHUNK_BYTES_MAX => {
+                bytes.extend(encoded);
+                *count += 1;
+            }
+            _ => chunks.push((encoded, 1)),
         }
     }
     let digest = digest.finalize();
-    let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-    let frames = (0..).zip(chunks).map(|(chunk, items)| Frame { tick, chunk, chunks: count, digest, items });
-    frames.map(|frame| encode(&frame)).collect()
+    let total = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+    let frames = (0..).zip(chunks).map(|(chunk, (items, count))| {
+        let mut bytes = encode(&Frame::<T> { tick, chunk, chunks: total, digest, items: Vec::new() })?;
+        if count > 0 {
+            // An Avro array: a block's count, its items, and the count 0 that ends it, which stands there already.
+            bytes.pop();
+            put_long(&mut bytes, count);
+            bytes.extend(items);
+            bytes.push(0);
+        }
+        Ok(bytes)
+    });
+    frames.collect()
 }
 
 /// The Avro bytes of one item: those of a frame that holds it alone, without the frame's own.
-fn item_bytes<T: Framed>(item: &T) -> Result<Vec<u8>, DecodeError>
+fn item_bytes<T: Framed>(item: T) -> Result<Vec<u8>, DecodeError>
 where
     Frame<T>: Record,
 {
     const HEAD_BYTES: usize = 10 + 4 + 1;
-    let alone = Frame { tick: 0, chunk: 0, chunks: 0, digest: 0, items: vec![item.clone()] };
+    let alone = Frame { tick: 0, chunk: 0, chunks: 0, digest: 0, items: vec![item] };
     let mut bytes = encode(&alone)?;
     bytes.pop();
     bytes.drain(..HEAD_BYTES.min(bytes.len()));
     Ok(bytes)
+}
+
+/// Appends an Avro long that is not negative: zigzag, 7 bits a byte.
+fn put_long(bytes: &mut Vec<u8>, number: u64) {
+    let mut rest = number << 1;
+    while rest >= 0x80 {
+        bytes.push((rest & 0x7F) as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push((rest & 0x7F) as u8);
 }
 
 /// Tick, chunk and chunks of an encoded frame of whatever kind; nothing where the bytes are no frame.
@@ -96,7 +115,7 @@ where
             continue;
         }
         let mut digest = crc32fast::Hasher::new();
-        for item in &items {
+        for item in items.clone() {
             digest.update(&item_bytes(item).map_err(|error| (place, error))?);
         }
         if digest.finalize() != frame.digest {
@@ -134,6 +153,18 @@ mod tests {
         assert_eq!(frame_head(&first[1]), Some((1, 1, u32::try_from(first.len()).unwrap())));
         assert_eq!(frame_head(&first[1][..11]), None);
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
+    }
+
+    /// The chunks are what the codec makes of the same items.
+    #[test]
+    fn a_chunk_is_one_record_of_its_items() {
+        for count in [0, 1, 2, 63, 64, 200] {
+            let written = records(7, receipts(count));
+            let [chunk] = &written[..] else { panic!("{count} receipts make {} chunks", written.len()) };
+            let frame: Frame<Receipt> = decode(chunk).unwrap();
+            assert_eq!(frame.items, receipts(count));
+            assert_eq!(encode(&frame).unwrap(), *chunk, "{count} receipts");
+        }
     }
 
     #[test]

@@ -14,12 +14,12 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use spillway_dataflow::{Config, Output};
+use spillway_dataflow::Output;
 use spillway_eventlog::EmbeddedLog;
 use spillway_events::{Decision, SourceName, TimeMicros, topics};
 use spillway_provisioning::State;
 
-use crate::engine::{self, FullTick, OUTPUT_PARTITIONS, log::LogTicks};
+use crate::engine::{self, FullTick, log::LogTicks};
 use crate::provisioning_file;
 use columns::ColumnNames;
 use report::Report;
@@ -151,7 +151,6 @@ fn direct(
     let at = ticks.first_at().unwrap_or(TimeMicros(0));
     let mut provisioning = vec![provisioning_file::first_record(provisioning_file::read_quietly(file)?, at)?];
     let workers = usize::from(options.workers);
-    let config = Config { workers, output_partitions: OUTPUT_PARTITIONS, checkpoint_period_us: None };
     let mut end = 0;
     let mut taken = TickDecisions::default();
     // Ticks are made by the feeder's thread, which gives them back with their counts.
@@ -182,7 +181,7 @@ fn direct(
             *last = Some(tick.tick.at_us);
         }
     });
-    engine::run(config, None, full_ticks, |output| taken.take(output, report))?;
+    engine::run(engine::config(workers), None, full_ticks, |output| taken.take(output, report))?;
     report.ended_at(last.lock().ok().and_then(|last| *last));
     let counts = counts.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default();
     Ok(counts)
@@ -192,7 +191,6 @@ fn direct(
 fn recorded(options: &Options, folder: &Path, report: &mut Report<impl Write>) -> anyhow::Result<()> {
     let log = EmbeddedLog::open(folder)?;
     let workers = usize::from(options.workers);
-    let config = Config { workers, output_partitions: OUTPUT_PARTITIONS, checkpoint_period_us: None };
     let mut taken = TickDecisions::default();
     let mut last = None;
     let ticks = LogTicks::new(&log, None)?.inspect(|tick| {
@@ -200,7 +198,7 @@ fn recorded(options: &Options, folder: &Path, report: &mut Report<impl Write>) -
             last = Some(tick.tick.at_us);
         }
     });
-    engine::run(config, None, ticks, |output| taken.take(output, report))?;
+    engine::run(engine::config(workers), None, ticks, |output| taken.take(output, report))?;
     report.ended_at(last);
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use spillway_dataflow::Config;
 use spillway_edge::dns::DnsConfig;
 use spillway_edge::follower::Follower;
 use spillway_eventlog::{EmbeddedLog, EventLog};
@@ -49,12 +50,14 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     let follower = Follower::default();
     let table = follower.table();
+    // Values every second, for the person who watches.
+    let config = Config { performance_period_us: 1_000_000, ..live::config(1) };
     let outcome = std::thread::scope(|scope| {
         let (ticker_log, dataflow_log, follower_log) = (&log, &log, &log);
         let stop_all = &stop;
         scope.spawn(move || live::role("ticker", stop_all, |stop| live::ticker(ticker_log.as_ref(), stop)));
         scope.spawn(move || {
-            live::role("dataflow", stop_all, |stop| live::dataflow(dataflow_log.as_ref(), 1, stop))
+            live::role("dataflow", stop_all, |stop| live::dataflow(dataflow_log.as_ref(), config, stop))
         });
         let file = folder.path().join("table");
         scope.spawn(move || {

@@ -3,11 +3,24 @@
 pub(crate) mod log;
 
 use anyhow::{Context, anyhow};
-use spillway_dataflow::{Config, InputRecord, InputTopic, Output, Restored, TickInput, owner, start};
+use spillway_dataflow::{
+    Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Restored, TickInput, owner, start,
+};
 use spillway_events::ProvisioningRecord;
 
 /// Partitions of `decisions` and `performance` on a log of ours.
 pub(crate) const OUTPUT_PARTITIONS: u32 = 4;
+
+/// What a dataflow of this release is set to; no checkpoints.
+pub(crate) fn config(workers: usize) -> Config {
+    let performance_period_us = PERFORMANCE_PERIOD_US;
+    Config {
+        workers,
+        output_partitions: OUTPUT_PARTITIONS,
+        performance_period_us,
+        checkpoint_period_us: None,
+    }
+}
 
 /// A tick with everything that it reads.
 pub(crate) struct FullTick {

@@ -16,8 +16,8 @@ use spillway_events::{
     PartitionOffset, Snapshot, SnapshotKind, Tick, TimeMicros, decode, encode, read_frames, topics,
 };
 
+use crate::engine;
 use crate::engine::log::{FrameRecords, FrameWriter, LogTicks, newest_checkpoint};
-use crate::engine::{self, OUTPUT_PARTITIONS};
 
 /// A tick is cut at most this often, when input has arrived, and at least every second.
 const TICK_INTERVAL_MIN: Duration = Duration::from_millis(100);
@@ -82,13 +82,16 @@ fn input_ends(log: &dyn EventLog) -> anyhow::Result<Vec<PartitionOffset>> {
     Ok(offsets)
 }
 
+/// What the dataflow of a running system is set to.
+pub(crate) fn config(workers: usize) -> Config {
+    Config { checkpoint_period_us: Some(CHECKPOINT_PERIOD_US), ..engine::config(workers) }
+}
+
 /// Runs the dataflow on the log's ticks until told to stop, from the newest checkpoint on.
-pub(crate) fn dataflow(log: &dyn EventLog, workers: usize, stop: &AtomicBool) -> anyhow::Result<()> {
+pub(crate) fn dataflow(log: &dyn EventLog, config: Config, stop: &AtomicBool) -> anyhow::Result<()> {
     let checkpoint = newest_checkpoint(log)?;
     let after = checkpoint.as_ref().map(|(_, offset)| *offset);
-    let checkpoint_period_us = Some(CHECKPOINT_PERIOD_US);
-    let config = Config { workers, output_partitions: OUTPUT_PARTITIONS, checkpoint_period_us };
-    let mut writer = FrameWriter::new(log, workers);
+    let mut writer = FrameWriter::new(log, config.workers);
     let ticks = LogTicks::new(log, after)?.following(stop, WAIT);
     engine::run(config, checkpoint.map(|(restored, _)| restored), ticks, |output| {
         let done = writer.ticks_done;

@@ -39,7 +39,7 @@ pub(crate) fn verify(options: &Options) -> anyhow::Result<ExitCode> {
     let log = EmbeddedLog::open(&options.log)?;
     let partitions =
         log.partitions(topics::DECISIONS).context("this log has no decisions: nothing to verify")?;
-    let config = Config { workers: 1, output_partitions: partitions, checkpoint_period_us: None };
+    let config = Config { output_partitions: partitions, ..crate::engine::config(1) };
     let mut emitted: BTreeMap<(&'static str, u32), FrameRecords<'_>> = BTreeMap::new();
     let derived =
         [topics::DECISIONS, topics::PERFORMANCE, topics::SNAPSHOTS, topics::RECEIPTS, topics::REJECTED];

@@ -120,7 +120,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let roles = [
             scope.spawn(move || live::role("ticker", stop, |stop| live::ticker(log.as_ref(), stop))),
             scope.spawn(move || {
-                live::role("dataflow", stop, |stop| live::dataflow(log.as_ref(), workers, stop))
+                live::role("dataflow", stop, |stop| live::dataflow(log.as_ref(), live::config(workers), stop))
             }),
             scope.spawn(move || {
                 live::role("follower", stop, |stop| live::follow(log.as_ref(), follower, &table_file, stop))

@@ -27,7 +27,12 @@ pub(crate) struct SiteState {
     series: FxHashMap<SeriesKey, Series>,
     /// By the network's place in the topology.
     current: Vec<Option<Current>>,
+    /// Whether the verdict is below in every network, so that no CDN's value matters.
+    is_below_everywhere: bool,
 }
+
+/// The origin's number among the targets of a site.
+const ORIGIN: u16 = 0;
 
 /// One probe's view of one target: the origin is target 0, then the CDNs in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +46,8 @@ struct Series {
     /// One an objective.
     windows: Vec<Window>,
     stats: Vec<ProbeStat>,
+    /// Whether a window gained or lost since the last `restat`.
+    touched: bool,
 }
 
 /// What holds for a site in a network since the last change.
@@ -64,7 +71,14 @@ pub(crate) struct SavedSite {
 impl SiteState {
     pub(crate) fn new(spec: Arc<Site>, agreement: u64, networks: usize) -> Self {
         let panes = spec.objectives.iter().map(Panes::of).collect();
-        Self { spec, agreement, panes, series: FxHashMap::default(), current: vec![None; networks] }
+        Self {
+            spec,
+            agreement,
+            panes,
+            series: FxHashMap::default(),
+            current: vec![None; networks],
+            is_below_everywhere: false,
+        }
     }
 
     pub(crate) fn spec(&self) -> &Arc<Site> {
@@ -110,7 +124,7 @@ impl SiteState {
     }
 
     /// Counts a sample into the windows it belongs to. Calls `schedule` with objective and time wherever the first
-    /// pane of a window is a new one. True when any window gained.
+    /// pane of a window is a new one. True when any window gained, for the first time since `restat`.
     pub(crate) fn add(
         &mut self,
         sample: &Sample,
@@ -139,10 +153,11 @@ impl SiteState {
                 schedule(place, panes.leaves_at(pane));
             }
         }
-        touched
+        touched && !std::mem::replace(&mut series.touched, true)
     }
 
-    /// Lets panes leave. Calls `schedule` for the next one where any left. True when any did.
+    /// Lets panes leave. Calls `schedule` for the next one where any left. True when any did, for the first time since
+    /// `restat`.
     pub(crate) fn expire(
         &mut self,
         key: SeriesKey,
@@ -164,7 +179,7 @@ impl SiteState {
         if let Some(first) = after {
             schedule(panes.leaves_at(first));
         }
-        true
+        !std::mem::replace(&mut series.touched, true)
     }
 
     /// When each window next loses a pane: for the calendar of a restored or changed site.
@@ -181,10 +196,12 @@ impl SiteState {
         due
     }
 
-    /// Works out anew what a touched series says. True when that can change a verdict or a choice.
+    /// Works out anew what a touched series says. True when that can change a verdict or a choice: the origin's
+    /// values count by the side of the threshold on which they lie, a CDN's only where traffic may leave the origin.
     pub(crate) fn restat(&mut self, key: SeriesKey) -> bool {
         let Some(series) = self.series.get_mut(&key) else { return false };
-        let mut changed = false;
+        series.touched = false;
+        let mut matters = false;
         for ((objective, window), stat) in
             self.spec.objectives.iter().zip(&series.windows).zip(series.stats.iter_mut())
         {
@@ -192,13 +209,22 @@ impl SiteState {
                 value: window.value(objective.percentile, objective.samples_min),
                 has_success: window.has_success(),
             };
-            changed |= new != *stat;
+            if new == *stat {
+                continue;
+            }
+            let threshold = Rank::of(objective.metric, objective.threshold);
+            let side = |stat: &ProbeStat| stat.value.map(|value| value >= threshold);
+            matters |= if key.target == ORIGIN {
+                side(&new) != side(stat) || new.has_success != stat.has_success
+            } else {
+                !self.is_below_everywhere
+            };
             *stat = new;
         }
         if series.windows.iter().all(|window| window.samples() == 0) {
             self.series.remove(&key);
         }
-        changed
+        matters
     }
 
     fn stat(&self, target: u16, probe: u32, objective: usize) -> ProbeStat {
@@ -259,7 +285,13 @@ impl SiteState {
             self.current[network] = Some(current);
             decisions.push(decision);
         }
+        self.is_below_everywhere = self.is_below_in_every_network();
         decisions
+    }
+
+    fn is_below_in_every_network(&self) -> bool {
+        let is_below = |current: &Current| current.verdict == Verdict::Below;
+        self.current.iter().all(|current| current.as_ref().is_some_and(is_below))
     }
 
     fn cdn_evidence(&self, topology: &Topology) -> Vec<Vec<Vec<Option<Evidence>>>> {
@@ -479,15 +511,20 @@ impl SiteState {
             }
             let key = SeriesKey { target, probe };
             let stats = vec![ProbeStat::default(); windows.len()];
-            self.series.insert(key, Series { windows, stats });
+            self.series.insert(key, Series { windows, stats, touched: false });
             self.restat(key);
         }
+        self.is_below_everywhere = self.is_below_in_every_network();
     }
 }
 
 impl Series {
     fn empty(objectives: usize) -> Self {
-        Self { windows: vec![Window::default(); objectives], stats: vec![ProbeStat::default(); objectives] }
+        Self {
+            windows: vec![Window::default(); objectives],
+            stats: vec![ProbeStat::default(); objectives],
+            touched: false,
+        }
     }
 }
 

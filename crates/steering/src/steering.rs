@@ -23,8 +23,8 @@ pub(crate) struct Moment {
 /// everybody who sees the same provisioning has the same.
 #[derive(Debug, Default, Clone)]
 pub struct Directory {
-    sites: BTreeMap<SiteName, u32>,
-    probes: BTreeMap<Probe, u32>,
+    sites: FxHashMap<SiteName, u32>,
+    probes: FxHashMap<AgentName, FxHashMap<NetworkName, u32>>,
     site_specs: Vec<Option<Arc<Site>>>,
     probe_list: Vec<Probe>,
     probe_present: Vec<bool>,
@@ -49,7 +49,8 @@ impl Directory {
         self.probe_present.iter_mut().for_each(|present| *present = false);
         for probe in probes {
             let next = u32::try_from(self.probe_list.len()).unwrap_or(u32::MAX);
-            let number = *self.probes.entry(probe.clone()).or_insert(next);
+            let of_agent = self.probes.entry(probe.agent.clone()).or_default();
+            let number = *of_agent.entry(probe.network.clone()).or_insert(next);
             if number == next {
                 self.probe_list.push(probe.clone());
                 self.probe_present.push(true);
@@ -61,12 +62,12 @@ impl Directory {
     /// The number of a probe that is provisioned.
     #[must_use]
     pub fn probe(&self, agent: &AgentName, network: &NetworkName) -> Option<u32> {
-        // A probe's key is built only here, once a series of a batch.
-        self.probe_number(&Probe { agent: agent.clone(), network: network.clone() })
+        let number = *self.probes.get(agent)?.get(network)?;
+        self.probe_present[number as usize].then_some(number)
     }
 
     fn probe_number(&self, probe: &Probe) -> Option<u32> {
-        self.probes.get(probe).copied().filter(|number| self.probe_present[*number as usize])
+        self.probe(&probe.agent, &probe.network)
     }
 
     /// The numbers of a site and of its target of that name.
@@ -99,11 +100,12 @@ pub struct Outcome {
 pub struct Steering {
     directory: Directory,
     topology: Topology,
-    sites: BTreeMap<u32, SiteState>,
+    /// By the site's number; nothing for those that others steer.
+    sites: Vec<Option<Box<SiteState>>>,
     unusable: BTreeSet<CdnName>,
     /// When which window loses a pane.
     calendar: BTreeMap<TimeMicros, Vec<(u32, SeriesKey, u16)>>,
-    touched: FxHashMap<(u32, SeriesKey), ()>,
+    touched: Vec<(u32, SeriesKey)>,
     dirty: BTreeSet<u32>,
 }
 
@@ -126,10 +128,12 @@ impl Steering {
             let Some(spec) = self.directory.site_specs[number as usize].clone() else { continue };
             seen.insert(number);
             let networks = self.topology.len();
-            let state = self
-                .sites
-                .entry(number)
-                .or_insert_with(|| SiteState::new(Arc::clone(&spec), *agreement, networks));
+            let place = number as usize;
+            if self.sites.len() <= place {
+                self.sites.resize_with(place + 1, || None);
+            }
+            let state = self.sites[place]
+                .get_or_insert_with(|| Box::new(SiteState::new(Arc::clone(&spec), *agreement, networks)));
             if *state.spec() != spec {
                 state.respecify(spec, *agreement);
             }
@@ -139,9 +143,13 @@ impl Steering {
                 self.calendar.entry(time).or_default().push((number, key, objective));
             }
         }
-        self.sites.retain(|number, _| seen.contains(number));
+        for (number, state) in (0..).zip(&mut self.sites) {
+            if !seen.contains(&number) {
+                *state = None;
+            }
+        }
         self.topology = topology;
-        self.dirty.extend(self.sites.keys());
+        self.dirty.extend(seen);
     }
 
     /// The numbers that samples must use.
@@ -155,19 +163,21 @@ impl Steering {
         let changed = if usable { self.unusable.remove(cdn) } else { self.unusable.insert(cdn.clone()) };
         if changed {
             let uses = |state: &SiteState| state.spec().cdns.iter().any(|of_site| of_site.cdn == *cdn);
-            self.dirty.extend(self.sites.iter().filter(|(_, state)| uses(state)).map(|(number, _)| *number));
+            let numbered = (0..).zip(&self.sites);
+            let using = numbered.filter(|(_, state)| state.as_deref().is_some_and(uses));
+            self.dirty.extend(using.map(|(number, _)| number));
         }
     }
 
     /// Counts a sample into the windows as they stand at the tick's time.
     pub fn add(&mut self, sample: &Sample, now: TimeMicros) {
-        let Some(state) = self.sites.get_mut(&sample.site) else { return };
+        let Some(state) = site_mut(&mut self.sites, sample.site) else { return };
         let key = SeriesKey { target: sample.target, probe: sample.probe };
         let calendar = &mut self.calendar;
         let schedule =
             |objective, time| calendar.entry(time).or_default().push((sample.site, key, objective));
         if state.add(sample, now, schedule) {
-            self.touched.insert((sample.site, key), ());
+            self.touched.push((sample.site, key));
         }
     }
 
@@ -175,14 +185,14 @@ impl Steering {
     pub fn decide(&mut self, tick: u64, at: TimeMicros, performance_is_due: bool) -> Outcome {
         let moment = Moment { tick, at };
         self.pass_time(at);
-        for ((site, key), ()) in self.touched.drain() {
-            if self.sites.get_mut(&site).is_some_and(|state| state.restat(key)) {
+        for (site, key) in self.touched.drain(..) {
+            if site_mut(&mut self.sites, site).is_some_and(|state| state.restat(key)) {
                 self.dirty.insert(site);
             }
         }
         let mut outcome = Outcome::default();
         for site in std::mem::take(&mut self.dirty) {
-            let Some(state) = self.sites.get_mut(&site) else { continue };
+            let Some(state) = site_mut(&mut self.sites, site) else { continue };
             let unusable = &self.unusable;
             let is_usable = |cdn: &CdnName| !unusable.contains(cdn);
             outcome.decisions.extend(state.decide(
@@ -194,7 +204,8 @@ impl Steering {
         }
         outcome.decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
         if performance_is_due {
-            let items = self.sites.values().flat_map(|state| state.performance(moment, &self.topology));
+            let sites = self.sites.iter().flatten();
+            let items = sites.flat_map(|state| state.performance(moment, &self.topology));
             outcome.performance = items.collect();
             outcome.performance.sort_by(|a, b| a.site.cmp(&b.site));
         }
@@ -204,11 +215,11 @@ impl Steering {
     fn pass_time(&mut self, now: TimeMicros) {
         while let Some(entry) = self.calendar.first_entry().filter(|entry| *entry.key() <= now) {
             for (site, key, objective) in entry.remove() {
-                let Some(state) = self.sites.get_mut(&site) else { continue };
+                let Some(state) = site_mut(&mut self.sites, site) else { continue };
                 let calendar = &mut self.calendar;
                 let schedule = |time| calendar.entry(time).or_default().push((site, key, objective));
                 if state.expire(key, objective, now, schedule) {
-                    self.touched.insert((site, key), ());
+                    self.touched.push((site, key));
                 }
             }
         }
@@ -223,7 +234,8 @@ impl Steering {
     /// The state of every site, by site: what a checkpoint holds.
     #[must_use]
     pub fn save(&self) -> Vec<(SiteName, String)> {
-        let saved = self.sites.values().map(|state| state.save(&self.topology, &self.directory.probe_list));
+        let sites = self.sites.iter().flatten();
+        let saved = sites.map(|state| state.save(&self.topology, &self.directory.probe_list));
         let mut saved: Vec<(SiteName, String)> = saved
             .filter_map(|saved| Some((saved.site.clone(), serde_json::to_string(&saved).ok()?)))
             .collect();
@@ -238,7 +250,7 @@ impl Steering {
     pub fn restore(&mut self, saved: &str) -> Result<(), serde_json::Error> {
         let saved: SavedSite = serde_json::from_str(saved)?;
         let Some(number) = self.directory.sites.get(&saved.site).copied() else { return Ok(()) };
-        if let Some(state) = self.sites.get_mut(&number) {
+        if let Some(state) = site_mut(&mut self.sites, number) {
             state.restore(saved, &self.topology, |probe| self.directory.probe_number(probe));
             for (time, key, objective) in state.due() {
                 self.calendar.entry(time).or_default().push((number, key, objective));
@@ -248,4 +260,8 @@ impl Steering {
         }
         Ok(())
     }
+}
+
+fn site_mut(sites: &mut [Option<Box<SiteState>>], number: u32) -> Option<&mut SiteState> {
+    sites.get_mut(number as usize)?.as_deref_mut()
 }

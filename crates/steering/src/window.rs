@@ -128,15 +128,26 @@ impl Window {
         if self.samples < u64::from(samples_min.max(1)) {
             return None;
         }
-        let mut left = (u64::from(percentile) * self.samples).div_ceil(100);
-        for (rank, count) in &self.counts {
-            if left <= u64::from(*count) {
-                return Some(*rank);
-            }
-            left -= u64::from(*count);
+        let from_best = (u64::from(percentile) * self.samples).div_ceil(100);
+        let from_worst = self.samples + 1 - from_best;
+        // From the nearer end: percentiles that are agreed lie near the worst.
+        if from_worst < from_best {
+            nth(self.counts.iter().rev(), from_worst)
+        } else {
+            nth(self.counts.iter(), from_best)
         }
-        None
     }
+}
+
+/// The rank of the sample that stands at a place, counted from 1.
+fn nth<'a>(counts: impl Iterator<Item = &'a (Rank, u32)>, mut place: u64) -> Option<Rank> {
+    for (rank, count) in counts {
+        if place <= u64::from(*count) {
+            return Some(*rank);
+        }
+        place -= u64::from(*count);
+    }
+    None
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Watches the demo from outside: asks the DNS node as a resolver would, reads decisions and measurements.
+//! Watches the demo from outside: asks the DNS node as a resolver would, reads decisions and values.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,15 +9,15 @@ use anyhow::{Context, bail};
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
 use spillway_eventlog::EventLog;
-use spillway_events::{
-    Decision, MeasurementBatch, TimeMicros, Verdict, decode, format_time, read_frames, topics,
-};
+use spillway_events::{Decision, Metric, Performance, TimeMicros, Verdict, format_time, read_frames, topics};
 
 use crate::engine::OUTPUT_PARTITIONS;
 use crate::live;
 
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
+/// The network that is watched.
+const NETWORK: &str = "loopback";
 
 /// Watches until something is so, and remembers what changed when.
 pub(super) struct Observer<'a> {
@@ -25,9 +26,9 @@ pub(super) struct Observer<'a> {
     socket: UdpSocket,
     host: &'static str,
     decisions_read: Vec<u64>,
-    measurements_read: u64,
-    /// The latest response time of each target, in the order first seen.
-    times: Vec<(String, String)>,
+    performance_read: Vec<u64>,
+    /// The latest value of each target, by its name.
+    values: BTreeMap<String, String>,
     latest: Option<Decision>,
     changes: Vec<Change>,
 }
@@ -49,8 +50,8 @@ impl<'a> Observer<'a> {
             socket,
             host,
             decisions_read: vec![0; OUTPUT_PARTITIONS as usize],
-            measurements_read: 0,
-            times: Vec::new(),
+            performance_read: vec![0; OUTPUT_PARTITIONS as usize],
+            values: BTreeMap::new(),
             latest: None,
             changes: Vec::new(),
         })
@@ -133,7 +134,7 @@ impl<'a> Observer<'a> {
             for entry in self.log.read(topics::DECISIONS, partition, *read, 1_000, 1 << 20)? {
                 *read = entry.offset + 1;
                 let frames = read_frames::<Decision>([&entry.bytes]).map_err(|(_, error)| error)?;
-                let of_network = |decision: &Decision| decision.network.as_str() == "loopback";
+                let of_network = |decision: &Decision| decision.network.as_str() == NETWORK;
                 let decisions = frames.into_iter().flat_map(|(_, decisions)| decisions).filter(of_network);
                 for decision in decisions {
                     println!("{}  decided: {}", clock(decision.at_us), described(&decision));
@@ -141,29 +142,29 @@ impl<'a> Observer<'a> {
                 }
             }
         }
-        for entry in self.log.read(topics::MEASUREMENTS, 0, self.measurements_read, 1_000, 1 << 20)? {
-            self.measurements_read = entry.offset + 1;
-            let batch: MeasurementBatch = decode(&entry.bytes)?;
-            for measurement in &batch.measurements {
-                let series =
-                    usize::try_from(measurement.series).ok().and_then(|place| batch.series.get(place));
-                let Some(series) = series else { continue };
-                let time = measurement.response_time_us.filter(|_| measurement.ok);
-                let text =
-                    time.map_or_else(|| String::from("failed"), |time| format!("{} ms", time.0 / 1_000));
-                match self.times.iter_mut().find(|(target, _)| *target == series.target) {
-                    Some((_, latest)) => *latest = text,
-                    None => self.times.push((series.target.clone(), text)),
+        for (partition, read) in (0..).zip(&mut self.performance_read) {
+            for entry in self.log.read(topics::PERFORMANCE, partition, *read, 1_000, 1 << 20)? {
+                *read = entry.offset + 1;
+                let frames = read_frames::<Performance>([&entry.bytes]).map_err(|(_, error)| error)?;
+                for item in frames.into_iter().flat_map(|(_, items)| items) {
+                    if item.network.as_str() == NETWORK {
+                        self.values
+                            .insert(item.target.clone(), value_text(item.metric, item.value, item.failed));
+                    }
                 }
             }
         }
-        self.times.sort();
         Ok(())
     }
 
+    /// What holds now: the value of each target, where the route goes and why, and the answer.
     fn line(&self, answer: &str) {
-        let times: Vec<String> = self.times.iter().map(|(target, time)| format!("{target} {time}")).collect();
-        println!("{}  measured: {}", clock(live::now()), times.join(", "));
+        let values: Vec<String> =
+            self.values.iter().map(|(target, value)| format!("{target} {value}")).collect();
+        println!("{}  values:   {}", clock(live::now()), values.join(", "));
+        if let Some(decision) = &self.latest {
+            println!("              decided:  {}", standing(decision));
+        }
         println!("              answer:   {answer}");
     }
 
@@ -182,16 +183,29 @@ impl<'a> Observer<'a> {
     }
 }
 
+/// A decision with the value that it was made on.
 fn described(decision: &Decision) -> String {
-    let reason = decision.reason.map_or(String::new(), |reason| format!(", reason {reason}"));
-    let Some(objective) = decision.objectives.first() else { return decision.route.to_string() };
-    let threshold = objective.metric.format(objective.threshold);
-    let value = match objective.value {
-        Some(value) => objective.metric.format(value),
-        None if objective.failed => String::from("failed"),
+    let value = decision.objectives.first().map_or_else(String::new, |objective| {
+        format!("value {}, ", value_text(objective.metric, objective.value, objective.failed))
+    });
+    format!("{value}{}", standing(decision))
+}
+
+/// What a decision says for as long as it stands.
+fn standing(decision: &Decision) -> String {
+    let threshold = decision.objectives.first().map_or_else(String::new, |objective| {
+        format!("threshold {}, ", objective.metric.format(objective.threshold))
+    });
+    let reason = decision.reason.map_or_else(String::new, |reason| format!(", reason {reason}"));
+    format!("{threshold}{}{reason}: route {}", decision.verdict, decision.route)
+}
+
+fn value_text(metric: Metric, value: Option<u64>, failed: bool) -> String {
+    match value {
+        Some(value) => metric.format(value),
+        None if failed => String::from("failed"),
         None => String::from("none yet"),
-    };
-    format!("value {value}, threshold {threshold}, {}{reason}: route {}", decision.verdict, decision.route)
+    }
 }
 
 /// The time of day in UTC, to the millisecond.

@@ -348,11 +348,8 @@ pub(crate) fn catch_up(
 ) -> anyhow::Result<()> {
     let checkpoint = newest_checkpoint(log)?;
     let after = checkpoint.as_ref().map(|(_, offset)| *offset);
-    let config = Config {
-        workers,
-        output_partitions: OUTPUT_PARTITIONS,
-        checkpoint_period_us: Some(checkpoint_period_us),
-    };
+    let checkpoint_period_us = Some(checkpoint_period_us);
+    let config = Config { checkpoint_period_us, ..super::config(workers) };
     let mut writer = FrameWriter::new(log, workers);
     super::run(config, checkpoint.map(|(restored, _)| restored), LogTicks::new(log, after)?, |output| {
         writer.take(output)?;
