@@ -175,6 +175,38 @@ pub enum LogError {
         /// The store's reason.
         source: Box<redb::Error>,
     },
+    /// Retention took the records that were to be read next, or the cluster lost them.
+    #[error("topic `{topic}`, partition {partition}: offset {offset} is no longer there")]
+    Gone {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The offset that was to be read.
+        offset: u64,
+    },
+    /// Settings that cannot be.
+    #[error("the log's settings: {reason}")]
+    Settings {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The brokers refused.
+    #[error("{what}: {reason}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// Their reason.
+        reason: String,
+    },
+    /// No broker has answered for as long as the caller would wait. What was being appended may be found later.
+    #[error("{what}: no answer from Kafka: {reason}")]
+    Unavailable {
+        /// What was asked.
+        what: String,
+        /// The last trouble with a broker.
+        reason: String,
+    },
     /// A write failed, now or earlier, and the log acknowledges nothing more until it is opened again. What was
     /// being appended may or may not be found then.
     #[error("the log has stopped, nothing more is appended: {reason}")]

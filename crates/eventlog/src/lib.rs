@@ -16,15 +16,19 @@
 
 mod block;
 #[cfg(feature = "contract")]
+pub mod cluster;
+#[cfg(feature = "contract")]
 pub mod contract;
 mod embedded;
 mod error;
+mod kafka;
 mod limits;
 
 use std::time::Duration;
 
 pub use embedded::EmbeddedLog;
 pub use error::LogError;
+pub use kafka::{KafkaLog, KafkaSecurity, KafkaSettings, Kept, TopicMismatch, TopicSpec};
 pub use limits::{
     APPEND_BYTES_MAX, APPEND_RECORDS_MAX, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX,
 };
@@ -108,6 +112,18 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// [`LogError::NoTopic`], [`LogError::NoPartition`].
     fn end(&self, topic: &str, partition: u32) -> Result<u64, LogError>;
+
+    /// The ends of several partitions, in their order; one request where the log is far away.
+    ///
+    /// # Errors
+    /// As [`EventLog::end`].
+    fn ends(&self, places: &[(&str, u32)]) -> Result<Vec<u64>, LogError> {
+        places.iter().map(|(topic, partition)| self.end(topic, *partition)).collect()
+    }
+
+    /// Says where the record of a number stands in a topic that decides, as a checkpoint vouches: who reads from there
+    /// need not begin at the topic's start. The embedded adapter knows anyway.
+    fn anchor(&self, _topic: &str, _number: u64, _offset: u64) {}
 
     /// Forgets the records before an offset. Does nothing if they are gone. Offsets do not change.
     ///

@@ -2,6 +2,12 @@
 
 /// Every fact an operator or client states; one partition; decides.
 pub const PROVISIONING: &str = "provisioning";
+/// Whether a topic's records are numbered and the first of a number is the only one that counts.
+#[must_use]
+pub fn decides(topic: &str) -> bool {
+    topic == PROVISIONING || topic == TICKS
+}
+
 /// What probes measured, keyed by source.
 pub const MEASUREMENTS: &str = "measurements";
 /// What CDNs and origins report of themselves, keyed by source.

@@ -1,0 +1,177 @@
+//! What a client reports between calls, and how long a call tries.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+use std::sync::mpsc::SyncSender;
+
+use crate::LogError;
+
+/// How often a call that waits looks whether it should stop.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// How long one request may take before it is tried anew.
+pub(super) const REQUEST: Duration = Duration::from_secs(5);
+
+/// What all clients of one log share.
+pub(super) struct Health {
+    /// Set from outside: every call ends.
+    stop: Arc<AtomicBool>,
+    patience: Option<Duration>,
+    /// Why nothing goes on any more; set once.
+    fatal: OnceLock<String>,
+    /// The last trouble with a broker, for messages.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Health {
+    pub(super) fn new(stop: Arc<AtomicBool>, patience: Option<Duration>) -> Self {
+        Self { stop, patience, fatal: OnceLock::new(), trouble: Mutex::new(None) }
+    }
+
+    /// An error if nothing goes on any more, or nothing should.
+    pub(super) fn check(&self) -> Result<(), LogError> {
+        if let Some(reason) = self.fatal.get() {
+            return Err(LogError::Stopped { reason: reason.clone() });
+        }
+        if self.stop.load(Ordering::Acquire) {
+            return Err(LogError::Stopped { reason: "it was told to stop".to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn fail(&self, reason: String) {
+        // The first reason is the cause of those after it.
+        let _ = self.fatal.set(reason);
+    }
+
+    /// Whoever has waited this long for an answer may wait on, or gets an error.
+    pub(super) fn wait_on(&self, since: Instant, what: &str) -> Result<(), LogError> {
+        self.check()?;
+        match self.patience {
+            Some(patience) if since.elapsed() >= patience => {
+                let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let reason = trouble.unwrap_or_else(|| "no broker answers".to_owned());
+                Err(LogError::Unavailable { what: what.to_owned(), reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a request until it is answered; what a broker refuses for good is an error at once.
+    pub(super) fn request<T>(
+        &self,
+        what: &str,
+        mut request: impl FnMut() -> KafkaResult<T>,
+    ) -> Result<T, LogError> {
+        let since = Instant::now();
+        loop {
+            self.check()?;
+            match request() {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_passing(&error) => {
+                    self.note(&error, "");
+                    self.wait_on(since, what)?;
+                    std::thread::sleep(LOOK);
+                }
+                Err(error) => return Err(refused(what, &error)),
+            }
+        }
+    }
+
+    fn note(&self, error: &KafkaError, reason: &str) {
+        let text = if reason.is_empty() { error.to_string() } else { format!("{error}: {reason}") };
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        // "All brokers down" says less than what came before it.
+        let is_vague = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::OperationTimedOut)
+        );
+        if trouble.is_none() || !is_vague {
+            *trouble = Some(text);
+        }
+    }
+}
+
+pub(super) fn refused(what: &str, error: &KafkaError) -> LogError {
+    LogError::Refused { what: what.to_owned(), reason: error.to_string() }
+}
+
+/// Whether the same request may be answered later.
+pub(super) fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::TimedOutQueue
+                | Code::WaitingForCoordinator
+                | Code::WaitCache
+                | Code::InProgress
+                | Code::Retry
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::BrokerNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::NetworkException
+                | Code::NotController
+                | Code::NotEnoughReplicas
+                | Code::NotEnoughReplicasAfterAppend
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::OffsetNotAvailable
+                | Code::KafkaStorageError
+                | Code::Authentication
+                | Code::SSL
+                | Code::Unknown
+                | Code::UnknownPartition
+                | Code::UnknownTopicId
+        )
+    )
+}
+
+/// The way from librdkafka's threads to ours.
+#[derive(Clone)]
+pub(super) struct Context(pub(super) Arc<Health>);
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.note(&error, reason);
+        // Raised where order or uniqueness can no longer be kept. Nothing that follows could be trusted.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.0.fail(format!("{error}: {reason}"));
+        }
+    }
+
+    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, _: &str, _: &str) {}
+}
+
+impl ConsumerContext for Context {}
+
+/// Where the outcome of one record of an append goes.
+pub(super) struct Delivery {
+    pub(super) place: usize,
+    pub(super) to: SyncSender<(usize, Result<i64, KafkaError>)>,
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Box<Delivery>) {
+        use rdkafka::Message;
+        let outcome = match result {
+            Ok(message) => Ok(message.offset()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // Who stopped waiting wants no answer; the channel has room for every record of its append.
+        let _ = delivery.to.try_send((delivery.place, outcome));
+    }
+}

@@ -1,0 +1,198 @@
+//! Topics on a cluster: made with the settings that Spillway relies on, and checked for them.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::{Context, REQUEST, refused};
+use super::settings::MESSAGE_BYTES_MAX;
+use super::{KafkaLog, LogError};
+
+/// How long records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Until somebody truncates.
+    ForEver,
+    /// At least so many days.
+    Days(u32),
+}
+
+/// A topic as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// How long its records are kept.
+    pub kept: Kept,
+}
+
+/// A setting that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TopicMismatch {
+    /// The topic.
+    pub topic: String,
+    /// The setting, by Kafka's name; `partitions` and `replication` beside them, or `topic` where it is missing.
+    pub setting: String,
+    /// As it is.
+    pub is: String,
+    /// As it should be.
+    pub should_be: String,
+}
+
+impl TopicSpec {
+    /// The topic's settings, by Kafka's names, with the reason for each.
+    fn settings(&self, replication: u32) -> Vec<(&'static str, String)> {
+        const DAY_MS: u64 = 86_400_000;
+        let retention = match self.kept {
+            Kept::ForEver => "-1".to_owned(),
+            Kept::Days(days) => (u64::from(days) * DAY_MS).to_string(),
+        };
+        vec![
+            // A number, once decided, stays decided: nothing is ever replaced by key.
+            ("cleanup.policy", "delete".to_owned()),
+            ("retention.ms", retention),
+            ("retention.bytes", "-1".to_owned()),
+            // Retention goes by when a record was appended; producers' clocks may be wrong.
+            ("message.timestamp.type", "LogAppendTime".to_owned()),
+            ("max.message.bytes", MESSAGE_BYTES_MAX.to_string()),
+            // Brokers do not sync each record: acknowledged means that it is on more than one of them.
+            ("min.insync.replicas", if replication >= 3 { "2" } else { "1" }.to_owned()),
+            // A replica that fell behind may not lead: it would forget what was acknowledged.
+            ("unclean.leader.election.enable", "false".to_owned()),
+        ]
+    }
+}
+
+impl KafkaLog {
+    /// Makes a topic with the settings that Spillway relies on. Does nothing if it exists with as many partitions.
+    ///
+    /// # Errors
+    /// Those of [`crate::EventLog::create_topic`], and [`LogError::Refused`].
+    pub fn create(&self, spec: &TopicSpec) -> Result<(), LogError> {
+        Self::check_new(spec)?;
+        if let Some(has) = self.ask_partitions(&spec.name)? {
+            let (topic, wanted) = (spec.name.clone(), spec.partitions);
+            return if has == wanted {
+                Ok(())
+            } else {
+                Err(LogError::PartitionsDiffer { topic, has, wanted })
+            };
+        }
+        let what = format!("making topic `{}`", spec.name);
+        let settings = spec.settings(self.settings.replication);
+        let partitions = i32::try_from(spec.partitions).unwrap_or(i32::MAX);
+        let replication = i32::try_from(self.settings.replication).unwrap_or(i32::MAX);
+        let admin = self.admin()?;
+        self.health.request(&what, || {
+            let fixed = TopicReplication::Fixed(replication);
+            let topic =
+                settings.iter().fold(NewTopic::new(&spec.name, partitions, fixed), |topic, (name, value)| {
+                    topic.set(name, value)
+                });
+            let made = pollster::block_on(admin.create_topics([&topic], &options()))?;
+            match made.into_iter().next() {
+                Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) | Some(Ok(_)) | None => Ok(()),
+                // As an error of metadata it keeps its code, which says whether to try again.
+                Some(Err((_, code))) => Err(KafkaError::MetadataFetch(code)),
+            }
+        })?;
+        // The controller has it; now every partition gets a leader that says so.
+        self.health.request(&what, || {
+            let metadata = self.asker.fetch_metadata(Some(&spec.name), REQUEST)?;
+            let found = metadata.topics().first();
+            let led = found.map_or(0, |topic| topic.partitions().iter().filter(|p| p.leader() >= 0).count());
+            if led == spec.partitions as usize {
+                Ok(())
+            } else {
+                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable))
+            }
+        })
+    }
+
+    /// What differs from what topics should be.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`], [`LogError::Unavailable`], [`LogError::Stopped`].
+    pub fn check(&self, specs: &[TopicSpec]) -> Result<Vec<TopicMismatch>, LogError> {
+        let admin = self.admin()?;
+        let mut found = Vec::new();
+        for spec in specs {
+            let mut differ = |setting: &str, is: String, should_be: String| {
+                let topic = spec.name.clone();
+                found.push(TopicMismatch { topic, setting: setting.to_owned(), is, should_be });
+            };
+            let Some(partitions) = self.ask_partitions(&spec.name)? else {
+                differ("topic", "missing".to_owned(), "there".to_owned());
+                continue;
+            };
+            if partitions != spec.partitions {
+                differ("partitions", partitions.to_string(), spec.partitions.to_string());
+            }
+            let replicas = self.replicas(&spec.name)?;
+            if replicas < self.settings.replication {
+                differ("replication", replicas.to_string(), self.settings.replication.to_string());
+            }
+            let what = format!("asking for the settings of topic `{}`", spec.name);
+            let settings = self.health.request(&what, || {
+                let topic = ResourceSpecifier::Topic(&spec.name);
+                let mut answers =
+                    pollster::block_on(admin.describe_configs([&topic], &options()))?.into_iter();
+                match answers.next() {
+                    Some(Ok(settings)) => Ok(settings),
+                    Some(Err(code)) => Err(KafkaError::MetadataFetch(code)),
+                    None => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)),
+                }
+            })?;
+            for (name, should_be) in spec.settings(self.settings.replication) {
+                let is = settings.get(name).and_then(|entry: &ConfigEntry| entry.value.clone());
+                if is.as_deref() != Some(should_be.as_str()) {
+                    differ(name, is.unwrap_or_else(|| "unknown".to_owned()), should_be);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The fewest copies that any partition of a topic has.
+    fn replicas(&self, topic: &str) -> Result<u32, LogError> {
+        let what = format!("looking for topic `{topic}`");
+        let metadata = self.health.request(&what, || self.asker.fetch_metadata(Some(topic), REQUEST))?;
+        let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
+        let fewest = partitions.map(|partition| partition.replicas().len()).min().unwrap_or(0);
+        Ok(u32::try_from(fewest).unwrap_or(u32::MAX))
+    }
+
+    /// Deletes the records before an offset.
+    pub(super) fn delete_before(&self, topic: &str, partition: u32, offset: u64) -> Result<(), LogError> {
+        let what = format!("truncating topic `{topic}`, partition {partition}");
+        let number = i32::try_from(partition).unwrap_or(i32::MAX);
+        let before = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
+        let mut places = TopicPartitionList::new();
+        places.add_partition_offset(topic, number, before).map_err(|error| refused(&what, &error))?;
+        let admin = self.admin()?;
+        self.health.request(&what, || {
+            let answer = pollster::block_on(admin.delete_records(&places, &options()))?;
+            answer
+                .elements()
+                .iter()
+                .try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
+        })
+    }
+
+    fn admin(&self) -> Result<AdminClient<Context>, LogError> {
+        let context = Context(std::sync::Arc::clone(&self.health));
+        AdminClient::from_config_and_context(&self.settings.admin()?, context)
+            .map_err(|error| LogError::Settings { reason: error.to_string() })
+    }
+}
+
+fn options() -> AdminOptions {
+    let timeout: Option<Duration> = Some(REQUEST);
+    AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
+}

@@ -1,0 +1,211 @@
+//! The log on Kafka, against real brokers: the contract, and what a cluster of processes adds to it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use spillway_eventlog::cluster::Cluster;
+use spillway_eventlog::{
+    Appended, EventLog, KafkaLog, KafkaSettings, Kept, LogError, TopicMismatch, TopicSpec, contract,
+};
+
+const ALL: usize = usize::MAX;
+
+fn connect(cluster: &Cluster) -> KafkaLog {
+    KafkaLog::connect(KafkaSettings::plain(&cluster.bootstrap), Arc::default()).unwrap()
+}
+
+fn delete_all_topics(cluster: &Cluster) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &cluster.bootstrap).create().unwrap();
+    let log = connect(cluster);
+    let topics = log.topics().unwrap();
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    if !names.is_empty() {
+        pollster::block_on(admin.delete_topics(&names, &AdminOptions::new())).unwrap();
+    }
+    while !log.topics().unwrap().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn keeps_the_contract() {
+    let cluster = Cluster::start(1);
+    contract::check(|| {
+        delete_all_topics(&cluster);
+        Arc::new(connect(&cluster))
+    });
+}
+
+fn offsets(log: &impl EventLog, topic: &str) -> Vec<(u64, Vec<u8>)> {
+    let entries = log.read(topic, 0, 0, ALL, ALL).unwrap();
+    entries.into_iter().map(|entry| (entry.offset, entry.bytes)).collect()
+}
+
+/// Three logs of their own, as three processes have, fight for every number: each number has one winner, all of them
+/// read the same winners, and nothing of the losers.
+#[test]
+fn processes_that_race_for_numbers_agree_on_the_winners() {
+    const NUMBERS: u64 = 60;
+    let cluster = Cluster::start(1);
+    let logs = [connect(&cluster), connect(&cluster), connect(&cluster)];
+    logs[0].create_topic("ticks", 1).unwrap();
+    let won: Vec<Vec<(u64, u64)>> = std::thread::scope(|scope| {
+        let racers = logs.iter().enumerate().map(|(racer, log)| {
+            scope.spawn(move || {
+                let mut won = Vec::new();
+                let mut number = 0;
+                while number < NUMBERS {
+                    match log.append_at("ticks", number, format!("{number} by {racer}").as_bytes()).unwrap() {
+                        Appended::Won(offset) => {
+                            won.push((number, offset));
+                            number += 1;
+                        }
+                        Appended::Lost { next } => number = next,
+                    }
+                }
+                won
+            })
+        });
+        let racers: Vec<_> = racers.collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+    });
+    let winners = offsets(&logs[0], "ticks");
+    assert_eq!(winners.len() as u64, NUMBERS);
+    for (racer, won) in won.iter().enumerate() {
+        for (number, offset) in won {
+            let expected = (*offset, format!("{number} by {racer}").into_bytes());
+            assert_eq!(winners[usize::try_from(*number).unwrap()], expected);
+        }
+    }
+    assert_eq!(won.iter().map(Vec::len).sum::<usize>() as u64, NUMBERS);
+    let void = logs[0].end("ticks", 0).unwrap() - NUMBERS;
+    assert!(void > 0, "nobody lost, so that nothing was shown");
+    assert_eq!(offsets(&logs[1], "ticks"), winners);
+    let late = connect(&cluster);
+    assert_eq!(offsets(&late, "ticks"), winners);
+    // Also from the middle, and for one that begins where a checkpoint says.
+    let (place, bytes) = &winners[40];
+    assert_eq!(late.read("ticks", 0, *place, 1, ALL).unwrap()[0].bytes, *bytes);
+    let anchored = connect(&cluster);
+    anchored.anchor("ticks", 40, *place);
+    let read = anchored.read("ticks", 0, *place, ALL, ALL).unwrap();
+    assert!(read.iter().map(|entry| &entry.bytes).eq(winners[40..].iter().map(|(_, bytes)| bytes)));
+    assert_eq!(anchored.append_at("ticks", 59, b"too late").unwrap(), Appended::Lost { next: NUMBERS });
+    assert_eq!(anchored.append_at("ticks", 40, bytes).unwrap(), Appended::Won(*place));
+    assert_eq!(anchored.append_at("ticks", 3, &winners[3].1).unwrap(), Appended::Won(winners[3].0));
+}
+
+/// A stranger's transactions: what is open holds the end back, what is aborted is not there, and a reader comes to the
+/// end past the markers.
+#[test]
+fn transactions_of_strangers_leave_gaps_and_nothing_else() {
+    let cluster = Cluster::start(1);
+    let log = connect(&cluster);
+    log.create_topic("statistics", 1).unwrap();
+    let stranger: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &cluster.bootstrap)
+        .set("transactional.id", "stranger")
+        .create()
+        .unwrap();
+    stranger.init_transactions(Duration::from_secs(30)).unwrap();
+    let send = |text: &str| {
+        stranger.send(BaseRecord::<(), _>::to("statistics").partition(0).payload(text)).unwrap();
+        stranger.flush(Duration::from_secs(10)).unwrap();
+    };
+    assert_eq!(log.append("statistics", 0, &[b"a"]).unwrap(), 0);
+
+    stranger.begin_transaction().unwrap();
+    send("aborted");
+    assert_eq!(log.append("statistics", 0, &[b"b"]).unwrap(), 2);
+    assert_eq!(log.end("statistics", 0).unwrap(), 1, "an open transaction holds the stable end back");
+    assert!(!log.wait("statistics", 0, 1, Duration::from_millis(300)).unwrap());
+    stranger.abort_transaction(Duration::from_secs(30)).unwrap();
+    assert!(log.wait("statistics", 0, 1, Duration::from_secs(60)).unwrap());
+    assert_eq!(offsets(&log, "statistics"), [(0, b"a".to_vec()), (2, b"b".to_vec())]);
+
+    stranger.begin_transaction().unwrap();
+    send("c");
+    stranger.commit_transaction(Duration::from_secs(30)).unwrap();
+    // Behind "b" at 2: the abort's marker at 3, "c" at 4, the commit's marker at 5.
+    while log.end("statistics", 0).unwrap() < 6 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for _ in 0..3 {
+        assert_eq!(log.read("statistics", 0, 3, ALL, ALL).unwrap().len(), 1);
+        assert_eq!(log.read("statistics", 0, 5, ALL, ALL).unwrap(), []);
+    }
+    assert_eq!(log.append("statistics", 0, &[b"d"]).unwrap(), 6);
+    assert_eq!(log.read("statistics", 0, 5, ALL, ALL).unwrap()[0].offset, 6);
+}
+
+#[test]
+fn topics_are_made_as_they_should_be_and_differences_are_named() {
+    let cluster = Cluster::start(1);
+    let log = connect(&cluster);
+    let spec = |name: &str, partitions, kept| TopicSpec { name: name.to_owned(), partitions, kept };
+    let specs = [
+        spec("ticks", 1, Kept::Days(30)),
+        spec("decisions", 4, Kept::ForEver),
+        spec("measurements", 2, Kept::Days(30)),
+    ];
+    specs[..2].iter().for_each(|spec| log.create(spec).unwrap());
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &cluster.bootstrap).create().unwrap();
+    use rdkafka::admin::{AlterConfig, ResourceSpecifier};
+    let other = AlterConfig::new(ResourceSpecifier::Topic("decisions"))
+        .set("retention.ms", "1000")
+        .set("cleanup.policy", "compact");
+    pollster::block_on(admin.alter_configs([&other], &AdminOptions::new())).unwrap();
+    let found = log.check(&specs).unwrap();
+    let named = |mismatch: &TopicMismatch| {
+        format!("{} {}: {} not {}", mismatch.topic, mismatch.setting, mismatch.is, mismatch.should_be)
+    };
+    let found: Vec<String> = found.iter().map(named).collect();
+    assert!(found.contains(&"decisions cleanup.policy: compact not delete".to_owned()), "{found:?}");
+    assert!(found.contains(&"decisions retention.ms: 1000 not -1".to_owned()), "{found:?}");
+    assert!(found.contains(&"measurements topic: missing not there".to_owned()), "{found:?}");
+    assert!(!found.iter().any(|mismatch| mismatch.starts_with("ticks")), "{found:?}");
+}
+
+/// The broker is gone: a call waits, for as long as it was told to; once the broker is back, what waited is appended
+/// once, and a reader goes on.
+#[test]
+fn calls_wait_while_no_broker_answers() {
+    let cluster = Cluster::start(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let log = KafkaLog::connect(KafkaSettings::plain(&cluster.bootstrap), Arc::clone(&stop)).unwrap();
+    log.create_topic("usage", 1).unwrap();
+    log.append("usage", 0, &[b"before"]).unwrap();
+    assert_eq!(log.read("usage", 0, 0, ALL, ALL).unwrap().len(), 1);
+    cluster.stop();
+    let settings =
+        KafkaSettings { patience: Some(Duration::from_secs(2)), ..KafkaSettings::plain(&cluster.bootstrap) };
+    let impatient = KafkaLog::connect(settings, Arc::default()).unwrap();
+    let error = impatient.append("usage", 0, &[b"refused"]).unwrap_err();
+    assert!(matches!(error, LogError::Unavailable { .. }), "{error:?}");
+    std::thread::scope(|scope| {
+        let appending = scope.spawn(|| log.append("usage", 0, &[b"during", b"during too"]));
+        let reading = scope.spawn(|| log.wait("usage", 0, 1, Duration::from_secs(600)));
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(!appending.is_finished());
+        cluster.restart();
+        assert_eq!(appending.join().unwrap().unwrap(), 1);
+        assert!(reading.join().unwrap().unwrap());
+    });
+    let read: Vec<Vec<u8>> = offsets(&log, "usage").into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(read, [&b"before"[..], b"during", b"during too"]);
+    cluster.stop();
+    std::thread::scope(|scope| {
+        let appending = scope.spawn(|| log.append("usage", 0, &[b"never"]));
+        std::thread::sleep(Duration::from_millis(300));
+        stop.store(true, std::sync::atomic::Ordering::Release);
+        assert!(matches!(appending.join().unwrap(), Err(LogError::Stopped { .. })));
+    });
+}
