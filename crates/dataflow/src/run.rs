@@ -55,6 +55,12 @@ pub enum InputTopic {
 }
 
 impl InputTopic {
+    /// The topic of that name, if it bears input.
+    #[must_use]
+    pub fn of(topic: &str) -> Option<Self> {
+        [Self::Measurements, Self::Statistics].into_iter().find(|known| known.name() == topic)
+    }
+
     /// The topic's name on the log.
     #[must_use]
     pub fn name(self) -> &'static str {

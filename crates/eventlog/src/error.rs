@@ -207,6 +207,9 @@ pub enum LogError {
         /// The last trouble with a broker.
         reason: String,
     },
+    /// Whoever connected has set its flag, and this call was still waiting. What was being appended may be found later.
+    #[error("told to stop while waiting for the log")]
+    Cancelled,
     /// A write failed, now or earlier, and the log acknowledges nothing more until it is opened again. What was
     /// being appended may or may not be found then.
     #[error("the log has stopped, nothing more is appended: {reason}")]

@@ -59,7 +59,7 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// Prepares the clients; connects to nobody yet. Once `stop` is set every call ends with [`LogError::Stopped`].
+    /// Prepares the clients; connects to nobody yet. Once `stop` is set every call ends with [`LogError::Cancelled`].
     ///
     /// # Errors
     /// [`LogError::Settings`].

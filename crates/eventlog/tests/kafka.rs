@@ -206,6 +206,6 @@ fn calls_wait_while_no_broker_answers() {
         let appending = scope.spawn(|| log.append("usage", 0, &[b"never"]));
         std::thread::sleep(Duration::from_millis(300));
         stop.store(true, std::sync::atomic::Ordering::Release);
-        assert!(matches!(appending.join().unwrap(), Err(LogError::Stopped { .. })));
+        assert!(matches!(appending.join().unwrap(), Err(LogError::Cancelled)));
     });
 }

@@ -104,9 +104,10 @@ where
         if frames.last().is_some_and(|(tick, _)| *tick >= frame.tick) {
             continue;
         }
-        let mut items = match open.take() {
-            _ if frame.chunk == 0 => Vec::new(),
-            Some((tick, next, items)) if tick == frame.tick && next == frame.chunk => items,
+        // Two writers of one frame may alternate; whoever is first with a chunk has the same bytes.
+        let mut items = match open.take_if(|(tick, next, _)| *tick != frame.tick || *next == frame.chunk) {
+            Some((tick, _, items)) if tick == frame.tick => items,
+            _ if frame.chunk == 0 && open.is_none() => Vec::new(),
             _ => continue,
         };
         items.extend(frame.items);
@@ -150,6 +151,9 @@ mod tests {
         let second = records(2, receipts(1));
         // Cut short by a crash after its first chunk, then sent again whole, then once more.
         let log = [&first[..1], &first[..], &second[..], &first[..], &second[..]].concat();
+        // Two writers at once, one of them ahead by two chunks and then behind.
+        let mixed = [&first[..2], &first[..1], &first[2..3], &first[1..], &first[3..], &second[..]].concat();
+        assert_eq!(read_frames(&mixed), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
         assert_eq!(frame_head(&first[1]), Some((1, 1, u32::try_from(first.len()).unwrap())));
         assert_eq!(frame_head(&first[1][..11]), None);
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));

@@ -38,6 +38,7 @@ pub use records::snapshot::{
 };
 pub use records::statistics::{AggregateStatistics, StatisticsBatch};
 pub use records::tick::{PartitionOffset, Tick};
+pub use topics::partition_of;
 pub use units::{
     BitsPerSecond, Micros, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, UnitError, Value, parse_duration,
     parse_throughput, parse_time, scaled_decimal,

@@ -28,3 +28,10 @@ pub const RECEIPTS: &str = "receipts";
 pub const REJECTED: &str = "rejected";
 /// What an edge node adopted, and when.
 pub const ADOPTED: &str = "adopted";
+
+/// The partition of a key, such as a source's name: its CRC-32 (IEEE 802.3) modulo the number of partitions. The same
+/// for every adapter and for ever: what is keyed alike stays in order.
+#[must_use]
+pub fn partition_of(key: &str, partitions: u32) -> u32 {
+    crc32fast::hash(key.as_bytes()) % partitions.max(1)
+}

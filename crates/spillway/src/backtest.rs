@@ -19,7 +19,7 @@ use spillway_eventlog::EmbeddedLog;
 use spillway_events::{Decision, SourceName, TimeMicros, topics};
 use spillway_provisioning::State;
 
-use crate::engine::{self, FullTick, log::LogTicks};
+use crate::engine::{self, FullTick, Step, ticks::LogTicks};
 use crate::provisioning_file;
 use columns::ColumnNames;
 use report::Report;
@@ -181,7 +181,7 @@ fn direct(
             *last = Some(tick.tick.at_us);
         }
     });
-    engine::run(engine::config(workers), None, full_ticks, |output| taken.take(output, report))?;
+    engine::run(engine::config(workers), None, full_ticks, |step| taken.take(step, report))?;
     report.ended_at(last.lock().ok().and_then(|last| *last));
     let counts = counts.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default();
     Ok(counts)
@@ -198,7 +198,7 @@ fn recorded(options: &Options, folder: &Path, report: &mut Report<impl Write>) -
             last = Some(tick.tick.at_us);
         }
     });
-    engine::run(engine::config(workers), None, ticks, |output| taken.take(output, report))?;
+    engine::run(engine::config(workers), None, ticks, |step| taken.take(step, report))?;
     report.ended_at(last);
     Ok(())
 }
@@ -210,7 +210,8 @@ struct TickDecisions {
 }
 
 impl TickDecisions {
-    fn take(&mut self, output: Output, report: &mut Report<impl Write>) -> anyhow::Result<()> {
+    fn take(&mut self, step: Step, report: &mut Report<impl Write>) -> anyhow::Result<()> {
+        let Step::Output(output) = step else { return Ok(()) };
         match output {
             Output::Frame { topic: topics::DECISIONS, records, .. } => {
                 let frames = spillway_events::read_frames::<Decision>(&records);

@@ -14,7 +14,7 @@ use crate::live;
 #[derive(Debug, Args)]
 struct Server {
     /// Address of the API
-    #[arg(long, env = "SPILLWAY_API", default_value = crate::up::API, value_name = "ADDRESS")]
+    #[arg(long, env = "SPILLWAY_API", default_value = crate::settings::API, value_name = "ADDRESS")]
     api: String,
 }
 

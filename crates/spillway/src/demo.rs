@@ -20,6 +20,7 @@ use spillway_probe::standin::StandIn;
 use spillway_provisioning::State;
 use tokio::sync::watch;
 
+use crate::settings::Connector;
 use crate::{engine, live, provisioning_file};
 use observer::Observer;
 
@@ -41,7 +42,7 @@ pub(crate) struct Options {}
 pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let log: Arc<EmbeddedLog> = Arc::new(EmbeddedLog::create(folder.path())?);
-    engine::log::create_topics(log.as_ref())?;
+    engine::topics::create(log.as_ref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (origin, one, two) = runtime.block_on(stand_ins())?;
     let text = documents(&origin, &one, &two);
@@ -53,11 +54,12 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
     // Values every second, for the person who watches.
     let config = Config { performance_period_us: 1_000_000, ..live::config(1) };
     let outcome = std::thread::scope(|scope| {
-        let (ticker_log, dataflow_log, follower_log) = (&log, &log, &log);
+        let (connector, follower_log) = (Connector::Embedded(Arc::clone(&log)), &log);
         let stop_all = &stop;
-        scope.spawn(move || live::role("ticker", stop_all, |stop| live::ticker(ticker_log.as_ref(), stop)));
         scope.spawn(move || {
-            live::role("dataflow", stop_all, |stop| live::dataflow(dataflow_log.as_ref(), config, stop))
+            live::role("dataflow", stop_all, |stop| {
+                live::tick_and_derive(&connector, config, Duration::ZERO, stop)
+            })
         });
         let file = folder.path().join("table");
         scope.spawn(move || {

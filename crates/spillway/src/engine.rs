@@ -1,6 +1,12 @@
 //! Runs the dataflow: feeds it ticks with their records, and takes its outputs away.
 
-pub(crate) mod log;
+pub(crate) mod checkpoint;
+pub(crate) mod records;
+pub(crate) mod ticks;
+pub(crate) mod topics;
+pub(crate) mod writer;
+
+use std::sync::mpsc::TryRecvError;
 
 use anyhow::{Context, anyhow};
 use spillway_dataflow::{
@@ -30,12 +36,20 @@ pub(crate) struct FullTick {
     pub(crate) records: Vec<InputRecord>,
 }
 
-/// Feeds all ticks and hands out what each worker's outputs, in the order of each worker, until all is done.
+/// What the dataflow does next.
+pub(crate) enum Step {
+    /// It has sent something.
+    Output(Output),
+    /// It has sent all it has for now.
+    Idle,
+}
+
+/// Feeds all ticks and hands out each worker's outputs, in the order of each worker, until all is done.
 pub(crate) fn run(
     config: Config,
     restored: Option<Restored>,
     ticks: impl Iterator<Item = anyhow::Result<FullTick>> + Send,
-    mut on_output: impl FnMut(Output) -> anyhow::Result<()>,
+    mut on_step: impl FnMut(Step) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let running = start(config, restored).map_err(|why| anyhow!("the dataflow did not start: {why}"))?;
     let (inputs, outputs, workers) = running.into_parts();
@@ -59,10 +73,21 @@ pub(crate) fn run(
             anyhow::Ok(())
         });
         let mut taken = Ok(());
-        for output in outputs {
-            // After a failure the rest is taken and thrown away, so that the workers can end.
+        // After a failure the rest is taken and thrown away, so that the workers can end.
+        let mut take = |step| {
             if taken.is_ok() {
-                taken = on_output(output);
+                taken = on_step(step);
+            }
+        };
+        loop {
+            match outputs.try_recv() {
+                Ok(output) => take(Step::Output(output)),
+                Err(TryRecvError::Empty) => {
+                    take(Step::Idle);
+                    let Ok(output) = outputs.recv() else { break };
+                    take(Step::Output(output));
+                }
+                Err(TryRecvError::Disconnected) => break,
             }
         }
         let fed = feeder.join().map_err(|_| anyhow!("the feeder died"))?;
@@ -78,3 +103,6 @@ pub(crate) fn run(
 pub(crate) fn measurement_record(offset: u64, bytes: Vec<u8>) -> InputRecord {
     InputRecord { topic: InputTopic::Measurements, partition: 0, offset, bytes }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The roles of a running system, each a thread or a task on one log: ticker, dataflow, follower, DNS, probes.
 
 pub(crate) mod probe;
+pub(crate) mod ticker;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,21 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use spillway_dataflow::{Config, RULES_VERSION};
+use spillway_dataflow::Config;
 use spillway_edge::dns::{Dns, DnsConfig};
 use spillway_edge::follower::{Follower, SharedTable};
-use spillway_eventlog::{Appended, EventLog};
-use spillway_events::{
-    PartitionOffset, Snapshot, SnapshotKind, Tick, TimeMicros, decode, encode, read_frames, topics,
-};
+use spillway_eventlog::{EventLog, LogError};
+use spillway_events::{Snapshot, SnapshotKind, TimeMicros, read_frames, topics};
 
-use crate::engine;
-use crate::engine::log::{FrameRecords, FrameWriter, LogTicks, newest_checkpoint};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::records::FrameRecords;
+use crate::engine::ticks::LogTicks;
+use crate::engine::writer::FrameWriter;
+use crate::engine::{self, Step};
+use crate::settings::Connector;
 
-/// A tick is cut at most this often, when input has arrived, and at least every second.
-const TICK_INTERVAL_MIN: Duration = Duration::from_millis(100);
-const TICK_INTERVAL_MAX: Duration = Duration::from_secs(1);
-/// How often the ends of the input partitions are looked at.
+/// How often a node without a table looks for one.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a follower waits for news before it looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(200);
@@ -34,71 +34,78 @@ pub(crate) fn now() -> TimeMicros {
     TimeMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Cuts ticks until told to stop. Ends with an error when another ticker won a number.
-pub(crate) fn ticker(log: &dyn EventLog, stop: &AtomicBool) -> anyhow::Result<()> {
-    let mut last = last_tick(log)?;
-    let mut cut_at: Option<TimeMicros> = None;
-    while !stop.load(Ordering::Acquire) {
-        let offsets = input_ends(log)?;
-        let since = cut_at.map_or(TICK_INTERVAL_MAX, |at| {
-            Duration::from_micros(u64::try_from(now().0.saturating_sub(at.0)).unwrap_or(0))
-        });
-        let arrived = last.as_ref().is_none_or(|last| last.offsets != offsets);
-        if since >= TICK_INTERVAL_MAX || (arrived && since >= TICK_INTERVAL_MIN) {
-            let tick = next_tick(last.as_ref(), offsets);
-            if let Appended::Lost { next } = log.append_at(topics::TICKS, tick.number, &encode(&tick)?)? {
-                bail!("another dataflow ticks on this log: it is at {next}, this one was at {}", tick.number);
-            }
-            cut_at = Some(now());
-            last = Some(tick);
-        }
-        std::thread::sleep(POLL_INTERVAL);
-    }
-    Ok(())
-}
-
-fn last_tick(log: &dyn EventLog) -> anyhow::Result<Option<Tick>> {
-    let Some(number) = log.end(topics::TICKS, 0)?.checked_sub(1) else { return Ok(None) };
-    let entries = log.read(topics::TICKS, 0, number, 1, usize::MAX)?;
-    let entry = entries.first().context("the last tick does not read")?;
-    Ok(Some(decode(&entry.bytes).with_context(|| format!("ticks/0 at offset {number}"))?))
-}
-
-fn next_tick(last: Option<&Tick>, offsets: Vec<PartitionOffset>) -> Tick {
-    let number = last.map_or(0, |last| last.number + 1);
-    let at_us = last.map_or_else(now, |last| TimeMicros(now().0.max(last.at_us.0 + 1_000)));
-    Tick { number, at_us, rules: RULES_VERSION, offsets }
-}
-
-/// Sorted by topic, then partition.
-fn input_ends(log: &dyn EventLog) -> anyhow::Result<Vec<PartitionOffset>> {
-    let mut offsets = Vec::new();
-    for topic in [topics::MEASUREMENTS, topics::PROVISIONING, topics::STATISTICS] {
-        for partition in 0..log.partitions(topic)? {
-            let end = log.end(topic, partition)?;
-            offsets.push(PartitionOffset { topic: topic.to_owned(), partition, end });
-        }
-    }
-    Ok(offsets)
-}
-
 /// What the dataflow of a running system is set to.
 pub(crate) fn config(workers: usize) -> Config {
     Config { checkpoint_period_us: Some(CHECKPOINT_PERIOD_US), ..engine::config(workers) }
 }
 
-/// Runs the dataflow on the log's ticks until told to stop, from the newest checkpoint on.
-pub(crate) fn dataflow(log: &dyn EventLog, config: Config, stop: &AtomicBool) -> anyhow::Result<()> {
-    let checkpoint = newest_checkpoint(log)?;
-    let after = checkpoint.as_ref().map(|(_, offset)| *offset);
-    let mut writer = FrameWriter::new(log, config.workers);
-    let ticks = LogTicks::new(log, after)?.following(stop, WAIT);
-    engine::run(config, checkpoint.map(|(restored, _)| restored), ticks, |output| {
-        let done = writer.ticks_done;
-        writer.take(output)?;
-        // What a tick decided is wanted now.
-        if writer.ticks_done > done { writer.flush() } else { Ok(()) }
+/// Gets the right to tick, then ticks and derives until told to stop. `silence` is how long nobody may have ticked.
+pub(crate) fn tick_and_derive(
+    connector: &Connector,
+    config: Config,
+    silence: Duration,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    let log = connector.connect(stop)?;
+    let ticking_log = connector.connect(stop)?;
+    let Some(won) = ticker::take_over(ticking_log.as_ref(), silence, stop)? else { return Ok(()) };
+    if !silence.is_zero() {
+        eprintln!("ticking from {} on", won.number);
+    }
+    std::thread::scope(|scope| {
+        let ticking = scope.spawn(|| {
+            let ticked = ticker::tick(ticking_log.as_ref(), won, stop);
+            stop.store(true, Ordering::Release);
+            ticked
+        });
+        let derived = derive(log.as_ref(), config, stop);
+        stop.store(true, Ordering::Release);
+        let ticked = ticking.join().unwrap_or_else(|_| bail!("the ticker died"));
+        // The one that failed first has the reason; the other was only told to stop.
+        if ticked.as_ref().is_err_and(is_stop) { derived.and(ticked) } else { ticked.and(derived) }
     })
+}
+
+/// Runs the dataflow on the log's ticks until told to stop, from the newest checkpoint on.
+pub(crate) fn derive(log: &dyn EventLog, config: Config, stop: &AtomicBool) -> anyhow::Result<()> {
+    let checkpoint = Checkpoint::newest(log)?;
+    let output_partitions = log.partitions(topics::DECISIONS)?;
+    let mut writer = FrameWriter::new(log, config.workers);
+    let ticks = LogTicks::new(log, checkpoint.as_ref())?.following(stop, WAIT);
+    let restored = checkpoint.map(|checkpoint| checkpoint.restored);
+    engine::run(Config { output_partitions, ..config }, restored, ticks, |step| {
+        let written = match step {
+            Step::Output(output) => writer.take(output),
+            // What a tick decided is wanted now, but what comes at once goes out at once.
+            Step::Idle => writer.flush(),
+        };
+        if written.is_err() {
+            // Nothing may be written behind what is missing: no more ticks are read.
+            stop.store(true, Ordering::Release);
+        }
+        written
+    })
+}
+
+/// Where a follower begins: at or before the last full table.
+fn follow_from(log: &dyn EventLog) -> anyhow::Result<u64> {
+    let (start, end) = (log.start(topics::SNAPSHOTS, 0)?, log.end(topics::SNAPSHOTS, 0)?);
+    let mut back = 2_000;
+    loop {
+        let from = end.saturating_sub(back).max(start);
+        if from == start {
+            return Ok(start);
+        }
+        for frame in FrameRecords::new(log, topics::SNAPSHOTS, 0, from)? {
+            let (_, records) = frame?;
+            let snapshots = read_frames::<Snapshot>(&records).map_err(|(_, error)| error)?;
+            let mut snapshots = snapshots.into_iter().flat_map(|(_, snapshots)| snapshots);
+            if snapshots.any(|snapshot| snapshot.kind == SnapshotKind::Full) {
+                return Ok(from);
+            }
+        }
+        back *= 4;
+    }
 }
 
 /// Follows snapshots until told to stop; keeps the last table on disk.
@@ -108,7 +115,7 @@ pub(crate) fn follow(
     file: &Path,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let frames = FrameRecords::new(log, topics::SNAPSHOTS, 0)?.following(stop, WAIT);
+    let frames = FrameRecords::new(log, topics::SNAPSHOTS, 0, follow_from(log)?)?.following(stop, WAIT);
     let mut saved = None;
     for frame in frames {
         let (_, records) = frame?;
@@ -154,12 +161,20 @@ pub(crate) async fn bind(
 pub(crate) fn role(
     name: &str,
     stop: &Arc<AtomicBool>,
-    run: impl FnOnce(&AtomicBool) -> anyhow::Result<()>,
+    run: impl FnOnce(&Arc<AtomicBool>) -> anyhow::Result<()>,
 ) -> bool {
     let outcome = run(stop);
-    stop.store(true, Ordering::Release);
+    let was_stopped = stop.swap(true, Ordering::AcqRel);
+    if was_stopped && outcome.as_ref().is_err_and(is_stop) {
+        return true;
+    }
     if let Err(error) = &outcome {
         eprintln!("error: {name}: {error:#}");
     }
     outcome.is_ok()
+}
+
+/// Whether a call on the log ended because all roles were told to stop, which is no failure.
+fn is_stop(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref::<LogError>(), Some(LogError::Cancelled)))
 }

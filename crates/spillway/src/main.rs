@@ -7,11 +7,14 @@ mod engine;
 mod live;
 mod provisioning_file;
 mod replay;
-mod up;
+mod roles;
+mod settings;
+mod topics;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use roles::Roles;
 
 /// Steers web traffic between a client's origin and CDNs by measured performance, and can explain every answer.
 #[derive(Debug, Parser)]
@@ -26,7 +29,20 @@ enum Command {
     /// Watch it work, on this machine alone: an origin slows down, DNS moves to a CDN and back
     Demo(demo::Options),
     /// Run all roles in one process on an embedded log, until stopped
-    Up(up::Options),
+    Up(roles::UpOptions),
+    /// Tick and derive on a log on Kafka, or stand by for one that does
+    Dataflow(roles::OneRoleOptions),
+    /// Answer DNS queries by the snapshots on Kafka, and by the last table on disk whatever happens
+    Dns(roles::OneRoleOptions),
+    /// Serve the API of an installation on Kafka
+    Web(roles::OneRoleOptions),
+    /// Measure what is provisioned on Kafka
+    Probe(roles::OneRoleOptions),
+    /// Make or check the topics of an installation on Kafka
+    Topics {
+        #[command(subcommand)]
+        command: TopicsCommand,
+    },
     /// Bring what is provisioned on a running system to what documents say
     Apply(client::ApplyOptions),
     /// Print what is provisioned on a running system, as documents
@@ -43,6 +59,14 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
+enum TopicsCommand {
+    /// Make the topics that are not there, with the settings that Spillway relies on
+    Create(topics::CreateOptions),
+    /// Say which topics or settings are not as they should be, and how to mend each
+    Check(topics::CheckOptions),
+}
+
+#[derive(Debug, Subcommand)]
 enum ReplayCommand {
     /// Recompute everything derived from a log folder and compare it byte for byte with what was emitted
     Verify(replay::Options),
@@ -51,7 +75,13 @@ enum ReplayCommand {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
-        Command::Up(options) => up::run(&options),
+        Command::Up(options) => roles::up(&options),
+        Command::Dataflow(options) => roles::one(&options, Roles::Dataflow),
+        Command::Dns(options) => roles::one(&options, Roles::Dns),
+        Command::Web(options) => roles::one(&options, Roles::Web),
+        Command::Probe(options) => roles::one(&options, Roles::Probe),
+        Command::Topics { command: TopicsCommand::Create(options) } => topics::create(&options),
+        Command::Topics { command: TopicsCommand::Check(options) } => topics::check(&options),
         Command::Apply(options) => client::apply(&options),
         Command::Get(options) => client::get(&options),
         Command::Explain(options) => client::explain(&options),

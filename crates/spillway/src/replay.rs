@@ -10,15 +10,20 @@ use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::topics;
 
-use crate::engine::log::{FrameRecords, LogTicks};
+use crate::engine::Step;
+use crate::engine::records::FrameRecords;
+use crate::engine::ticks::LogTicks;
+use crate::settings::{Kafka, LogOptions};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 all equal, 1 something differs, 2 the log could not be read.\n\n\
-    Example:\n  spillway replay verify --log ./data")]
+    Example:\n  spillway replay verify --log ./data\n  spillway replay verify --kafka 127.0.0.1:9092")]
 pub(crate) struct Options {
-    /// The folder of an embedded log that nothing has open
+    /// The folder of an embedded log that nothing has open; without it, the log on Kafka
     #[arg(long, value_name = "FOLDER")]
-    log: PathBuf,
+    log: Option<PathBuf>,
+    #[command(flatten)]
+    kafka: LogOptions,
     /// Print the outcome as one JSON object
     #[arg(long)]
     json: bool,
@@ -36,7 +41,13 @@ struct Found {
 }
 
 pub(crate) fn verify(options: &Options) -> anyhow::Result<ExitCode> {
-    let log = EmbeddedLog::open(&options.log)?;
+    let log: Box<dyn EventLog> = match &options.log {
+        Some(folder) => Box::new(EmbeddedLog::open(folder)?),
+        None => Box::new(
+            Kafka::required(&options.kafka).context("name a folder with --log")?.connect_for_a_command()?,
+        ),
+    };
+    let log = log.as_ref();
     let partitions =
         log.partitions(topics::DECISIONS).context("this log has no decisions: nothing to verify")?;
     let config = Config { output_partitions: partitions, ..crate::engine::config(1) };
@@ -45,11 +56,12 @@ pub(crate) fn verify(options: &Options) -> anyhow::Result<ExitCode> {
         [topics::DECISIONS, topics::PERFORMANCE, topics::SNAPSHOTS, topics::RECEIPTS, topics::REJECTED];
     for topic in derived {
         for partition in 0..log.partitions(topic)? {
-            emitted.insert((topic, partition), FrameRecords::new(&log, topic, partition)?);
+            emitted.insert((topic, partition), FrameRecords::all(log, topic, partition)?);
         }
     }
     let mut found = Found::default();
-    crate::engine::run(config, None, LogTicks::new(&log, None)?, |output| {
+    crate::engine::run(config, None, LogTicks::new(log, None)?, |step| {
+        let Step::Output(output) = step else { return Ok(()) };
         match output {
             Output::Done { .. } => found.ticks += 1,
             Output::Checkpoint { .. } => {}

@@ -15,7 +15,15 @@ const READ_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The provisioning of a log, and the way to change it.
 pub struct Provisioner {
     log: Arc<dyn EventLog>,
-    state: Mutex<State>,
+    known: Mutex<Known>,
+}
+
+/// What has been read.
+#[derive(Default)]
+struct Known {
+    state: State,
+    /// The offset behind the last record read.
+    next: u64,
 }
 
 /// What a command changed, or would have.
@@ -63,7 +71,7 @@ impl Provisioner {
     /// The provisioning of a log; it is read when it is needed.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
-        Self { log, state: Mutex::new(State::default()) }
+        Self { log, known: Mutex::default() }
     }
 
     /// The provisioning as of the end of the log.
@@ -72,9 +80,9 @@ impl Provisioner {
     /// When the log does not read.
     pub fn state(&self) -> Result<State, ProvisionError> {
         // A panic elsewhere left the state between two whole records.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.catch_up(&mut state)?;
-        Ok(state.clone())
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.catch_up(&mut known)?;
+        Ok(known.state.clone())
     }
 
     /// Applies documents, or says what they would change.
@@ -97,14 +105,15 @@ impl Provisioner {
             at_us: at,
             change: Change::Apply(parsed.documents),
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
-            self.catch_up(&mut state)?;
-            let events = decide(&state, command.clone()).map_err(|refusal| match refusal {
+            self.catch_up(&mut known)?;
+            let state = &known.state;
+            let events = decide(state, command.clone()).map_err(|refusal| match refusal {
                 Refusal::Mistakes(mistakes) => ProvisionError::Mistakes(mistakes),
                 other => ProvisionError::Refused(other),
             })?;
-            let changes = diff(&state, &events).iter().map(ToString::to_string).collect();
+            let changes = diff(state, &events).iter().map(ToString::to_string).collect();
             let number = state.revision();
             if dry_run || events.is_empty() {
                 return Ok(Applied { changes, warnings, revision: number, dry_run });
@@ -112,18 +121,19 @@ impl Provisioner {
             let (command, author) = (command.id.clone(), command.author.clone());
             let record = ProvisioningRecord { number, command, author, at_us: at, events };
             let bytes = encode(&record).map_err(|source| ProvisionError::Record { number, source })?;
-            if let Appended::Won(_) = self.log.append_at(topics::PROVISIONING, number, &bytes)? {
+            if let Appended::Won(offset) = self.log.append_at(topics::PROVISIONING, number, &bytes)? {
+                let Known { state, next } = &mut *known;
                 state.apply(&record)?;
+                *next = offset + 1;
                 return Ok(Applied { changes, warnings, revision: state.revision(), dry_run });
             }
         }
         Err(ProvisionError::Busy)
     }
 
-    fn catch_up(&self, state: &mut State) -> Result<(), ProvisionError> {
+    fn catch_up(&self, Known { state, next }: &mut Known) -> Result<(), ProvisionError> {
         loop {
-            let from = state.revision();
-            let entries = self.log.read(topics::PROVISIONING, 0, from, READ_RECORDS_MAX, READ_BYTES_MAX)?;
+            let entries = self.log.read(topics::PROVISIONING, 0, *next, READ_RECORDS_MAX, READ_BYTES_MAX)?;
             if entries.is_empty() {
                 return Ok(());
             }
@@ -132,6 +142,7 @@ impl Provisioner {
                 let record: ProvisioningRecord =
                     decode(&entry.bytes).map_err(|source| ProvisionError::Record { number, source })?;
                 state.apply(&record)?;
+                *next = entry.offset + 1;
             }
         }
     }

@@ -39,7 +39,7 @@ impl Health {
             return Err(LogError::Stopped { reason: reason.clone() });
         }
         if self.stop.load(Ordering::Acquire) {
-            return Err(LogError::Stopped { reason: "it was told to stop".to_owned() });
+            return Err(LogError::Cancelled);
         }
         Ok(())
     }

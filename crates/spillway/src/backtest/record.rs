@@ -11,8 +11,9 @@ use spillway_events::{Decision, Tick, TimeMicros, decode, encode, read_frames, t
 use super::report::Report;
 use super::rows::Counts;
 use super::ticks::{RecordedTick, Ticks};
-use crate::engine::OUTPUT_PARTITIONS;
-use crate::engine::log::{FrameRecords, catch_up, create_topics};
+use crate::engine::records::FrameRecords;
+use crate::engine::writer::catch_up;
+use crate::engine::{OUTPUT_PARTITIONS, topics as own_topics};
 use crate::provisioning_file;
 
 /// How many ticks are appended in one commit.
@@ -30,11 +31,11 @@ pub(super) fn run(
     report: &mut Report<impl Write>,
 ) -> anyhow::Result<Counts> {
     let log = EmbeddedLog::create(folder)?;
-    create_topics(&log)?;
+    own_topics::create(&log)?;
     provision(&log, file, ticks.first_at().unwrap_or(TimeMicros(0)))?;
     let last = append_input(&log, &mut ticks, folder)?;
     bar.finish_and_clear();
-    catch_up(&log, workers, CHECKPOINT_PERIOD_US, |_| {})?;
+    catch_up(&log, workers, CHECKPOINT_PERIOD_US)?;
     print(&log, report)?;
     report.ended_at(last);
     Ok(std::mem::take(&mut ticks.rows.counts))
@@ -117,7 +118,7 @@ fn append_group(log: &EmbeddedLog, group: &[RecordedTick], measured: u64) -> any
 fn print(log: &EmbeddedLog, report: &mut Report<impl Write>) -> anyhow::Result<()> {
     let mut decisions: Vec<Decision> = Vec::new();
     for partition in 0..OUTPUT_PARTITIONS {
-        for frame in FrameRecords::new(log, topics::DECISIONS, partition)? {
+        for frame in FrameRecords::all(log, topics::DECISIONS, partition)? {
             let (_, records) = frame?;
             let frames = read_frames::<Decision>(&records).map_err(|(_, error)| error)?;
             decisions.extend(frames.into_iter().flat_map(|(_, decisions)| decisions));

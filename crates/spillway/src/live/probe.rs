@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spillway_eventlog::EventLog;
-use spillway_events::{AgentName, MeasurementBatch, Prefix, SourceName, encode, topics};
+use spillway_events::{AgentName, MeasurementBatch, Prefix, SourceName, encode, partition_of, topics};
 use spillway_probe::{Agent, AgentSettings, Assignment, Limits};
 use tokio::sync::watch;
 
 use super::now;
 
 /// Measures what is assigned until told to stop.
-pub(crate) async fn run<L: EventLog + 'static>(
-    log: Arc<L>,
+pub(crate) async fn run(
+    log: Arc<dyn EventLog>,
     agent: &AgentName,
     allowed: Vec<Prefix>,
     assigned: watch::Receiver<Arc<Vec<Assignment>>>,
@@ -30,16 +30,24 @@ pub(crate) async fn run<L: EventLog + 'static>(
         stop_timeout: Duration::from_secs(1),
         now,
     };
+    let partition = partition_of(agent.as_str(), partitions(&log).await?);
     let sink = |batch: MeasurementBatch| {
         let log = Arc::clone(&log);
         async move {
             let append = move || {
                 let bytes = encode(&batch).map_err(|error| error.to_string())?;
-                log.append(topics::MEASUREMENTS, 0, &[&bytes]).map(drop).map_err(|error| error.to_string())
+                log.append(topics::MEASUREMENTS, partition, &[&bytes])
+                    .map(drop)
+                    .map_err(|error| error.to_string())
             };
             tokio::task::spawn_blocking(append).await.map_err(|error| error.to_string())?
         }
     };
     Agent::new(settings).run(assigned, sink, stop).await;
     Ok(())
+}
+
+async fn partitions(log: &Arc<dyn EventLog>) -> anyhow::Result<u32> {
+    let log = Arc::clone(log);
+    Ok(tokio::task::spawn_blocking(move || log.partitions(topics::MEASUREMENTS)).await??)
 }

@@ -1,0 +1,256 @@
+//! The dataflow on a log that several write to and that fails: what readers find is byte for byte what one worker makes
+//! of the same log. A log in between blocks or fails appends where a test says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use spillway_dataflow::{Config, Output};
+use spillway_eventlog::{Appended, Batch, EmbeddedLog, Entry, EventLog, LogError};
+use spillway_events::{
+    AgentName, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset, Series, SiteName,
+    SourceName, Tick, TimeMicros, Tried, encode, topics,
+};
+
+use super::records::FrameRecords;
+use super::ticks::LogTicks;
+use super::{OUTPUT_PARTITIONS, Step};
+use crate::{live, provisioning_file};
+
+const TICKS: u64 = 300;
+const START_US: i64 = 1_700_000_000_000_000;
+
+/// A log whose appends of frames go wrong.
+struct Faulty {
+    log: Arc<EmbeddedLog>,
+    appends: AtomicUsize,
+    fault: Fault,
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    /// Waits before the append of that number until the log has this many ticks' snapshots.
+    Pause { before: usize, until_snapshots: u64 },
+    /// Appends only the first half of the batches, then fails for good.
+    FailIn { append: usize },
+}
+
+impl EventLog for Faulty {
+    fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        self.log.create_topic(topic, partitions)
+    }
+    fn topics(&self) -> Result<Vec<String>, LogError> {
+        self.log.topics()
+    }
+    fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        self.log.partitions(topic)
+    }
+    fn append(&self, topic: &str, partition: u32, records: &[&[u8]]) -> Result<u64, LogError> {
+        self.log.append(topic, partition, records)
+    }
+    fn append_many(&self, batches: &[Batch<'_>]) -> Result<Vec<u64>, LogError> {
+        let number = self.appends.fetch_add(1, Ordering::SeqCst);
+        match self.fault {
+            Fault::Pause { before, until_snapshots } if before == number => {
+                while self.log.end(topics::SNAPSHOTS, 0)? < until_snapshots {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            Fault::FailIn { append } if append <= number => {
+                if append == number {
+                    self.log.append_many(&batches[..batches.len() / 2])?;
+                }
+                return Err(LogError::Stopped { reason: "the test says so".to_owned() });
+            }
+            _ => {}
+        }
+        self.log.append_many(batches)
+    }
+    fn append_at(&self, topic: &str, number: u64, record: &[u8]) -> Result<Appended, LogError> {
+        self.log.append_at(topic, number, record)
+    }
+    fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Entry>, LogError> {
+        self.log.read(topic, partition, from, records_max, bytes_max)
+    }
+    fn start(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        self.log.start(topic, partition)
+    }
+    fn end(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        self.log.end(topic, partition)
+    }
+    fn truncate_before(&self, topic: &str, partition: u32, offset: u64) -> Result<(), LogError> {
+        self.log.truncate_before(topic, partition, offset)
+    }
+    fn wait(&self, topic: &str, partition: u32, end_seen: u64, timeout: Duration) -> Result<bool, LogError> {
+        self.log.wait(topic, partition, end_seen, timeout)
+    }
+}
+
+/// A log with provisioning, 300 ticks of a second, and a batch of measurements a tick; the origins of some sites are
+/// slow now and then.
+fn recorded() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::create(folder.path()).unwrap();
+    super::topics::create(&log).unwrap();
+    let mut text = String::from(
+        "kind: client\nname: acme\n---\nkind: network\nname: net\n---\nkind: probe\nagent: agent\nnetwork: net\n---\n\
+         kind: cdn\nname: cdn\ntype: operated\ndns_name: cdn.example\n---\n",
+    );
+    for site in 0..8 {
+        text += &format!(
+            "kind: site\nname: s{site}\nclient: acme\nhosts: [s{site}.example]\norigin: {{name: origin}}\ncdns: [cdn]\n\
+             objectives: [{{metric: response_time, threshold: 100ms, percentile: 75, window: 20s, samples_min: 3, \
+             probes_min: 1}}]\n---\n"
+        );
+    }
+    let documents = spillway_provisioning::parse("test", &text).unwrap().documents;
+    let record = provisioning_file::first_record(documents, TimeMicros(START_US)).unwrap();
+    log.append_at(topics::PROVISIONING, 0, &encode(&record).unwrap()).unwrap();
+    for number in 0..TICKS {
+        let at_us = TimeMicros(START_US + i64::try_from(number).unwrap() * 1_000_000);
+        log.append(topics::MEASUREMENTS, 0, &[&encode(&batch(number, at_us)).unwrap()]).unwrap();
+        let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
+        let offsets = vec![
+            offset(topics::MEASUREMENTS, number + 1),
+            offset(topics::PROVISIONING, 1),
+            offset(topics::STATISTICS, 0),
+        ];
+        let tick = Tick { number, at_us, rules: 1, offsets };
+        log.append_at(topics::TICKS, number, &encode(&tick).unwrap()).unwrap();
+    }
+    (folder, Arc::new(log))
+}
+
+fn batch(number: u64, at_us: TimeMicros) -> MeasurementBatch {
+    let series = |site: u64| Series {
+        site: SiteName::new(format!("s{site}")).unwrap(),
+        target: String::from("origin"),
+        agent: AgentName::new("agent").unwrap(),
+        network: NetworkName::new("net").unwrap(),
+    };
+    let measurement = |site: u32| Measurement {
+        series: site,
+        at_us,
+        tried: Tried::ResponseTime,
+        ok: true,
+        response_time_us: Some(Micros(if (number / 17 + u64::from(site)).is_multiple_of(3) {
+            300_000
+        } else {
+            20_000
+        })),
+        throughput_bps: None,
+        bytes: None,
+        phases: None,
+        error: None,
+    };
+    let source = SourceName::new("agent").unwrap();
+    MeasurementBatch {
+        source,
+        boot: 1,
+        sequence: number + 1,
+        series: (0..8).map(series).collect(),
+        measurements: (0..8).map(measurement).collect(),
+    }
+}
+
+type Frames = BTreeMap<(String, u32, u64), Vec<Vec<u8>>>;
+
+/// What readers find, repeats removed.
+fn found(log: &dyn EventLog) -> Frames {
+    let mut frames = Frames::new();
+    for topic in [topics::DECISIONS, topics::PERFORMANCE, topics::SNAPSHOTS, topics::RECEIPTS] {
+        for partition in 0..log.partitions(topic).unwrap() {
+            for frame in FrameRecords::all(log, topic, partition).unwrap() {
+                let (tick, records) = frame.unwrap();
+                frames.insert((topic.to_owned(), partition, tick), records);
+            }
+        }
+    }
+    frames
+}
+
+/// What one worker makes of the log.
+fn replayed(log: &dyn EventLog) -> Frames {
+    let mut frames = Frames::new();
+    super::run(super::config(1), None, LogTicks::new(log, None).unwrap(), |step| {
+        if let Step::Output(Output::Frame { tick, topic, partition, records }) = step {
+            frames.insert((topic.to_owned(), partition, tick), records);
+        }
+        Ok(())
+    })
+    .unwrap();
+    frames
+}
+
+fn config(workers: usize) -> Config {
+    Config {
+        checkpoint_period_us: Some(30_000_000),
+        output_partitions: OUTPUT_PARTITIONS,
+        ..super::config(workers)
+    }
+}
+
+fn assert_found_is_replayed(log: &dyn EventLog) {
+    let (found, replayed) = (found(log), replayed(log));
+    assert!(replayed.keys().filter(|(topic, ..)| topic == topics::DECISIONS).count() > 20);
+    assert!(found == replayed, "{} frames found, {} replayed", found.len(), replayed.len());
+}
+
+/// Derives until every tick has its snapshot, then stops.
+fn derive_to_the_end(log: &dyn EventLog, workers: usize) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let derived = scope.spawn(|| live::derive(log, config(workers), &stop));
+        while !derived.is_finished() && found_snapshots(log) < TICKS {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        stop.store(true, Ordering::Release);
+        derived.join().unwrap().unwrap();
+    });
+}
+
+/// The last tick whose snapshot is there, counted from 1.
+fn found_snapshots(log: &dyn EventLog) -> u64 {
+    let frames = FrameRecords::all(log, topics::SNAPSHOTS, 0).unwrap();
+    frames.map(|frame| frame.unwrap().0 + 1).max().unwrap_or(0)
+}
+
+#[test]
+fn two_dataflows_of_which_one_pauses_write_what_one_would() {
+    let (_folder, log) = recorded();
+    let fault = Fault::Pause { before: 0, until_snapshots: TICKS / 2 };
+    let paused = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
+    std::thread::scope(|scope| {
+        scope.spawn(|| derive_to_the_end(&paused, 2));
+        scope.spawn(|| derive_to_the_end(log.as_ref(), 1));
+    });
+    // The one that paused has written its own as well: repeats are really there.
+    assert!(log.end(topics::SNAPSHOTS, 0).unwrap() > TICKS + 10);
+    assert_found_is_replayed(log.as_ref());
+}
+
+#[test]
+fn an_append_that_fails_in_mid_tick_ends_the_dataflow_and_loses_nothing() {
+    for append in [0, 1, 2] {
+        let (_folder, log) = recorded();
+        let fault = Fault::FailIn { append };
+        let failing = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let derived = scope.spawn(|| live::derive(&failing, config(2), &stop));
+            // It ends by itself.
+            assert!(derived.join().unwrap().is_err());
+        });
+        assert!(found_snapshots(log.as_ref()) < TICKS);
+        derive_to_the_end(log.as_ref(), 3);
+        assert_found_is_replayed(log.as_ref());
+    }
+}

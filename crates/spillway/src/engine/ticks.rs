@@ -1,0 +1,106 @@
+//! The ticks of a log, each with the records that it reads.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use spillway_dataflow::{InputRecord, InputTopic, RULES_VERSION};
+use spillway_eventlog::{Entry, EventLog};
+use spillway_events::{PartitionOffset, ProvisioningRecord, Record, Tick, decode, topics};
+
+use super::FullTick;
+use super::checkpoint::Checkpoint;
+use super::records::Records;
+
+/// The ticks of a log from a number on, each with what it reads.
+pub(crate) struct LogTicks<'a> {
+    log: &'a dyn EventLog,
+    ticks: Records<'a>,
+    provisioning: Records<'a>,
+    inputs: BTreeMap<(InputTopic, u32), Records<'a>>,
+    /// Where the tick before the first stopped.
+    starts: BTreeMap<(String, u32), u64>,
+}
+
+impl<'a> LogTicks<'a> {
+    /// From the tick after a checkpoint's, or from the first.
+    pub(crate) fn new(log: &'a dyn EventLog, checkpoint: Option<&Checkpoint>) -> anyhow::Result<Self> {
+        let mut starts = BTreeMap::new();
+        let mut from = 0;
+        if let Some(checkpoint) = checkpoint {
+            let tick = checkpoint.read_tick(log)?;
+            starts = tick.offsets.into_iter().map(|o| ((o.topic, o.partition), o.end)).collect();
+            from = checkpoint.tick_offset + 1;
+        }
+        let provisioned = starts.get(&(topics::PROVISIONING.to_owned(), 0)).copied().unwrap_or(0);
+        Ok(Self {
+            log,
+            ticks: Records::new(log, topics::TICKS, 0, from)?,
+            provisioning: Records::new(log, topics::PROVISIONING, 0, provisioned)?,
+            inputs: BTreeMap::new(),
+            starts,
+        })
+    }
+
+    /// Goes on with ticks that come later, until told to stop.
+    pub(crate) fn following(mut self, stop: &'a AtomicBool, wait: Duration) -> Self {
+        self.ticks = self.ticks.following(stop, wait);
+        self
+    }
+
+    fn tick(&mut self, entry: &Entry) -> anyhow::Result<FullTick> {
+        let tick: Tick = decode_at(topics::TICKS, 0, entry)?;
+        if tick.rules > RULES_VERSION {
+            bail!("tick {} is of rules {}, which this release does not know", tick.number, tick.rules);
+        }
+        let (mut provisioning, mut records) = (Vec::new(), Vec::new());
+        for offset in &tick.offsets {
+            if offset.topic == topics::PROVISIONING {
+                while let Some(entry) = self.provisioning.next_before(offset.end)? {
+                    let record: ProvisioningRecord = decode_at(topics::PROVISIONING, 0, &entry)?;
+                    provisioning.push(record);
+                }
+                continue;
+            }
+            let Some(topic) = InputTopic::of(&offset.topic) else {
+                bail!("tick {} reads topic {}, which this release does not know", tick.number, offset.topic);
+            };
+            self.input(topic, offset, &mut records)?;
+        }
+        Ok(FullTick { tick, tick_offset: entry.offset, provisioning, records })
+    }
+
+    fn input(
+        &mut self,
+        topic: InputTopic,
+        offset: &PartitionOffset,
+        records: &mut Vec<InputRecord>,
+    ) -> anyhow::Result<()> {
+        let key = (topic, offset.partition);
+        let input = match self.inputs.entry(key) {
+            std::collections::btree_map::Entry::Occupied(occupied) => occupied.into_mut(),
+            std::collections::btree_map::Entry::Vacant(vacant) => {
+                let from = self.starts.get(&(offset.topic.clone(), offset.partition)).copied().unwrap_or(0);
+                vacant.insert(Records::new(self.log, &offset.topic, offset.partition, from)?)
+            }
+        };
+        while let Some(Entry { offset: at, bytes }) = input.next_before(offset.end)? {
+            records.push(InputRecord { topic, partition: offset.partition, offset: at, bytes });
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for LogTicks<'_> {
+    type Item = anyhow::Result<FullTick>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.ticks.next()?;
+        Some(entry.and_then(|entry| self.tick(&entry)))
+    }
+}
+
+pub(crate) fn decode_at<R: Record>(topic: &str, partition: u32, entry: &Entry) -> anyhow::Result<R> {
+    decode(&entry.bytes).with_context(|| format!("{topic}/{partition} at offset {}", entry.offset))
+}

@@ -1,0 +1,132 @@
+//! Appends what the dataflow sends out: frames in groups, checkpoints behind them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use spillway_dataflow::{Config, Output};
+use spillway_eventlog::{Batch, EventLog};
+use spillway_events::{ChunkDigest, Manifest, encode, topics};
+
+use super::Step;
+use super::checkpoint::Checkpoint;
+use super::ticks::LogTicks;
+
+/// How much of output is gathered before it is appended.
+const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How many checkpoints of a run are kept: the newest, and one to fall back on should it be damaged.
+const CHECKPOINTS_KEPT: usize = 2;
+
+/// Appends what the dataflow sends out, in groups of consecutive ticks.
+pub(crate) struct FrameWriter<'a> {
+    log: &'a dyn EventLog,
+    workers: usize,
+    /// By tick: what came, and how many workers are done.
+    open: BTreeMap<u64, OpenTick>,
+    group: BTreeMap<(&'static str, u32), Vec<Vec<u8>>>,
+    group_bytes: usize,
+    /// Where the checkpoints of this run begin, the latest of them.
+    checkpoints: VecDeque<u64>,
+    pub(crate) ticks_done: u64,
+}
+
+#[derive(Default)]
+struct OpenTick {
+    outputs: Vec<Output>,
+    workers_done: usize,
+}
+
+impl<'a> FrameWriter<'a> {
+    pub(crate) fn new(log: &'a dyn EventLog, workers: usize) -> Self {
+        let (open, group, checkpoints) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
+        Self { log, workers, open, group, group_bytes: 0, checkpoints, ticks_done: 0 }
+    }
+
+    /// Takes an output; appends complete ticks once there is enough.
+    pub(crate) fn take(&mut self, output: Output) -> anyhow::Result<()> {
+        match output {
+            Output::Done { tick, .. } => {
+                self.open.entry(tick).or_default().workers_done += 1;
+                let workers = self.workers;
+                let is_done = |open: &OpenTick| open.workers_done >= workers;
+                while self.open.first_key_value().is_some_and(|(_, open)| is_done(open)) {
+                    let Some((_, done)) = self.open.pop_first() else { break };
+                    self.complete(done.outputs)?;
+                }
+                Ok(())
+            }
+            Output::Frame { tick, .. } | Output::Checkpoint { tick, .. } => {
+                self.open.entry(tick).or_default().outputs.push(output);
+                Ok(())
+            }
+        }
+    }
+
+    fn complete(&mut self, outputs: Vec<Output>) -> anyhow::Result<()> {
+        let mut checkpoint = None;
+        for output in outputs {
+            match output {
+                Output::Frame { topic, partition, records, .. } => {
+                    self.group_bytes += records.iter().map(Vec::len).sum::<usize>();
+                    self.group.entry((topic, partition)).or_default().extend(records);
+                }
+                Output::Checkpoint { tick, at, tick_offset, chunks } => {
+                    checkpoint =
+                        Some((Manifest { tick, at_us: at, tick_offset, chunks: Vec::new() }, chunks));
+                }
+                Output::Done { .. } => {}
+            }
+        }
+        self.ticks_done += 1;
+        if checkpoint.is_some() || self.group_bytes >= GROUP_BYTES_MAX {
+            self.flush()?;
+        }
+        checkpoint.map_or(Ok(()), |(manifest, chunks)| self.checkpoint(manifest, &chunks))
+    }
+
+    /// Appends what has been gathered; on return it is durable.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        let group = std::mem::take(&mut self.group);
+        self.group_bytes = 0;
+        let records: Vec<Vec<&[u8]>> =
+            group.values().map(|records| records.iter().map(Vec::as_slice).collect()).collect();
+        let batches = group.keys().zip(&records);
+        let batches: Vec<Batch<'_>> = batches
+            .map(|((topic, partition), records)| Batch { topic, partition: *partition, records })
+            .collect();
+        if !batches.is_empty() {
+            // One commit for all partitions, where the log can.
+            self.log.append_many(&batches)?;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, mut manifest: Manifest, chunks: &[Vec<u8>]) -> anyhow::Result<()> {
+        let records: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        let first = self.log.append(topics::CHECKPOINTS, 0, &records)?;
+        let digests = (first..).zip(chunks);
+        manifest.chunks =
+            digests.map(|(offset, chunk)| ChunkDigest { offset, crc: crc32fast::hash(chunk) }).collect();
+        self.log.append(topics::CHECKPOINTS, 0, &[&encode(&manifest)?])?;
+        self.checkpoints.push_back(first);
+        if self.checkpoints.len() > CHECKPOINTS_KEPT {
+            self.checkpoints.pop_front();
+            if let Some(oldest) = self.checkpoints.front() {
+                self.log.truncate_before(topics::CHECKPOINTS, 0, *oldest)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Brings everything derived up to the last tick of a log: from the newest checkpoint on.
+pub(crate) fn catch_up(log: &dyn EventLog, workers: usize, checkpoint_period_us: i64) -> anyhow::Result<()> {
+    let checkpoint = Checkpoint::newest(log)?;
+    let checkpoint_period_us = Some(checkpoint_period_us);
+    let config = Config { checkpoint_period_us, ..super::config(workers) };
+    let mut writer = FrameWriter::new(log, workers);
+    let ticks = LogTicks::new(log, checkpoint.as_ref())?;
+    super::run(config, checkpoint.map(|checkpoint| checkpoint.restored), ticks, |step| match step {
+        Step::Output(output) => writer.take(output),
+        Step::Idle => Ok(()),
+    })?;
+    writer.flush()
+}

@@ -1,0 +1,211 @@
+//! Settings of roles: flags before the environment, that before the configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde::Deserialize;
+use spillway_eventlog::{EmbeddedLog, EventLog, KafkaLog, KafkaSecurity, KafkaSettings};
+use spillway_events::Prefix;
+
+use crate::engine;
+
+const DNS: &str = "127.0.0.1:5300";
+/// Where the API listens unless told otherwise.
+pub(crate) const API: &str = "127.0.0.1:5380";
+/// Partitions of a topic of input or of output, unless told otherwise, where the log is Kafka.
+const PARTITIONS: u32 = 4;
+
+#[derive(Debug, Args)]
+pub(crate) struct RoleOptions {
+    /// Folder of the embedded log and of the last routing table; made if it is not there
+    #[arg(long, env = "SPILLWAY_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the DNS node listens, UDP and TCP [default: 127.0.0.1:5300]
+    #[arg(long, env = "SPILLWAY_DNS", value_name = "ADDRESS")]
+    dns: Option<SocketAddr>,
+    /// Where the API listens; it has no tokens yet [default: 127.0.0.1:5380]
+    #[arg(long, env = "SPILLWAY_API", value_name = "ADDRESS")]
+    api: Option<SocketAddr>,
+    /// Worker threads of the dataflow [default: 1]
+    #[arg(long, env = "SPILLWAY_WORKERS", value_name = "N")]
+    workers: Option<usize>,
+    /// Prefix that probes may connect to although it is not public; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    probe_allow: Vec<Prefix>,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+/// Where the log is.
+#[derive(Debug, Args)]
+pub(crate) struct LogOptions {
+    /// Configuration file (YAML: data, dns, api, workers, probe_allow, and under kafka: bootstrap, replication,
+    /// input_partitions, output_partitions, ca_file, user, password_file)
+    #[arg(long, env = "SPILLWAY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Brokers of the Kafka cluster that holds the log: HOST:PORT,…
+    #[arg(long, env = "SPILLWAY_KAFKA", value_name = "SERVERS")]
+    kafka: Option<String>,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data: Option<PathBuf>,
+    dns: Option<SocketAddr>,
+    api: Option<SocketAddr>,
+    workers: Option<usize>,
+    probe_allow: Vec<Prefix>,
+    kafka: Option<KafkaFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct KafkaFile {
+    bootstrap: Option<String>,
+    replication: Option<u32>,
+    input_partitions: Option<u32>,
+    output_partitions: Option<u32>,
+    ca_file: Option<PathBuf>,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+}
+
+pub(crate) struct Settings {
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) dns: SocketAddr,
+    pub(crate) api: SocketAddr,
+    pub(crate) workers: usize,
+    pub(crate) probe_allow: Vec<Prefix>,
+    pub(crate) kafka: Option<Kafka>,
+}
+
+/// A cluster, and how its topics are cut.
+#[derive(Clone)]
+pub(crate) struct Kafka {
+    pub(crate) settings: KafkaSettings,
+    pub(crate) input_partitions: u32,
+    pub(crate) output_partitions: u32,
+}
+
+/// Where roles get the log from.
+#[derive(Clone)]
+pub(crate) enum Connector {
+    /// One process has it open, so its roles share it.
+    Embedded(Arc<EmbeddedLog>),
+    /// Each role has a connection of its own: a connection reads on where it was.
+    Kafka(KafkaSettings),
+}
+
+impl Settings {
+    pub(crate) fn of(options: &RoleOptions) -> anyhow::Result<Self> {
+        let file = File::read(options.log.config.as_deref())?;
+        let workers = options.workers.or(file.workers).unwrap_or(1);
+        if !(1..=256).contains(&workers) {
+            bail!("workers: {workers} is not from 1 to 256");
+        }
+        Ok(Self {
+            data: options.data.clone().or(file.data),
+            dns: options.dns.or(file.dns).map_or_else(|| DNS.parse(), Ok)?,
+            api: options.api.or(file.api).map_or_else(|| API.parse(), Ok)?,
+            workers,
+            probe_allow: if options.probe_allow.is_empty() {
+                file.probe_allow
+            } else {
+                options.probe_allow.clone()
+            },
+            kafka: Kafka::of(&options.log, file.kafka)?,
+        })
+    }
+
+    /// The folder of what this process keeps.
+    pub(crate) fn data(&self) -> anyhow::Result<&Path> {
+        self.data.as_deref().context("name the folder to keep data in with --data")
+    }
+
+    /// Where a DNS node keeps its last table.
+    pub(crate) fn table_file(&self) -> anyhow::Result<PathBuf> {
+        let data = self.data()?;
+        std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+        Ok(data.join("table"))
+    }
+
+    pub(crate) fn connector(&self) -> anyhow::Result<Connector> {
+        match &self.kafka {
+            Some(kafka) => Ok(Connector::Kafka(kafka.settings.clone())),
+            None => {
+                let log = EmbeddedLog::create(self.data()?)?;
+                engine::topics::create(&log)?;
+                Ok(Connector::Embedded(Arc::new(log)))
+            }
+        }
+    }
+}
+
+impl File {
+    fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
+    }
+}
+
+impl Kafka {
+    /// The cluster that flags, environment and file name; an error if they name none.
+    pub(crate) fn required(options: &LogOptions) -> anyhow::Result<Self> {
+        let file = File::read(options.config.as_deref())?;
+        Self::of(options, file.kafka)?.context("name the brokers with --kafka, or in a file with --config")
+    }
+
+    fn of(options: &LogOptions, file: Option<KafkaFile>) -> anyhow::Result<Option<Self>> {
+        let named = options.kafka.clone().or_else(|| file.as_ref()?.bootstrap.clone());
+        let file = file.unwrap_or_default();
+        let Some(bootstrap) = named else { return Ok(None) };
+        let replication = file.replication.unwrap_or(1);
+        let input_partitions = file.input_partitions.unwrap_or(PARTITIONS);
+        let output_partitions = file.output_partitions.unwrap_or(PARTITIONS);
+        let security = if file.ca_file.is_some() || file.user.is_some() {
+            let password = match (&file.user, &file.password_file) {
+                (None, _) => None,
+                (Some(_), Some(path)) => {
+                    let text = std::fs::read_to_string(path)
+                        .with_context(|| format!("cannot read {}", path.display()))?;
+                    Some(text.trim_end_matches(['\r', '\n']).to_owned())
+                }
+                (Some(_), None) => Some(std::env::var("SPILLWAY_KAFKA_PASSWORD").context(
+                    "kafka.user needs its password: in a file named by kafka.password_file, or in the \
+                     environment as SPILLWAY_KAFKA_PASSWORD",
+                )?),
+            };
+            Some(KafkaSecurity { ca_file: file.ca_file, user: file.user, password })
+        } else {
+            None
+        };
+        let settings = KafkaSettings { bootstrap, security, replication, patience: None };
+        Ok(Some(Self { settings, input_partitions, output_partitions }))
+    }
+
+    /// A connection for a command that a person waits for.
+    pub(crate) fn connect_for_a_command(&self) -> anyhow::Result<KafkaLog> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let settings = KafkaSettings { patience: Some(PATIENCE), ..self.settings.clone() };
+        Ok(KafkaLog::connect(settings, Arc::default())?)
+    }
+}
+
+impl Connector {
+    /// A log whose calls end once `stop` is set.
+    pub(crate) fn connect(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Arc<dyn EventLog>> {
+        Ok(match self {
+            Self::Embedded(log) => Arc::<EmbeddedLog>::clone(log),
+            Self::Kafka(settings) => Arc::new(KafkaLog::connect(settings.clone(), Arc::clone(stop))?),
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! An installation on a real Kafka broker, each role a process of its own: it is provisioned, answers, survives kills,
+//! pauses and a broker that goes away, and what it derived is what a replay of its log derives.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use spillway_eventlog::cluster::Cluster;
+use spillway_eventlog::{EventLog, KafkaLog, KafkaSettings};
+use spillway_tests::binary::{binary, folder, spillway};
+
+struct Installation {
+    cluster: Cluster,
+    folder: PathBuf,
+    dns: String,
+    api: String,
+}
+
+/// A process that is killed at the end of the test, whatever becomes of it.
+struct Role(Child);
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        // One that has ended needs no killing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Role {
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its exit status, which it must come to within a minute.
+    fn ended(&mut self) -> Option<i32> {
+        for _ in 0..600 {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("a role did not end");
+    }
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+impl Installation {
+    fn new(name: &str) -> Self {
+        let (cluster, folder) = (Cluster::start(1), folder(name));
+        let installation = Self { cluster, folder, dns: free_address(), api: free_address() };
+        assert_eq!(installation.spillway(&["topics", "check"]).0, Some(1));
+        assert_eq!(installation.spillway(&["topics", "create"]).0, Some(0));
+        assert_eq!(installation.spillway(&["topics", "create"]).0, Some(0));
+        let (code, said) = installation.spillway(&["topics", "check"]);
+        assert_eq!(code, Some(0), "{said}");
+        installation
+    }
+
+    fn role(&self, role: &str) -> Role {
+        let child = Command::new(binary())
+            .args([role, "--kafka", &self.cluster.bootstrap, "--dns", &self.dns, "--api", &self.api])
+            .args([Path::new("--data"), &self.folder.join("node")])
+            .args(["--probe-allow", "127.0.0.0/8"])
+            .stderr(Stdio::inherit())
+            .spawn();
+        Role(child.unwrap())
+    }
+
+    fn spillway(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = spillway(arguments.iter().copied().chain(["--kafka", &self.cluster.bootstrap]));
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    fn client(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = spillway(arguments.iter().copied().chain(["--api", &self.api]));
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Applies documents, once the API is there.
+    fn apply(&self, documents: &str) {
+        let file = self.folder.join("site.yaml");
+        std::fs::write(&file, documents).unwrap();
+        until("apply", || self.client(&["apply", "-f", file.to_str().unwrap()]).0 == Some(0));
+    }
+
+    fn log(&self) -> KafkaLog {
+        KafkaLog::connect(KafkaSettings::plain(&self.cluster.bootstrap), std::sync::Arc::default()).unwrap()
+    }
+
+    /// Waits for ten more ticks.
+    fn until_it_ticks(&self) {
+        let log = self.log();
+        let end = log.end("ticks", 0).unwrap();
+        until("ticks", || log.end("ticks", 0).unwrap() >= end + 10);
+    }
+
+    /// Everything derived is what one worker makes of the log now.
+    fn verify(&self) {
+        let (code, said) = self.spillway(&["replay", "verify", "--json"]);
+        assert_eq!(code, Some(0), "{said}");
+        let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(found["frames_not_yet_emitted"], 0, "{said}");
+        assert!(found["frames_equal"].as_u64().unwrap() > 20, "{said}");
+    }
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{what}: not within a minute");
+}
+
+/// Whether the answer for a host of the provisioned site has a label in it.
+fn answers_with(dns: &str, host: &str, label: &str) -> bool {
+    let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in host.split('.') {
+        query.push(u8::try_from(label.len()).unwrap());
+        query.extend(label.as_bytes());
+    }
+    query.extend([0, 0, 1, 0, 1]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    socket.send_to(&query, dns).unwrap();
+    let mut reply = [0; 512];
+    let Ok(length) = socket.recv(&mut reply) else { return false };
+    reply[..length].windows(label.len()).any(|bytes| bytes == label.as_bytes())
+}
+
+/// A site whose origin and CDN nobody serves: probes fail, and traffic leaves the origin.
+fn documents(cdn_name: &str) -> String {
+    format!(
+        "kind: client\nname: acme\n---\nkind: network\nname: net\nprefixes: [127.0.0.0/8]\n---\n\
+         kind: probe\nagent: agent\nnetwork: net\n---\nkind: cdn\nname: cdn\ntype: operated\n\
+         dns_name: {cdn_name}.example\nprobe_url: http://127.0.0.1:1/\n---\n\
+         kind: site\nname: shop\nclient: acme\nhosts: [www.acme.example]\nprobe_interval_ms: 200\n\
+         origin: {{addresses: [127.0.0.1], probe_url: 'http://127.0.0.1:1/'}}\ncdns: [cdn]\n\
+         objectives: [{{metric: response_time, threshold: 100ms, percentile: 75, window: 10s, samples_min: 3, \
+         probes_min: 1}}]\n"
+    )
+}
+
+#[test]
+fn roles_are_processes_and_survive_each_other() {
+    let at = Installation::new("kafka-roles");
+    let mut web = at.role("web");
+    let mut probe = at.role("probe");
+    let mut dns = at.role("dns");
+    let first = at.role("dataflow");
+    at.apply(&documents("first-edge"));
+    until("the CDN's name", || answers_with(&at.dns, "www.acme.example", "first-edge"));
+    let (code, explained) = at.client(&["explain", "shop", "--network", "net"]);
+    assert!(code == Some(0) && explained.contains("cdn:cdn"), "{explained}");
+
+    // A standby takes over from one that is killed.
+    let mut second = at.role("dataflow");
+    std::thread::sleep(Duration::from_secs(2));
+    drop(first);
+    at.until_it_ticks();
+    assert!(second.0.try_wait().unwrap().is_none());
+
+    // One that is stopped for ten seconds finds that it was replaced, and ends.
+    let mut third = at.role("dataflow");
+    std::thread::sleep(Duration::from_secs(2));
+    second.signal("-STOP");
+    std::thread::sleep(Duration::from_secs(10));
+    at.until_it_ticks();
+    second.signal("-CONT");
+    assert_eq!(second.ended(), Some(2), "it lost its number");
+    at.until_it_ticks();
+
+    // The broker goes away: DNS answers on, and goes on with what comes afterwards.
+    at.cluster.stop();
+    for _ in 0..30 {
+        assert!(answers_with(&at.dns, "www.acme.example", "first-edge"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // A node that is started meanwhile serves the last table.
+    assert_eq!(
+        {
+            dns.signal("-TERM");
+            dns.ended()
+        },
+        Some(0)
+    );
+    let mut dns = at.role("dns");
+    until("an answer from disk", || answers_with(&at.dns, "www.acme.example", "first-edge"));
+    at.cluster.restart();
+    at.until_it_ticks();
+    at.apply(&documents("second-edge"));
+    until("the CDN's new name", || answers_with(&at.dns, "www.acme.example", "second-edge"));
+
+    for role in [&mut web, &mut probe, &mut dns, &mut third] {
+        role.signal("-TERM");
+        assert_eq!(role.ended(), Some(0));
+    }
+    // What the last tick decided may not be written yet: the next one in charge does that.
+    let mut last = at.role("dataflow");
+    at.until_it_ticks();
+    last.signal("-TERM");
+    assert_eq!(last.ended(), Some(0));
+    at.verify();
+}
