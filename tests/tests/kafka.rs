@@ -211,4 +211,24 @@ fn roles_are_processes_and_survive_each_other() {
     last.signal("-TERM");
     assert_eq!(last.ended(), Some(0));
     at.verify();
+    read_by_python(&at.cluster.bootstrap);
+}
+
+/// Every record of every topic, read by another language's Avro library with the files of `schemas/` and nothing else.
+fn read_by_python(bootstrap: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let python = root.join("target/python/bin/python");
+    assert!(python.exists(), "{} is not there: scripts/test installs it", python.display());
+    let output = Command::new(python)
+        .args([root.join("tests/python/read_topics.py"), "--schemas".into(), root.join("schemas")])
+        .args(["--bootstrap", bootstrap])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let counts: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let count = |topic: &str, kind: &str| counts[topic][kind].as_u64().unwrap_or(0);
+    assert_eq!(count("provisioning", "ProvisioningRecord"), 2, "{said}");
+    assert!(count("ticks", "Tick") > 30 && count("snapshots", "Frame") > 20, "{said}");
+    assert!(count("measurements", "MeasurementBatch") > 10 && count("decisions", "Frame") > 0, "{said}");
 }

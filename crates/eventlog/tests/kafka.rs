@@ -209,3 +209,35 @@ fn calls_wait_while_no_broker_answers() {
         assert!(matches!(appending.join().unwrap(), Err(LogError::Cancelled)));
     });
 }
+
+/// A cluster that demands TLS and SCRAM lets in who has both; others are told why not, and no message or debug text shows
+/// the password.
+#[cfg(feature = "kafka-tls")]
+#[test]
+fn tls_and_scram_are_spoken_and_secrets_stay_secret() {
+    use spillway_eventlog::KafkaSecurity;
+    let cluster = Cluster::start_secure();
+    let secret = |name: &str| std::fs::read_to_string(cluster.secrets().join(name)).unwrap();
+    let settings = |password: String, ca: bool| KafkaSettings {
+        security: Some(KafkaSecurity {
+            ca_file: ca.then(|| cluster.secrets().join("ca.pem")),
+            user: Some(secret("user")),
+            password: Some(password),
+        }),
+        patience: Some(Duration::from_secs(8)),
+        ..KafkaSettings::plain(&cluster.bootstrap)
+    };
+    let right = settings(secret("password"), true);
+    assert!(!format!("{right:?}").contains(&secret("password")));
+    let log = KafkaLog::connect(right, Arc::default()).unwrap();
+    log.create_topic("usage", 1).unwrap();
+    assert_eq!(log.append("usage", 0, &[b"hidden on the wire"]).unwrap(), 0);
+    assert_eq!(offsets(&log, "usage"), [(0, b"hidden on the wire".to_vec())]);
+
+    let wrong = KafkaLog::connect(settings("wrong password".to_owned(), true), Arc::default()).unwrap();
+    let error = wrong.topics().unwrap_err().to_string();
+    assert!(error.contains("Authentication") && !error.contains("wrong password"), "{error}");
+    let untrusted = KafkaLog::connect(settings(secret("password"), false), Arc::default()).unwrap();
+    let error = untrusted.topics().unwrap_err().to_string();
+    assert!(error.to_lowercase().contains("certificate") && !error.contains(&secret("password")), "{error}");
+}
