@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use spillway_eventlog::cluster::Cluster;
-use spillway_eventlog::{EventLog, KafkaLog, KafkaSettings};
+use spillway_eventlog::{EmbeddedLog, EventLog, KafkaLog, KafkaSettings};
 use spillway_tests::binary::{binary, folder, spillway};
 
 struct Installation {
@@ -53,9 +53,14 @@ fn free_address() -> String {
 }
 
 impl Installation {
-    fn new(name: &str) -> Self {
+    /// A broker without topics.
+    fn bare(name: &str) -> Self {
         let (cluster, folder) = (Cluster::start(1), folder(name));
-        let installation = Self { cluster, folder, dns: free_address(), api: free_address() };
+        Self { cluster, folder, dns: free_address(), api: free_address() }
+    }
+
+    fn new(name: &str) -> Self {
+        let installation = Self::bare(name);
         assert_eq!(installation.spillway(&["topics", "check"]).0, Some(1));
         assert_eq!(installation.spillway(&["topics", "create"]).0, Some(0));
         assert_eq!(installation.spillway(&["topics", "create"]).0, Some(0));
@@ -231,4 +236,54 @@ fn read_by_python(bootstrap: &str) {
     assert_eq!(count("provisioning", "ProvisioningRecord"), 2, "{said}");
     assert!(count("ticks", "Tick") > 30 && count("snapshots", "Frame") > 20, "{said}");
     assert!(count("measurements", "MeasurementBatch") > 10 && count("decisions", "Frame") > 0, "{said}");
+}
+
+/// An embedded installation moves to Kafka: the same records at the same offsets, a truncated head included; the dataflow
+/// goes on there, and all of it is what a replay derives.
+#[test]
+fn an_embedded_log_moves_to_kafka() {
+    let at = Installation::bare("kafka-copy");
+    let data = at.folder.join("data");
+    let (data_text, rows) = (data.to_str().unwrap(), at.folder.join("rows.csv"));
+    let mut text = String::from("at,agent,network,target,site,response_time_ms,ok\n");
+    for row in 0..3_000 {
+        let time = if row / 300 % 2 == 1 { 250 } else { 20 };
+        text += &format!("{},agent,net,origin,shop,{time},1\n", 1_600_000_000 + row * 2);
+    }
+    std::fs::write(&rows, text).unwrap();
+    let file = at.folder.join("site.yaml");
+    std::fs::write(&file, documents("edge").replace("origin: {", "origin: {name: origin, ")).unwrap();
+    let recorded =
+        ["backtest", "--quiet", "-f", file.to_str().unwrap(), "--log", data_text, rows.to_str().unwrap()];
+    assert_eq!(spillway(recorded).status.code(), Some(0));
+    {
+        let log = EmbeddedLog::open(&data).unwrap();
+        let partition = (0..4).find(|partition| log.end("performance", *partition).unwrap() > 20).unwrap();
+        log.truncate_before("performance", partition, 17).unwrap();
+    }
+    let (code, said) = at.spillway(&["log", "copy", "--from", data_text, "--to", "kafka"]);
+    assert!(code == Some(0) && said.contains("offsets 17 to"), "{said}");
+    assert_eq!(at.spillway(&["log", "copy", "--from", data_text]).0, Some(2), "the topics are not empty");
+
+    // The copy is the log: its own ticks make the same decisions.
+    let again = spillway(["backtest", "--format", "csv", "--log", data_text]);
+    let decisions = String::from_utf8(again.stdout).unwrap();
+    assert!(decisions.lines().count() > 10);
+    let config = at.folder.join("spillway.yaml");
+    std::fs::write(&config, "kafka: {input_partitions: 1}\n").unwrap();
+    let child = Command::new(binary())
+        .args(["dataflow", "--kafka", &at.cluster.bootstrap, "--config", config.to_str().unwrap()])
+        .spawn();
+    let mut dataflow = Role(child.unwrap());
+    at.until_it_ticks();
+    dataflow.signal("-TERM");
+    assert_eq!(dataflow.ended(), Some(0));
+    let embedded = EmbeddedLog::open(&data).unwrap();
+    let kafka = at.log();
+    for partition in 0..4 {
+        let all = |log: &dyn EventLog| log.read("decisions", partition, 0, usize::MAX, usize::MAX).unwrap();
+        let (was, is) = (all(&embedded), all(&kafka));
+        assert_eq!(is[..was.len()], was);
+    }
+    assert!(kafka.end("ticks", 0).unwrap() >= embedded.end("ticks", 0).unwrap() + 10);
 }

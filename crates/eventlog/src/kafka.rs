@@ -175,10 +175,9 @@ impl KafkaLog {
         let handing_over = self.handing_over.lock().unwrap_or_else(PoisonError::into_inner);
         for (batch, number) in batches {
             firsts.push((!batch.records.is_empty()).then_some(place));
-            for (bytes, number) in batch.records.iter().zip(number.map_or(0, |first| first)..) {
-                let key = number.to_string();
-                let is_keyed = decides(batch.topic);
-                self.hand_over(batch, bytes, is_keyed.then_some(key.as_str()), place, &to)?;
+            for (bytes, nth) in batch.records.iter().zip(0_u64..) {
+                let key = number.map(|first| (first + nth).to_string());
+                self.hand_over(batch, bytes, key.as_deref(), place, &to)?;
                 place += 1;
             }
         }
@@ -204,6 +203,25 @@ impl KafkaLog {
             };
         }
         Ok(firsts.into_iter().map(|first| first.map(|place| offsets[place])).collect())
+    }
+
+    /// Appends records of another log, to be followed by others: in a topic that decides with numbers from the first one
+    /// on, or void without it. Returns the offset of the first.
+    ///
+    /// # Errors
+    /// As [`EventLog::append`].
+    pub fn append_copied(
+        &self,
+        topic: &str,
+        partition: u32,
+        first_number: Option<u64>,
+        records: &[&[u8]],
+    ) -> Result<u64, LogError> {
+        let batch = Batch { topic, partition, records };
+        check_batches(&[batch])?;
+        self.find(topic, partition)?;
+        let firsts = self.produce(&[(batch, first_number.filter(|_| decides(topic)))])?;
+        firsts.first().copied().flatten().map_or_else(|| self.end(topic, partition), Ok)
     }
 
     /// Gives one record to the producer; waits while it has too many.

@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod engine;
 mod live;
+mod log_copy;
 mod provisioning_file;
 mod replay;
 mod roles;
@@ -51,6 +52,11 @@ enum Command {
     Explain(client::ExplainOptions),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
     Backtest(backtest::Options),
+    /// Move a log
+    Log {
+        #[command(subcommand)]
+        command: LogCommand,
+    },
     /// Recompute what was derived, and compare
     Replay {
         #[command(subcommand)]
@@ -64,6 +70,12 @@ enum TopicsCommand {
     Create(topics::CreateOptions),
     /// Say which topics or settings are not as they should be, and how to mend each
     Check(topics::CheckOptions),
+}
+
+#[derive(Debug, Subcommand)]
+enum LogCommand {
+    /// Copy an embedded log to Kafka, offset for offset, and verify the copy
+    Copy(log_copy::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,6 +98,7 @@ fn main() -> ExitCode {
         Command::Get(options) => client::get(&options),
         Command::Explain(options) => client::explain(&options),
         Command::Backtest(options) => backtest::run(&options),
+        Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),
         Command::Replay { command: ReplayCommand::Verify(options) } => replay::verify(&options),
     };
     match outcome {
