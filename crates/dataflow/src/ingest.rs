@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use spillway_events::{MeasurementBatch, Receipt, Rejected, SourceName, StatisticsBatch, TimeMicros, decode};
+use spillway_events::{
+    CdnName, MeasurementBatch, Receipt, Rejected, SourceName, StatisticsBatch, TimeMicros, decode,
+};
 use spillway_provisioning::State;
 use spillway_steering::{AHEAD_MAX_US, Directory, NOTHING, Sample, rank_measurement};
 
@@ -108,7 +110,7 @@ impl Ingest {
         }
         if facts.due.receipts {
             let receipts = self.receipts.iter().map(|((topic, partition), receipt)| Receipt {
-                topic: topic.name().to_owned(),
+                topic: topic.name(),
                 partition: *partition,
                 end: receipt.end,
                 records: receipt.records,
@@ -153,18 +155,19 @@ impl Ingest {
         samples: &mut [Vec<Sample>],
         routes: &mut Routes,
     ) {
-        let receipt = self.receipts.entry((record.topic, record.partition)).or_default();
+        let receipt = self.receipts.entry((record.topic.clone(), record.partition)).or_default();
         receipt.end = record.offset + 1;
         receipt.records += 1;
         let mut crc = crc32fast::Hasher::new_with_initial(receipt.crc);
         crc.update(&record.bytes);
         receipt.crc = crc.finalize();
-        let outcome = match record.topic {
+        let outcome = match &record.topic {
             InputTopic::Measurements => self.measurements(record, now, samples, routes),
-            InputTopic::Statistics => self.statistics(record, now, routes),
+            InputTopic::Statistics => self.statistics(record, None, now, routes),
+            InputTopic::Inbox(cdn) => self.statistics(record, Some(cdn), now, routes),
         };
         if let Err(why) = outcome {
-            self.reject(routes, record.topic.name(), record.partition, record.offset, 0, why);
+            self.reject(routes, &record.topic.name(), record.partition, record.offset, 0, why);
         }
     }
 
@@ -200,7 +203,7 @@ impl Ingest {
         }
         for (why, measurements) in refused {
             let (topic, partition) = (record.topic.name(), record.partition);
-            self.reject(routes, topic, partition, record.offset, measurements, why.to_owned());
+            self.reject(routes, &topic, partition, record.offset, measurements, why.to_owned());
         }
         Ok(())
     }
@@ -218,9 +221,11 @@ impl Ingest {
         ))
     }
 
+    /// What CDNs report of themselves; of `only` this one where an inbox says who speaks.
     fn statistics(
         &mut self,
         record: &InputRecord,
+        only: Option<&CdnName>,
         now: TimeMicros,
         routes: &mut Routes,
     ) -> Result<(), String> {
@@ -228,11 +233,19 @@ impl Ingest {
         if !self.is_new(record, &batch.source, batch.boot, batch.sequence)? {
             return Ok(());
         }
+        let speaks_for_itself = |cdn: &CdnName| only.is_none_or(|only| only == cdn);
         for aggregate in &batch.aggregates {
+            if !speaks_for_itself(&aggregate.cdn) {
+                let (topic, partition) = (record.topic.name(), record.partition);
+                let why =
+                    format!("it reports on CDN {}, but an inbox speaks for its own alone", aggregate.cdn);
+                self.reject(routes, &topic, partition, record.offset, 1, why);
+                continue;
+            }
             if aggregate.at_us.0.saturating_sub(now.0) > AHEAD_MAX_US {
                 let (topic, partition) = (record.topic.name(), record.partition);
                 let why = String::from("event time more than 5 minutes ahead");
-                self.reject(routes, topic, partition, record.offset, 1, why);
+                self.reject(routes, &topic, partition, record.offset, 1, why);
                 continue;
             }
             let report = CdnReport {
@@ -256,7 +269,7 @@ impl Ingest {
         boot: u64,
         sequence: u64,
     ) -> Result<bool, String> {
-        let key = (record.topic, record.partition, source.clone());
+        let key = (record.topic.clone(), record.partition, source.clone());
         match self.seen.entry(key).or_default().judge(boot, sequence) {
             Judgement::New => Ok(true),
             Judgement::Repeat => Ok(false),
@@ -285,7 +298,7 @@ impl Ingest {
     fn save(&self, routes: &mut Routes) {
         let seen = self.seen.iter().map(|((topic, partition, source), seen)| {
             let saved = Saved::Seen {
-                topic: *topic,
+                topic: topic.clone(),
                 partition: *partition,
                 source: source.clone(),
                 seen: seen.clone(),
@@ -293,7 +306,7 @@ impl Ingest {
             (shard(source.as_str()), saved)
         });
         let receipts = self.receipts.iter().map(|((topic, partition), receipt)| {
-            (0, Saved::Receipt { topic: *topic, partition: *partition, receipt: *receipt })
+            (0, Saved::Receipt { topic: topic.clone(), partition: *partition, receipt: *receipt })
         });
         for (shard, saved) in seen.chain(receipts) {
             let Ok(text) = serde_json::to_string(&saved) else { continue };

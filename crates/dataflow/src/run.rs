@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{ProvisioningRecord, Tick, TimeMicros, topics};
+use spillway_events::{CdnName, ProvisioningRecord, Tick, TimeMicros, topics};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
@@ -46,27 +46,34 @@ pub struct Config {
 }
 
 /// The topics that bear input by partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum InputTopic {
     /// Measurements.
     Measurements,
     /// Statistics.
     Statistics,
+    /// Statistics that a CDN writes to the log itself; it speaks for nobody else.
+    Inbox(CdnName),
 }
 
 impl InputTopic {
     /// The topic of that name, if it bears input.
     #[must_use]
     pub fn of(topic: &str) -> Option<Self> {
-        [Self::Measurements, Self::Statistics].into_iter().find(|known| known.name() == topic)
+        match topic {
+            topics::MEASUREMENTS => Some(Self::Measurements),
+            topics::STATISTICS => Some(Self::Statistics),
+            _ => CdnName::new(topic.strip_prefix(topics::INBOX_PREFIX)?).ok().map(Self::Inbox),
+        }
     }
 
     /// The topic's name on the log.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> String {
         match self {
-            Self::Measurements => topics::MEASUREMENTS,
-            Self::Statistics => topics::STATISTICS,
+            Self::Measurements => topics::MEASUREMENTS.to_owned(),
+            Self::Statistics => topics::STATISTICS.to_owned(),
+            Self::Inbox(cdn) => format!("{}{cdn}", topics::INBOX_PREFIX),
         }
     }
 }

@@ -139,7 +139,8 @@ fn steps(twice: bool) -> Vec<Step> {
         let mut records = Vec::new();
         let mut send = |topic: InputTopic, partition: u32, bytes: &[u8]| {
             for _ in 0..if twice { 2 } else { 1 } {
-                let end = ends.entry((topic, partition)).or_default();
+                let end = ends.entry((topic.clone(), partition)).or_default();
+                let topic = topic.clone();
                 records.push(InputRecord { topic, partition, offset: *end, bytes: bytes.to_vec() });
                 *end += 1;
             }
@@ -160,7 +161,7 @@ fn steps(twice: bool) -> Vec<Step> {
             _ => Vec::new(),
         };
         let offsets = ends.iter().map(|((topic, partition), end)| PartitionOffset {
-            topic: topic.name().to_owned(),
+            topic: topic.name(),
             partition: *partition,
             end: *end,
         });
@@ -206,14 +207,19 @@ fn statistics(number: u64, at: TimeMicros) -> StatisticsBatch {
         source: SourceName::new("cdn-one").unwrap(),
         boot: 1,
         sequence: number,
-        aggregates: vec![AggregateStatistics {
-            cdn: CdnName::new("one").unwrap(),
-            at_us: at,
-            healthy: Some(number % 180 != 45),
-            accepting: None,
-            egress_bps: None,
-            capacity_bps: None,
-        }],
+        aggregates: vec![AggregateStatistics { healthy: Some(number % 180 != 45), ..ill(at) }],
+    }
+}
+
+/// CDN one says that it is ill.
+fn ill(at_us: TimeMicros) -> AggregateStatistics {
+    AggregateStatistics {
+        cdn: CdnName::new("one").unwrap(),
+        at_us,
+        healthy: Some(false),
+        accepting: None,
+        egress_bps: None,
+        capacity_bps: None,
     }
 }
 
@@ -272,4 +278,29 @@ fn a_checkpoint_restores_onto_another_number_of_workers() {
             whole.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
         assert_same(&resumed.frames, &expected, &format!("from the checkpoint of tick {tick}"));
     }
+}
+
+/// What CDN one writes to its inbox of CDN two is rejected and changes nothing; what two writes of itself counts.
+#[test]
+fn an_inbox_speaks_for_its_own_cdn_alone() {
+    let with = |inbox: &str| {
+        let mut steps = steps(false);
+        let said = AggregateStatistics { cdn: CdnName::new("two").unwrap(), ..ill(steps[100].tick.at_us) };
+        let source = SourceName::new("whoever").unwrap();
+        let batch = StatisticsBatch { source, boot: 1, sequence: 1, aggregates: vec![said] };
+        // As a plain client writes it.
+        let bytes = serde_json::to_vec(&batch).unwrap();
+        let topic = InputTopic::of(&format!("inbox.{inbox}")).unwrap();
+        steps[100].records.push(InputRecord { topic, partition: 0, offset: 0, bytes });
+        run(&steps, 2, None).frames
+    };
+    let decisions = |frames: &Frames| -> Frames {
+        let of = frames.iter().filter(|((_, topic, _), _)| *topic == topics::DECISIONS);
+        of.map(|(key, records)| (*key, records.clone())).collect()
+    };
+    let (without, lied, honest) = (run(&steps(false), 1, None).frames, with("one"), with("two"));
+    assert_same(&decisions(&lied), &decisions(&without), "a lie");
+    assert_eq!(count(&lied, topics::REJECTED), count(&without, topics::REJECTED) + 1);
+    assert!(decisions(&honest) != decisions(&without));
+    assert_eq!(count(&honest, topics::REJECTED), count(&without, topics::REJECTED));
 }

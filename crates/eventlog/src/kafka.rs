@@ -30,7 +30,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
-use spillway_events::topics::decides;
+use spillway_events::topics::{INBOX_PREFIX, decides};
 
 use self::client::{Context, Delivery, Health, LOOK, REQUEST, refused};
 use self::decided::Decided;
@@ -259,7 +259,8 @@ fn unknown(code: RDKafkaErrorCode) -> String {
 
 impl EventLog for KafkaLog {
     fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
-        self.create(&TopicSpec { name: topic.to_owned(), partitions, kept: Kept::ForEver })
+        let kept = if topic.starts_with(INBOX_PREFIX) { Kept::Days(30) } else { Kept::ForEver };
+        self.create(&TopicSpec { name: topic.to_owned(), partitions, kept })
     }
 
     fn topics(&self) -> Result<Vec<String>, LogError> {

@@ -2,6 +2,10 @@
 
 /// Every fact an operator or client states; one partition; decides.
 pub const PROVISIONING: &str = "provisioning";
+/// What the name of an inbox begins with; the name of the CDN that writes it follows. The topic's name is its
+/// authority: what stands in it speaks for that CDN alone.
+pub const INBOX_PREFIX: &str = "inbox.";
+
 /// Whether a topic's records are numbered and the first of a number is the only one that counts.
 #[must_use]
 pub fn decides(topic: &str) -> bool {

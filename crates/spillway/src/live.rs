@@ -6,7 +6,7 @@ pub(crate) mod ticker;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use spillway_dataflow::Config;
@@ -21,11 +21,14 @@ use crate::engine::ticks::LogTicks;
 use crate::engine::writer::FrameWriter;
 use crate::engine::{self, Step};
 use crate::settings::Connector;
+use ticker::Ticker;
 
 /// How often a node without a table looks for one.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a follower waits for news before it looks whether it should stop.
 const WAIT: Duration = Duration::from_millis(200);
+/// How long a dataflow that was told to stop goes on to derive what was ticked.
+const DERIVE_REST_MAX: Duration = Duration::from_secs(5);
 const CHECKPOINT_PERIOD_US: i64 = 60_000_000;
 
 /// The wall clock.
@@ -39,28 +42,39 @@ pub(crate) fn config(workers: usize) -> Config {
     Config { checkpoint_period_us: Some(CHECKPOINT_PERIOD_US), ..engine::config(workers) }
 }
 
-/// Gets the right to tick, then ticks and derives until told to stop. `silence` is how long nobody may have ticked.
+/// Gets the right to tick, then ticks and derives until told to stop; what was ticked is derived before it ends.
+/// `silence` is how long nobody may have ticked.
 pub(crate) fn tick_and_derive(
     connector: &Connector,
     config: Config,
     silence: Duration,
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
-    let log = connector.connect(stop)?;
     let ticking_log = connector.connect(stop)?;
-    let Some(won) = ticker::take_over(ticking_log.as_ref(), silence, stop)? else { return Ok(()) };
+    let give_up = Arc::new(AtomicBool::new(false));
+    let log = connector.connect(&give_up)?;
+    let mut ticker = Ticker::new(ticking_log.as_ref(), connector.has_inboxes())?;
+    let Some(won) = ticker.take_over(silence, stop)? else { return Ok(()) };
     if !silence.is_zero() {
         eprintln!("ticking from {} on", won.number);
     }
+    let no_more_ticks = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let ticking = scope.spawn(|| {
-            let ticked = ticker::tick(ticking_log.as_ref(), won, stop);
+        let deriving = scope.spawn(|| {
+            let derived = derive(log.as_ref(), config, &no_more_ticks);
             stop.store(true, Ordering::Release);
-            ticked
+            derived
         });
-        let derived = derive(log.as_ref(), config, stop);
-        stop.store(true, Ordering::Release);
-        let ticked = ticking.join().unwrap_or_else(|_| bail!("the ticker died"));
+        let ticked = ticker.tick(won, stop);
+        no_more_ticks.store(true, Ordering::Release);
+        let since = Instant::now();
+        while !deriving.is_finished() {
+            if since.elapsed() >= DERIVE_REST_MAX {
+                give_up.store(true, Ordering::Release);
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        let derived = deriving.join().unwrap_or_else(|_| bail!("the dataflow died"));
         // The one that failed first has the reason; the other was only told to stop.
         if ticked.as_ref().is_err_and(is_stop) { derived.and(ticked) } else { ticked.and(derived) }
     })

@@ -93,6 +93,10 @@ pub(crate) fn one(options: &OneRoleOptions, role: Roles) -> anyhow::Result<ExitC
 }
 
 fn run(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
+    // A DNS node starts whatever the cluster says.
+    if let Some(kafka) = settings.kafka.as_ref().filter(|_| roles != Roles::Dns) {
+        check_topics(kafka)?;
+    }
     let connector = settings.connector()?;
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -105,10 +109,8 @@ fn run(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
         let (connector, stop) = (&connector, &stop);
         if roles.has(Roles::Dataflow) {
             let silence = if settings.kafka.is_some() { ticker::SILENCE } else { Duration::ZERO };
-            let run = move |stop: &Arc<AtomicBool>| {
-                check_topics(settings.kafka.as_ref())?;
-                live::tick_and_derive(connector, live::config(settings.workers), silence, stop)
-            };
+            let config = live::config(settings.workers);
+            let run = move |stop: &Arc<AtomicBool>| live::tick_and_derive(connector, config, silence, stop);
             threads.push(scope.spawn(move || live::role("dataflow", stop, run)));
         }
         if let (Some(follower), Some(file)) = (follower, table_file) {
@@ -127,8 +129,7 @@ fn run(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
 }
 
 /// Refuses a cluster whose topics are not as they should be.
-fn check_topics(kafka: Option<&Kafka>) -> anyhow::Result<()> {
-    let Some(kafka) = kafka else { return Ok(()) };
+fn check_topics(kafka: &Kafka) -> anyhow::Result<()> {
     let log = kafka.connect_for_a_command()?;
     let found = log.check(&specs(kafka.input_partitions, kafka.output_partitions))?;
     if found.is_empty() {

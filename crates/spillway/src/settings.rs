@@ -201,6 +201,11 @@ impl Kafka {
 }
 
 impl Connector {
+    /// Whether others than this process can write to the log, so that CDNs get inboxes.
+    pub(crate) fn has_inboxes(&self) -> bool {
+        matches!(self, Self::Kafka(_))
+    }
+
     /// A log whose calls end once `stop` is set.
     pub(crate) fn connect(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Arc<dyn EventLog>> {
         Ok(match self {

@@ -24,8 +24,8 @@ pub(super) struct Health {
     patience: Option<Duration>,
     /// Why nothing goes on any more; set once.
     fatal: OnceLock<String>,
-    /// The last trouble with a broker, for messages.
-    trouble: Mutex<Option<String>>,
+    /// Trouble with a broker, for messages, and how much it tells.
+    trouble: Mutex<Option<(u8, String)>>,
 }
 
 impl Health {
@@ -55,7 +55,7 @@ impl Health {
         match self.patience {
             Some(patience) if since.elapsed() >= patience => {
                 let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let reason = trouble.unwrap_or_else(|| "no broker answers".to_owned());
+                let reason = trouble.map_or_else(|| "no broker answers".to_owned(), |(_, text)| text);
                 Err(LogError::Unavailable { what: what.to_owned(), reason })
             }
             _ => Ok(()),
@@ -83,16 +83,18 @@ impl Health {
         }
     }
 
-    fn note(&self, error: &KafkaError, reason: &str) {
-        let text = if reason.is_empty() { error.to_string() } else { format!("{error}: {reason}") };
+    /// Remembers trouble, unless what is known says more.
+    pub(super) fn note(&self, error: &KafkaError, reason: &str) {
+        let is_told = !reason.is_empty();
+        let telling = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => 2 + u8::from(is_told),
+            Some(RDKafkaErrorCode::AllBrokersDown) => 0,
+            _ => u8::from(is_told),
+        };
+        let text = if is_told { format!("{error}: {reason}") } else { error.to_string() };
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        // "All brokers down" says less than what came before it.
-        let is_vague = matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::OperationTimedOut)
-        );
-        if trouble.is_none() || !is_vague {
-            *trouble = Some(text);
+        if trouble.as_ref().is_none_or(|(known, _)| telling >= *known) {
+            *trouble = Some((telling, text));
         }
     }
 }

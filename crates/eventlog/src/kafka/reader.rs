@@ -150,7 +150,8 @@ impl Readers {
                             health.fail(format!("a record of {topic} at offset {offset} came astray"));
                         }
                         Some(Err(KafkaError::MessageConsumptionFatal(code))) => health.fail(code.to_string()),
-                        _ => {}
+                        Some(Err(error)) => health.note(&error, ""),
+                        None => {}
                     }
                 }
             }

@@ -76,7 +76,9 @@ impl<'a> Records<'a> {
         while self.next >= self.end {
             let Some(Following { stop, wait }) = self.following else { return Ok(false) };
             if stop.load(Ordering::Acquire) {
-                return Ok(false);
+                // What was appended before the stop is still taken.
+                self.end = self.log.end(&self.topic, self.partition)?;
+                return Ok(self.next < self.end);
             }
             if self.log.wait(&self.topic, self.partition, self.end, wait)? {
                 self.end = self.log.end(&self.topic, self.partition)?;

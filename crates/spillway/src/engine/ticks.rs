@@ -66,18 +66,18 @@ impl<'a> LogTicks<'a> {
             let Some(topic) = InputTopic::of(&offset.topic) else {
                 bail!("tick {} reads topic {}, which this release does not know", tick.number, offset.topic);
             };
-            self.input(topic, offset, &mut records)?;
+            self.input(&topic, offset, &mut records)?;
         }
         Ok(FullTick { tick, tick_offset: entry.offset, provisioning, records })
     }
 
     fn input(
         &mut self,
-        topic: InputTopic,
+        topic: &InputTopic,
         offset: &PartitionOffset,
         records: &mut Vec<InputRecord>,
     ) -> anyhow::Result<()> {
-        let key = (topic, offset.partition);
+        let key = (topic.clone(), offset.partition);
         let input = match self.inputs.entry(key) {
             std::collections::btree_map::Entry::Occupied(occupied) => occupied.into_mut(),
             std::collections::btree_map::Entry::Vacant(vacant) => {
@@ -86,6 +86,7 @@ impl<'a> LogTicks<'a> {
             }
         };
         while let Some(Entry { offset: at, bytes }) = input.next_before(offset.end)? {
+            let topic = topic.clone();
             records.push(InputRecord { topic, partition: offset.partition, offset: at, bytes });
         }
         Ok(())
