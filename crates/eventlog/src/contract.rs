@@ -82,6 +82,9 @@ fn append_to_several_partitions(log: &dyn EventLog) {
         Batch { topic: "usage", partition: 1, records: &[b"d"] },
     ];
     assert_eq!(log.append_many(&batches).unwrap(), [0, 0, 0, 2]);
+    assert_eq!(log.ends(&[("usage", 1), ("ticks", 0), ("usage", 0)]).unwrap(), [3, 0, 1]);
+    assert!(log.ends(&[]).unwrap().is_empty());
+    assert!(matches!(log.ends(&[("usage", 1), ("usage", 2)]), Err(LogError::NoPartition { .. })));
     assert_eq!(read_all(log, "usage", 1), entries(0, &[b"a", b"b", b"d"]));
     assert_eq!(read_all(log, "usage", 0), entries(0, &[b"c"]));
 

@@ -140,6 +140,10 @@ impl KafkaLog {
 
     /// The last stable offsets of partitions, one request a broker.
     fn stable_ends(&self, places: &[(&str, u32)]) -> Result<Vec<u64>, LogError> {
+        if places.is_empty() {
+            // librdkafka calls that an invalid argument.
+            return Ok(Vec::new());
+        }
         let mut asked = TopicPartitionList::new();
         for (topic, partition) in places {
             let number = i32::try_from(*partition).unwrap_or(i32::MAX);

@@ -241,3 +241,54 @@ fn tls_and_scram_are_spoken_and_secrets_stay_secret() {
     let error = untrusted.topics().unwrap_err().to_string();
     assert!(error.to_lowercase().contains("certificate") && !error.contains(&secret("password")), "{error}");
 }
+
+/// Three brokers: one is killed under load, and a second once the first is back in sync. Every record that was
+/// acknowledged is there, once, in order; so are the numbers of a topic that decides.
+#[test]
+fn brokers_are_killed_under_load_and_nothing_is_lost_or_doubled() {
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    let cluster = Cluster::start(3);
+    let settings = KafkaSettings { replication: 3, ..KafkaSettings::plain(&cluster.bootstrap) };
+    let log = KafkaLog::connect(settings, Arc::default()).unwrap();
+    log.create_topic("usage", 1).unwrap();
+    log.create_topic("ticks", 1).unwrap();
+    let asker: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", &cluster.bootstrap).create().unwrap();
+    let in_sync = |topic: &str| {
+        let metadata = asker.fetch_metadata(Some(topic), Duration::from_secs(10));
+        metadata.is_ok_and(|metadata| metadata.topics()[0].partitions()[0].isr().len() == 3)
+    };
+    let done = AtomicBool::new(false);
+    let appended = std::thread::scope(|scope| {
+        let appending = scope.spawn(|| {
+            let mut number: u64 = 0;
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                let bytes = number.to_string();
+                log.append("usage", 0, &[bytes.as_bytes()]).unwrap();
+                assert!(matches!(
+                    log.append_at("ticks", number, bytes.as_bytes()).unwrap(),
+                    Appended::Won(_)
+                ));
+                number += 1;
+            }
+            number
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        for broker in [1, 2] {
+            cluster.kill(broker);
+            std::thread::sleep(Duration::from_secs(2));
+            cluster.revive(broker);
+            while !(in_sync("usage") && in_sync("ticks")) {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+        appending.join().unwrap()
+    });
+    assert!(appended > 20, "only {appended} were appended");
+    for topic in ["usage", "ticks"] {
+        let read = offsets(&log, topic);
+        let expected = (0..appended).map(|number| number.to_string().into_bytes());
+        assert!(read.iter().map(|(_, bytes)| bytes.clone()).eq(expected), "{topic}");
+    }
+}

@@ -110,6 +110,12 @@ pub(super) fn is_passing(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(
             Code::BrokerTransportFailure
+                // A connection whose broker left while a request was on its way.
+                | Code::DestroyBroker
+                | Code::Outdated
+                | Code::FetchSessionIdNotFound
+                | Code::InvalidFetchSessionEpoch
+                | Code::EligibleLeadersNotAvailable
                 | Code::AllBrokersDown
                 | Code::Resolve
                 | Code::OperationTimedOut
