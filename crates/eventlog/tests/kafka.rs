@@ -261,9 +261,14 @@ fn brokers_are_killed_under_load_and_nothing_is_lost_or_doubled() {
     let (done, progress) = (AtomicBool::new(false), AtomicU64::new(0));
     let until_more_is_appended = || {
         let before = progress.load(Ordering::Acquire);
-        while progress.load(Ordering::Acquire) < before + 5 {
+        for _ in 0..6_000 {
+            if progress.load(Ordering::Acquire) >= before + 5 {
+                return;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
+        done.store(true, Ordering::Release);
+        panic!("nothing is appended any more");
     };
     let appended = std::thread::scope(|scope| {
         let appending = scope.spawn(|| {
