@@ -38,7 +38,7 @@ use self::reader::Readers;
 pub use self::settings::{KafkaSecurity, KafkaSettings};
 pub use self::topics::{Kept, TopicMismatch, TopicSpec};
 use crate::limits::{check_batches, check_topic};
-use crate::{Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX};
+use crate::{Appended, Batch, Entry, EventLog, LogError};
 
 /// The log on a cluster. Dropping it gives up what is not acknowledged.
 pub struct KafkaLog {
@@ -410,19 +410,5 @@ impl Drop for KafkaLog {
             // A panic of that thread has been reported by the panic hook.
             let _ = serving.join();
         }
-    }
-}
-
-impl KafkaLog {
-    /// Refuses a new topic's name and count as the other adapter does.
-    fn check_new(spec: &TopicSpec) -> Result<(), LogError> {
-        check_topic(&spec.name)?;
-        if spec.partitions == 0 || spec.partitions > PARTITIONS_MAX {
-            return Err(LogError::BadPartitionCount {
-                topic: spec.name.clone(),
-                partitions: spec.partitions,
-            });
-        }
-        Ok(())
     }
 }

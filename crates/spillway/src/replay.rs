@@ -44,7 +44,9 @@ pub(crate) fn verify(options: &Options) -> anyhow::Result<ExitCode> {
     let log: Box<dyn EventLog> = match &options.log {
         Some(folder) => Box::new(EmbeddedLog::open(folder)?),
         None => Box::new(
-            Kafka::required(&options.kafka).context("name a folder with --log")?.connect_for_a_command()?,
+            Kafka::required(&options.kafka)
+                .context("name the log: a folder with --log, or a cluster")?
+                .connect_for_a_command()?,
         ),
     };
     let log = log.as_ref();

@@ -8,9 +8,11 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::KafkaLog;
 use super::client::{Context, REQUEST, refused};
 use super::settings::MESSAGE_BYTES_MAX;
-use super::{KafkaLog, LogError};
+use crate::limits::check_topic;
+use crate::{LogError, PARTITIONS_MAX};
 
 /// How long records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,18 @@ impl KafkaLog {
                 Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable))
             }
         })
+    }
+
+    /// Refuses a new topic's name and count as the other adapter does.
+    fn check_new(spec: &TopicSpec) -> Result<(), LogError> {
+        check_topic(&spec.name)?;
+        if spec.partitions == 0 || spec.partitions > PARTITIONS_MAX {
+            return Err(LogError::BadPartitionCount {
+                topic: spec.name.clone(),
+                partitions: spec.partitions,
+            });
+        }
+        Ok(())
     }
 
     /// What differs from what topics should be.

@@ -25,7 +25,6 @@ pub(crate) struct FrameWriter<'a> {
     group_bytes: usize,
     /// Where the checkpoints of this run begin, the latest of them.
     checkpoints: VecDeque<u64>,
-    pub(crate) ticks_done: u64,
 }
 
 #[derive(Default)]
@@ -37,7 +36,7 @@ struct OpenTick {
 impl<'a> FrameWriter<'a> {
     pub(crate) fn new(log: &'a dyn EventLog, workers: usize) -> Self {
         let (open, group, checkpoints) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        Self { log, workers, open, group, group_bytes: 0, checkpoints, ticks_done: 0 }
+        Self { log, workers, open, group, group_bytes: 0, checkpoints }
     }
 
     /// Takes an output; appends complete ticks once there is enough.
@@ -75,7 +74,6 @@ impl<'a> FrameWriter<'a> {
                 Output::Done { .. } => {}
             }
         }
-        self.ticks_done += 1;
         if checkpoint.is_some() || self.group_bytes >= GROUP_BYTES_MAX {
             self.flush()?;
         }
