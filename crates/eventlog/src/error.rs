@@ -175,7 +175,7 @@ pub enum LogError {
         /// The store's reason.
         source: Box<redb::Error>,
     },
-    /// Retention took the records that were to be read next, or the cluster lost them.
+    /// The cluster lost the records that were to be read next.
     #[error("topic `{topic}`, partition {partition}: offset {offset} is no longer there")]
     Gone {
         /// The topic.

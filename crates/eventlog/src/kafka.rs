@@ -34,7 +34,7 @@ use spillway_events::topics::{INBOX_PREFIX, decides};
 
 use self::client::{Context, Delivery, Health, LOOK, REQUEST, refused};
 use self::decided::Decided;
-use self::reader::Readers;
+use self::reader::{Fetched, Readers};
 pub use self::settings::{KafkaSecurity, KafkaSettings};
 pub use self::topics::{Kept, TopicMismatch, TopicSpec};
 use crate::limits::{check_batches, check_topic};
@@ -168,6 +168,26 @@ impl KafkaLog {
             reason: "the answer leaves it out".to_owned(),
         };
         places.iter().map(|place| end(place).ok_or_else(|| missing(place))).collect()
+    }
+
+    /// Reads records from `from` on, which is below `end`, the partition's end as it was just now.
+    fn fetch(
+        &self,
+        (topic, partition): (&str, u32),
+        from: u64,
+        end: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Fetched>, LogError> {
+        let fetched = self.readers.read((topic, partition), from, end, records_max, bytes_max);
+        if let Err(LogError::Gone { .. }) = fetched {
+            let (first, _) = self.span(topic, partition)?;
+            if first > from {
+                let topic = topic.to_owned();
+                return Err(LogError::Truncated { topic, partition, wanted: from, first });
+            }
+        }
+        fetched
     }
 
     /// Appends records with the keys that they have; returns the offset of the first of each batch.
@@ -347,7 +367,7 @@ impl EventLog for KafkaLog {
             return self.read_decided(topic, from, end, records_max, bytes_max);
         }
         let fetched = if from < end {
-            self.readers.read((topic, partition), from, end, records_max, bytes_max)?
+            self.fetch((topic, partition), from, end, records_max, bytes_max)?
         } else {
             Vec::new()
         };

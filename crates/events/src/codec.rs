@@ -18,8 +18,14 @@ const MARKER: [u8; 2] = [0xC3, 0x01];
 
 /// A record kind: a type with its place in `schemas/`.
 pub trait Record: Serialize + DeserializeOwned {
-    /// The parsed schema of the current version.
-    fn schema() -> &'static Schema;
+    /// The parsed schemas of all versions, the current one first. What a version adds has a default for records of
+    /// the older ones.
+    fn schemas() -> &'static [Schema];
+
+    /// The schema of the current version: what is written.
+    fn schema() -> &'static Schema {
+        &Self::schemas()[0]
+    }
 
     /// Checks what the schema cannot say, such as indexes into the record's own tables.
     ///
@@ -85,14 +91,15 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
 }
 
 fn decode_avro<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
-    let schema = R::schema();
     let (header, datum) = bytes.split_at_checked(HEADER_BYTES).ok_or(DecodeError::NoMarker)?;
-    if header[MARKER.len()..] != schema.rabin_fingerprint()[..] {
+    let fingerprint = &header[MARKER.len()..];
+    let written_by = R::schemas().iter().find(|schema| schema.rabin_fingerprint()[..] == *fingerprint);
+    let Some(schema) = written_by else {
         return Err(DecodeError::Fingerprint {
-            found: hexadecimal(&header[MARKER.len()..]),
-            expected: hexadecimal(schema.rabin_fingerprint()),
+            found: hexadecimal(fingerprint),
+            expected: hexadecimal(R::schema().rabin_fingerprint()),
         });
-    }
+    };
     let mut state = serde_avro_fast::de::DeserializerState::with_config(
         serde_avro_fast::de::read::SliceRead::new(datum),
         {
@@ -114,15 +121,19 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Names the schema file of a record kind and parses it once.
+/// Names the schema file of a record kind, then those of its older versions, and parses each once.
 macro_rules! record {
-    ($record:ty, $file:literal $(, $validate:path)?) => {
+    ($record:ty, $file:literal $(, $validate:path)? $(; $older:literal)*) => {
         impl $crate::codec::Record for $record {
-            fn schema() -> &'static serde_avro_fast::Schema {
-                static SCHEMA: std::sync::LazyLock<serde_avro_fast::Schema> = std::sync::LazyLock::new(|| {
-                    $crate::codec::parse_schema(include_str!(concat!("../../../../schemas/", $file)), $file)
+            fn schemas() -> &'static [serde_avro_fast::Schema] {
+                static SCHEMAS: std::sync::LazyLock<Vec<serde_avro_fast::Schema>> = std::sync::LazyLock::new(|| {
+                    let parse = $crate::codec::parse_schema;
+                    vec![
+                        parse(include_str!(concat!("../../../../schemas/", $file)), $file),
+                        $(parse(include_str!(concat!("../../../../schemas/", $older)), $older),)*
+                    ]
                 });
-                &SCHEMA
+                &SCHEMAS
             }
             $(fn validate(&self) -> Result<(), String> {
                 $validate(self)

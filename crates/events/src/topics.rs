@@ -12,6 +12,12 @@ pub fn decides(topic: &str) -> bool {
     topic == PROVISIONING || topic == TICKS
 }
 
+/// Whether ticks read a topic's records by partition.
+#[must_use]
+pub fn bears_input(topic: &str) -> bool {
+    topic == MEASUREMENTS || topic == STATISTICS || topic.starts_with(INBOX_PREFIX)
+}
+
 /// What probes measured, keyed by source.
 pub const MEASUREMENTS: &str = "measurements";
 /// What CDNs and origins report of themselves, keyed by source.

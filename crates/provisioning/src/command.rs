@@ -1,6 +1,6 @@
 //! Commands, and why they are refused.
 
-use spillway_events::{ObjectKind, TimeMicros};
+use spillway_events::{Gap, ObjectKind, TimeMicros};
 
 use crate::document::Document;
 use crate::mistake::Mistake;
@@ -29,6 +29,13 @@ pub enum Change {
         kind: ObjectKind,
         /// Its name; a probe's is `AGENT/NETWORK`.
         name: String,
+    },
+    /// Records that the log has no more are given up.
+    GiveUp {
+        /// Which.
+        gap: Gap,
+        /// The first offset that the log has of their partition.
+        log_starts_at: u64,
     },
 }
 
@@ -60,6 +67,9 @@ pub enum Refusal {
     /// The network `everywhere` exists by itself.
     #[error("the network everywhere exists by itself and cannot be deleted")]
     Root,
+    /// Records cannot be given up.
+    #[error("{0}")]
+    BadGap(String),
     /// What should go is needed by others.
     #[error("{} {name} cannot be deleted: referred to by {}", .kind.as_str(), some(.by))]
     Referred {

@@ -6,6 +6,7 @@ use crate::check::check;
 use crate::command::{Change, Command, Refusal};
 use crate::delete::delete;
 use crate::document::{Document, Object};
+use crate::gap::give_up;
 use crate::limits::{COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_KIND_MAX};
 use crate::networks::WayUp;
 use crate::state::State;
@@ -33,6 +34,9 @@ pub fn decide(state: &State, command: Command) -> Result<Vec<Event>, Refusal> {
     match command.change {
         Change::Apply(documents) => apply_documents(state, documents),
         Change::Delete { kind, name } => delete(state, kind, name).map(|event| vec![event]),
+        Change::GiveUp { gap, log_starts_at } => {
+            give_up(state, gap, log_starts_at).map(|event| event.into_iter().collect())
+        }
     }
 }
 

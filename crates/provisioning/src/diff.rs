@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use spillway_events::{ClientName, Event, ObjectKind};
+use spillway_events::{ClientName, Event};
 
 use crate::document::Object;
 use crate::shape::{Shape, shape};
@@ -27,9 +27,9 @@ pub enum Sign {
 pub struct ChangeLine {
     /// How it changes.
     pub sign: Sign,
-    /// What changes.
-    pub kind: ObjectKind,
-    /// Its name; a probe's is `AGENT/NETWORK`.
+    /// The kind of what changes, as documents write it, or `gap`.
+    pub kind: &'static str,
+    /// Its name; a probe's is `AGENT/NETWORK`, a gap's `TOPIC/PARTITION`.
     pub name: String,
     /// The field and how it changes, where the object is changed.
     pub detail: Option<String>,
@@ -42,7 +42,7 @@ impl fmt::Display for ChangeLine {
             Sign::Changed => '~',
             Sign::Removed => '-',
         };
-        write!(f, "{sign} {} {}", self.kind.as_str(), self.name)?;
+        write!(f, "{sign} {} {}", self.kind, self.name)?;
         match &self.detail {
             Some(detail) => write!(f, ": {detail}"),
             None => Ok(()),
@@ -72,11 +72,16 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
             (before, Object::Site(site.clone()))
         }
         Event::Deleted(deleted) => {
-            let (kind, name) = (deleted.object, deleted.name.clone());
+            let (kind, name) = (deleted.object.as_str(), deleted.name.clone());
             return vec![ChangeLine { sign: Sign::Removed, kind, name, detail: None }];
         }
+        Event::Gap(gap) => {
+            let name = format!("{}/{}", gap.topic, gap.partition);
+            let detail = format!("offsets {} to {} are given up: {}", gap.from, gap.to, gap.reason);
+            return vec![ChangeLine { sign: Sign::Added, kind: "gap", name, detail: Some(detail) }];
+        }
     };
-    let (kind, name) = (after.kind(), after.name());
+    let (kind, name) = (after.kind().as_str(), after.name());
     let Some(before) = before else {
         return vec![ChangeLine { sign: Sign::Added, kind, name, detail: None }];
     };

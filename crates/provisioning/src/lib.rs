@@ -17,6 +17,7 @@ mod diff;
 mod document;
 mod export;
 mod fields;
+mod gap;
 mod host;
 pub mod limits;
 mod mistake;

@@ -48,6 +48,8 @@ pub const LABEL_BYTES_MAX: usize = 63;
 
 /// The longest command id or author.
 pub const COMMAND_TEXT_BYTES_MAX: usize = 255;
+/// The most gaps in the log that may be given up.
+pub const GAPS_MAX: usize = 10_000;
 /// How many of the last commands are remembered, to recognize a retry.
 pub const COMMANDS_REMEMBERED_MAX: usize = 10_000;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{
-    AgentName, Cdn, CdnName, Client, ClientName, Deleted, Event, Network, NetworkName, ObjectKind, Probe,
-    ProvisioningRecord, Site, SiteName,
+    AgentName, Cdn, CdnName, Client, ClientName, Deleted, Event, Gap, Network, NetworkName, ObjectKind,
+    Probe, ProvisioningRecord, Site, SiteName,
 };
 
 use crate::limits::COMMANDS_REMEMBERED_MAX;
@@ -20,6 +20,8 @@ pub struct State {
     pub(crate) probes: BTreeSet<Probe>,
     pub(crate) cdns: BTreeMap<CdnName, Cdn>,
     pub(crate) sites: BTreeMap<SiteName, ProvisionedSite>,
+    #[serde(default)]
+    pub(crate) gaps: BTreeSet<Gap>,
     commands: VecDeque<Remembered>,
 }
 
@@ -107,6 +109,9 @@ impl State {
                 self.sites.insert(site.name.clone(), ProvisionedSite { site: site.clone(), agreement });
             }
             Event::Deleted(deleted) => self.remove(deleted),
+            Event::Gap(gap) => {
+                self.gaps.insert(gap.clone());
+            }
         }
     }
 
@@ -167,6 +172,14 @@ impl State {
     #[must_use]
     pub fn sites(&self) -> &BTreeMap<SiteName, ProvisionedSite> {
         &self.sites
+    }
+
+    /// The offset up to which the records of a partition are given up, from that one on; nothing where it is not.
+    #[must_use]
+    pub fn given_up(&self, topic: &str, partition: u32, from: u64) -> Option<u64> {
+        let of_partition = |gap: &&Gap| gap.topic == topic && gap.partition == partition;
+        let over = self.gaps.iter().filter(of_partition).filter(|gap| (gap.from..gap.to).contains(&from));
+        over.map(|gap| gap.to).max()
     }
 
     /// What a command of this id led to, if it is among the last [`COMMANDS_REMEMBERED_MAX`].

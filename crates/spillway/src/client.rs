@@ -12,7 +12,7 @@ use spillway_events::{Decision, NetworkName, ObjectiveEvidence, SiteName, format
 use crate::live;
 
 #[derive(Debug, Args)]
-struct Server {
+pub(crate) struct Server {
     /// Address of the API
     #[arg(long, env = "SPILLWAY_API", default_value = crate::settings::API, value_name = "ADDRESS")]
     api: String,
@@ -80,22 +80,30 @@ pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
         text.push_str(&part);
     }
     let names: Vec<String> = options.files.iter().map(|file| file.display().to_string()).collect();
-    let id = format!("cli-{}-{}", live::now().0, std::process::id());
     let dry_run = options.dry_run.to_string();
-    let query = [("file", names.join(" + ")), ("id", id), ("dry_run", dry_run)];
+    let query = [("file", names.join(" + ")), ("id", command_id()), ("dry_run", dry_run)];
     let request = Client::new().post(url(&options.server, "provisioning")).query(&query).body(text);
-    let applied: serde_json::Value = serde_json::from_str(&call(request)?)?;
+    print_applied(&serde_json::from_str(&call(request)?)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An id for a command, of its own.
+pub(crate) fn command_id() -> String {
+    format!("cli-{}-{}", live::now().0, std::process::id())
+}
+
+/// Prints what a command changed, as the API says it.
+pub(crate) fn print_applied(applied: &serde_json::Value) {
     let lines = |key: &str| applied[key].as_array().cloned().unwrap_or_default();
     for change in lines("changes") {
         println!("{}", change.as_str().unwrap_or_default());
     }
-    let what = match (lines("changes").is_empty(), options.dry_run) {
+    let what = match (lines("changes").is_empty(), applied["dry_run"] == true) {
         (true, _) => "nothing to change",
         (false, true) => "not applied: a dry run",
         (false, false) => "applied",
     };
     println!("{what}; revision {}", applied["revision"]);
-    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn get(options: &GetOptions) -> anyhow::Result<ExitCode> {
@@ -133,12 +141,12 @@ pub(crate) fn explain(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn url(server: &Server, path: &str) -> String {
+pub(crate) fn url(server: &Server, path: &str) -> String {
     format!("http://{}/v1/{path}", server.api)
 }
 
 /// The body of a good answer; of a problem its details.
-fn call(request: RequestBuilder) -> anyhow::Result<String> {
+pub(crate) fn call(request: RequestBuilder) -> anyhow::Result<String> {
     let response = request.send().context("no answer from the API; is `spillway up` running there?")?;
     let good = response.status().is_success();
     let body = response.text()?;

@@ -4,6 +4,7 @@ mod backtest;
 mod client;
 mod demo;
 mod engine;
+mod gap;
 mod live;
 mod log_copy;
 mod provisioning_file;
@@ -48,6 +49,8 @@ enum Command {
     Apply(client::ApplyOptions),
     /// Print what is provisioned on a running system, as documents
     Get(client::GetOptions),
+    /// Give up records that retention has deleted, so that the dataflow goes on without them
+    Gap(gap::Options),
     /// Say where a site's traffic goes or went, why, and by which numbers
     Explain(client::ExplainOptions),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Command::Topics { command: TopicsCommand::Check(options) } => topics::check(&options),
         Command::Apply(options) => client::apply(&options),
         Command::Get(options) => client::get(&options),
+        Command::Gap(options) => gap::run(&options),
         Command::Explain(options) => client::explain(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
-use spillway_eventlog::EventLog;
-use spillway_events::{NetworkName, SiteName, TimeMicros, parse_time};
+use spillway_eventlog::{EventLog, LogError};
+use spillway_events::{Gap, NetworkName, SiteName, TimeMicros, parse_time};
 use spillway_provisioning::export;
 
 use crate::explain::{ExplainError, explain};
@@ -39,6 +39,7 @@ impl Api {
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/provisioning", get(provisioned).post(apply))
+        .route("/v1/gaps", post(give_up))
         .route("/v1/explain/{site}", get(explained))
         .route("/ready", get(|| async { "ready\n" }))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -63,6 +64,18 @@ async fn apply(State(api): State<Api>, Query(query): Query<ApplyQuery>, text: St
         let file = query.file.as_deref().unwrap_or("documents");
         let id = query.id.clone().unwrap_or_else(|| format!("api-{}", at.0));
         match api.provisioner.apply(file, &text, &id, at, query.dry_run) {
+            Ok(applied) => Json(applied).into_response(),
+            Err(error) => provision_problem(&error),
+        }
+    })
+    .await
+}
+
+async fn give_up(State(api): State<Api>, Query(query): Query<ApplyQuery>, Json(gap): Json<Gap>) -> Response {
+    blocking(move || {
+        let at = (api.now)();
+        let id = query.id.clone().unwrap_or_else(|| format!("api-{}", at.0));
+        match api.provisioner.give_up(gap, &id, at, query.dry_run) {
             Ok(applied) => Json(applied).into_response(),
             Err(error) => provision_problem(&error),
         }
@@ -121,6 +134,9 @@ fn provision_problem(error: &ProvisionError) -> Response {
             problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string(), &mistakes)
         }
         ProvisionError::Refused(_) => problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string(), &[]),
+        ProvisionError::Log(LogError::NoTopic { .. } | LogError::NoPartition { .. }) => {
+            problem(StatusCode::NOT_FOUND, &chain(error), &[])
+        }
         ProvisionError::Busy => problem(StatusCode::CONFLICT, &error.to_string(), &[]),
         ProvisionError::Log(_) => problem(StatusCode::SERVICE_UNAVAILABLE, &chain(error), &[]),
         _ => problem(StatusCode::INTERNAL_SERVER_ERROR, &chain(error), &[]),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use spillway_eventlog::{Appended, EventLog, LogError};
-use spillway_events::{DecodeError, ProvisioningRecord, TimeMicros, decode, encode, topics};
+use spillway_events::{DecodeError, Gap, ProvisioningRecord, TimeMicros, decode, encode, topics};
 use spillway_provisioning::{Change, Command, Mistake, Refusal, State, decide, diff, parse};
 
 /// How often a command is decided anew when somebody else's record came first.
@@ -99,12 +99,34 @@ impl Provisioner {
     ) -> Result<Applied, ProvisionError> {
         let parsed = parse(file, text).map_err(ProvisionError::Mistakes)?;
         let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
-        let command = Command {
-            id: id.to_owned(),
-            author: String::from("operator"),
-            at_us: at,
-            change: Change::Apply(parsed.documents),
-        };
+        self.change(Change::Apply(parsed.documents), warnings, id, at, dry_run)
+    }
+
+    /// Gives up records that the log has no more, or says that it would.
+    ///
+    /// # Errors
+    /// When the log still has some of them, the command is refused, or the log fails; nothing has changed then.
+    pub fn give_up(
+        &self,
+        gap: Gap,
+        id: &str,
+        at: TimeMicros,
+        dry_run: bool,
+    ) -> Result<Applied, ProvisionError> {
+        let log_starts_at = self.log.start(&gap.topic, gap.partition)?;
+        self.change(Change::GiveUp { gap, log_starts_at }, Vec::new(), id, at, dry_run)
+    }
+
+    fn change(
+        &self,
+        change: Change,
+        warnings: Vec<String>,
+        id: &str,
+        at: TimeMicros,
+        dry_run: bool,
+    ) -> Result<Applied, ProvisionError> {
+        let (id, author) = (id.to_owned(), String::from("operator"));
+        let command = Command { id, author, at_us: at, change };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up(&mut known)?;

@@ -85,7 +85,7 @@ impl KafkaLog {
         while at < end && entries.is_empty() {
             let (records_max, bytes_max) =
                 if at < from { (READ_RECORDS_MAX, READ_BYTES_MAX) } else { (records_max, bytes_max) };
-            let fetched = self.readers.read((topic, 0), at, end, records_max, bytes_max)?;
+            let fetched = self.fetch((topic, 0), at, end, records_max, bytes_max)?;
             at = fetched.last().map_or(end, |last| last.offset + 1);
             for Fetched { offset, bytes, .. } in valid(&mut number, fetched) {
                 if offset >= from {
@@ -169,8 +169,7 @@ impl KafkaLog {
             Some(number) => Ok((at, number)),
             None => {
                 let end = self.end(topic, 0)?;
-                let fetched =
-                    if at < end { self.readers.read((topic, 0), at, end, 1, 1)? } else { Vec::new() };
+                let fetched = if at < end { self.fetch((topic, 0), at, end, 1, 1)? } else { Vec::new() };
                 Ok((at, fetched.first().and_then(|first| first.number).unwrap_or(0)))
             }
         }

@@ -63,7 +63,7 @@ impl serde_avro_derive::BuildSchema for ByteString {
     type TypeLookup = Vec<u8>;
 }
 
-/// Closes a checkpoint: which chunks it has, so that it loads whole or not at all.
+/// Closes what one process writes of a checkpoint: which chunks it has, so that it loads whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -76,6 +76,17 @@ pub struct Manifest {
     pub tick_offset: u64,
     /// The chunks, in the order written.
     pub chunks: Vec<ChunkDigest>,
+    /// Which part of the checkpoint this is, from 0: the process that wrote it.
+    #[serde(default)]
+    pub part: u32,
+    /// How many parts it has: the processes of the dataflow.
+    #[serde(default = "one")]
+    pub parts: u32,
+}
+
+/// Before dataflows had several processes.
+fn one() -> u32 {
+    1
 }
 
 /// One chunk of a checkpoint.
@@ -90,4 +101,4 @@ pub struct ChunkDigest {
 }
 
 record!(CheckpointChunk, "checkpoint_chunk.v1.avsc");
-record!(Manifest, "checkpoint_manifest.v1.avsc");
+record!(Manifest, "checkpoint_manifest.v2.avsc"; "checkpoint_manifest.v1.avsc");

@@ -41,6 +41,8 @@ pub enum Event {
     Site(Site),
     /// An object that is gone.
     Deleted(Deleted),
+    /// Records that are lost, and without which the dataflow goes on.
+    Gap(Gap),
 }
 
 /// A client: the provider's customer.
@@ -212,6 +214,23 @@ pub struct Deleted {
     pub name: String,
 }
 
+/// Records of an input partition that the log has no more, although ticks read them: they count as never sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Gap {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The first offset that is lost.
+    pub from: u64,
+    /// The first offset behind them.
+    pub to: u64,
+    /// Why they are given up.
+    pub reason: String,
+}
+
 /// An IP address; text on the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -335,4 +354,4 @@ impl serde_avro_derive::BuildSchema for Prefix {
     type TypeLookup = String;
 }
 
-record!(ProvisioningRecord, "provisioning_record.v1.avsc");
+record!(ProvisioningRecord, "provisioning_record.v2.avsc"; "provisioning_record.v1.avsc");

@@ -1,5 +1,5 @@
 use expect_test::{Expect, expect};
-use spillway_events::{Event, ObjectKind};
+use spillway_events::{Event, Gap, ObjectKind};
 
 use super::{WORLD, apply_text, command, diff_lines, outcome, world};
 use crate::{Change, Refusal, State, decide};
@@ -35,6 +35,55 @@ fn events_come_in_order_of_dependence_whatever_the_order_of_documents() {
         + site shop
     "#]]
     .assert_eq(&diff_lines(&State::default(), &events));
+}
+
+#[test]
+fn only_what_the_log_has_no_more_is_given_up() {
+    let state = world();
+    let show = |topic: &str, from, to, reason: &str| {
+        let gap = Gap { topic: topic.to_owned(), partition: 2, from, to, reason: reason.to_owned() };
+        match decide(&state, command("g", Change::GiveUp { gap, log_starts_at: 300 })) {
+            Ok(events) => diff_lines(&state, &events),
+            Err(refusal) => format!("{refusal}\n"),
+        }
+    };
+    let all = [
+        show("measurements", 100, 300, "a disk broke"),
+        show("measurements", 100, 301, "a disk broke"),
+        show("measurements", 300, 300, "a disk broke"),
+        show("measurements", 100, 300, ""),
+        show("ticks", 100, 300, "a disk broke"),
+    ];
+    expect![[r#"
+        + gap measurements/2: offsets 100 to 300 are given up: a disk broke
+        the log has measurements/2 from offset 300 on; only what is before can be given up, not 100 to 301
+        offsets 300 to 300 are none
+        the reason must have 1 to 255 bytes
+        topic ticks bears no input by partition
+    "#]]
+    .assert_eq(&all.concat());
+}
+
+#[test]
+fn what_is_given_up_is_given_up_once() {
+    let mut state = world();
+    let gap = |from, to| Gap {
+        topic: String::from("inbox.own"),
+        partition: 0,
+        from,
+        to,
+        reason: String::from("lost"),
+    };
+    let events = |state: &State, from, to| {
+        decide(state, command("g", Change::GiveUp { gap: gap(from, to), log_starts_at: 300 })).unwrap()
+    };
+    state.apply_event(1, &events(&state, 10, 20)[0]);
+    assert_eq!(events(&state, 10, 20), []);
+    assert_eq!(events(&state, 12, 19), []);
+    assert_eq!(events(&state, 10, 21), [Event::Gap(gap(10, 21))]);
+    let given_up = |from| state.given_up("inbox.own", 0, from);
+    assert_eq!([9, 10, 19, 20].map(given_up), [None, Some(20), Some(20), None]);
+    assert_eq!(state.given_up("inbox.own", 1, 10), None);
 }
 
 #[test]

@@ -71,6 +71,12 @@ impl<'a> Records<'a> {
         Ok(entry)
     }
 
+    /// Goes on at an offset further on.
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        self.read.clear();
+        self.next = self.next.max(offset);
+    }
+
     /// Whether there is more, perhaps after waiting for it.
     fn reaches_more(&mut self) -> anyhow::Result<bool> {
         while self.next >= self.end {

@@ -9,12 +9,17 @@ use std::time::Duration;
 use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{Appended, Batch, EmbeddedLog, Entry, EventLog, LogError};
 use spillway_events::{
-    AgentName, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset, Series, SiteName,
-    SourceName, Tick, TimeMicros, Tried, encode, topics,
+    AgentName, Decision, Gap, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset, Series,
+    SiteName, SourceName, Tick, TimeMicros, Tried, Verdict, encode, read_frames, topics,
 };
 
+use spillway_provisioning::parse;
+use spillway_web::Provisioner;
+
+use super::checkpoint::Checkpoint;
 use super::records::FrameRecords;
 use super::ticks::LogTicks;
+use super::writer::FrameWriter;
 use super::{OUTPUT_PARTITIONS, Step};
 use crate::{live, provisioning_file};
 
@@ -111,7 +116,7 @@ fn recorded() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
              probes_min: 1}}]\n---\n"
         );
     }
-    let documents = spillway_provisioning::parse("test", &text).unwrap().documents;
+    let documents = parse("test", &text).unwrap().documents;
     let record = provisioning_file::first_record(documents, TimeMicros(START_US)).unwrap();
     log.append_at(topics::PROVISIONING, 0, &encode(&record).unwrap()).unwrap();
     for number in 0..TICKS {
@@ -202,6 +207,60 @@ fn assert_found_is_replayed(log: &dyn EventLog) {
     let (found, replayed) = (found(log), replayed(log));
     assert!(replayed.keys().filter(|(topic, ..)| topic == topics::DECISIONS).count() > 20);
     assert!(found == replayed, "{} frames found, {} replayed", found.len(), replayed.len());
+}
+
+/// The command that the refusal names; run on the log, given that it names what is missing.
+fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
+    let numbers = format!("--topic measurements --partition 0 --from {from} --to {to}");
+    assert!(refusal.contains(&numbers), "{refusal}");
+    let (topic, reason) = (topics::MEASUREMENTS.to_owned(), String::from("lost"));
+    let gap = Gap { topic, partition: 0, from, to, reason };
+    Provisioner::new(Arc::<EmbeddedLog>::clone(log)).give_up(gap, "gap", TimeMicros(0), false).unwrap();
+}
+
+#[test]
+fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_never_sent() {
+    const STOPPED_AT: usize = 140;
+    let (folder, log) = recorded();
+    let mut writer = FrameWriter::new(log.as_ref(), 2);
+    let ticks = LogTicks::new(log.as_ref(), None).unwrap().take(STOPPED_AT);
+    super::run(config(2), None, ticks, |step| match step {
+        Step::Output(output) => writer.take(output),
+        Step::Idle => writer.flush(),
+    })
+    .unwrap();
+    writer.flush().unwrap();
+    let from = Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick() + 1;
+    log.truncate_before(topics::MEASUREMENTS, 0, 240).unwrap();
+    let refusal = live::derive(log.as_ref(), config(2), &AtomicBool::new(false)).unwrap_err();
+    give_up(&log, &format!("{refusal:#}"), from, 240);
+
+    drop(log);
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()) {
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let [one, three] = [(&folder, 1), (&copy, 3)].map(|(folder, workers)| {
+        let log = EmbeddedLog::open(folder.path()).unwrap();
+        derive_to_the_end(&log, workers);
+        found(&log)
+    });
+    assert!(one == three);
+    // Verdicts turn unknown once the windows are empty, and come back with what was measured later.
+    let last = |from: u64, to: u64| -> BTreeMap<SiteName, Verdict> {
+        let of_topic = one
+            .iter()
+            .filter(|((topic, _, tick), _)| topic == topics::DECISIONS && (from..to).contains(tick));
+        let mut decisions: Vec<Decision> = of_topic
+            .flat_map(|(_, records)| read_frames::<Decision>(records).unwrap())
+            .flat_map(|(_, d)| d)
+            .collect();
+        decisions.sort_by_key(|decision| decision.tick);
+        decisions.into_iter().map(|decision| (decision.site, decision.verdict)).collect()
+    };
+    assert!(last(140, 240).values().all(|verdict| *verdict == Verdict::Unknown));
+    assert_eq!(last(140, 240).len(), 8);
+    assert!(last(240, TICKS).values().all(|verdict| *verdict != Verdict::Unknown));
 }
 
 /// Derives until every tick has its snapshot, then stops.

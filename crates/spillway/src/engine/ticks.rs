@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use spillway_dataflow::{InputRecord, InputTopic, RULES_VERSION};
-use spillway_eventlog::{Entry, EventLog};
+use spillway_eventlog::{Entry, EventLog, LogError};
 use spillway_events::{PartitionOffset, ProvisioningRecord, Record, Tick, decode, topics};
+
+use spillway_provisioning::State;
 
 use super::FullTick;
 use super::checkpoint::Checkpoint;
@@ -77,20 +79,50 @@ impl<'a> LogTicks<'a> {
         offset: &PartitionOffset,
         records: &mut Vec<InputRecord>,
     ) -> anyhow::Result<()> {
-        let key = (topic.clone(), offset.partition);
+        let (log, key) = (self.log, (topic.clone(), offset.partition));
         let input = match self.inputs.entry(key) {
             std::collections::btree_map::Entry::Occupied(occupied) => occupied.into_mut(),
             std::collections::btree_map::Entry::Vacant(vacant) => {
                 let from = self.starts.get(&(offset.topic.clone(), offset.partition)).copied().unwrap_or(0);
-                vacant.insert(Records::new(self.log, &offset.topic, offset.partition, from)?)
+                vacant.insert(Records::new(log, &offset.topic, offset.partition, from)?)
             }
         };
-        while let Some(Entry { offset: at, bytes }) = input.next_before(offset.end)? {
-            let topic = topic.clone();
-            records.push(InputRecord { topic, partition: offset.partition, offset: at, bytes });
+        loop {
+            match input.next_before(offset.end) {
+                Ok(Some(Entry { offset: at, bytes })) => {
+                    let topic = topic.clone();
+                    records.push(InputRecord { topic, partition: offset.partition, offset: at, bytes });
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    let Some(LogError::Truncated { wanted, first, .. }) = error.downcast_ref() else {
+                        return Err(error);
+                    };
+                    input.skip_to(given_up(log, offset, *wanted, *first)?);
+                }
+            }
         }
-        Ok(())
     }
+}
+
+/// Up to where an operator has given up records that ticks read and that the log has no more. That is looked for in all
+/// provisioning, ahead of what ticks have read of it: what is gone is gone for every reader, so that all of them go on in
+/// the same way.
+fn given_up(log: &dyn EventLog, at: &PartitionOffset, wanted: u64, first: u64) -> anyhow::Result<u64> {
+    let PartitionOffset { topic, partition, .. } = at;
+    let mut state = State::default();
+    for entry in Records::new(log, topics::PROVISIONING, 0, log.start(topics::PROVISIONING, 0)?)? {
+        // A record that does not follow changes nothing, here as there.
+        let _ = state.apply(&decode_at(topics::PROVISIONING, 0, &entry?)?);
+    }
+    state.given_up(topic, *partition, wanted).with_context(|| {
+        format!(
+            "ticks read {topic}/{partition} from offset {wanted} on, but the log begins at {first}: {} records are gone; \
+             restore them, or let the dataflow go on without them: spillway gap --topic {topic} --partition {partition} \
+             --from {wanted} --to {first} --reason TEXT",
+            first - wanted
+        )
+    })
 }
 
 impl Iterator for LogTicks<'_> {

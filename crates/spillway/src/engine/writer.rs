@@ -68,8 +68,10 @@ impl<'a> FrameWriter<'a> {
                     self.group.entry((topic, partition)).or_default().extend(records);
                 }
                 Output::Checkpoint { tick, at, tick_offset, chunks } => {
-                    checkpoint =
-                        Some((Manifest { tick, at_us: at, tick_offset, chunks: Vec::new() }, chunks));
+                    let chunk_digests = Vec::new();
+                    let manifest =
+                        Manifest { tick, at_us: at, tick_offset, chunks: chunk_digests, part: 0, parts: 1 };
+                    checkpoint = Some((manifest, chunks));
                 }
                 Output::Done { .. } => {}
             }

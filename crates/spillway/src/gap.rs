@@ -1,0 +1,70 @@
+//! `gap`: gives up records that the log has no more.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use reqwest::blocking::Client;
+use spillway_eventlog::EmbeddedLog;
+use spillway_events::Gap;
+use spillway_web::Provisioner;
+
+use crate::client::{Server, call, command_id, print_applied, url};
+use crate::live;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A dataflow that needs records which retention has deleted stops and says which. Once they are given up it goes on as if
+they had never been sent: where they leave too little evidence, verdicts are unknown. Records that the log still has
+cannot be given up. It cannot be taken back.
+
+Exit status: 0 given up or given up before, 2 nothing was changed.
+
+Examples:
+  spillway gap --topic measurements --partition 2 --from 120 --to 4500 --reason 'down for 31 days'
+  spillway gap --topic measurements --partition 0 --from 120 --to 4500 --reason 'disk lost' --log ./data")]
+pub(crate) struct Options {
+    /// The topic: measurements, statistics or an inbox
+    #[arg(long, value_name = "NAME")]
+    topic: String,
+    /// The partition
+    #[arg(long, value_name = "N")]
+    partition: u32,
+    /// The first offset that is lost
+    #[arg(long, value_name = "OFFSET")]
+    from: u64,
+    /// The first offset behind what is lost
+    #[arg(long, value_name = "OFFSET")]
+    to: u64,
+    /// Why; it stays in the log
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Work on the folder of an embedded log that nothing has open, instead of asking a running system
+    #[arg(long, value_name = "FOLDER")]
+    log: Option<PathBuf>,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let Options { topic, partition, from, to, reason, dry_run, .. } = options;
+    let (topic, reason) = (topic.clone(), reason.clone());
+    let gap = Gap { topic, partition: *partition, from: *from, to: *to, reason };
+    let applied = match &options.log {
+        Some(folder) => {
+            let provisioner = Provisioner::new(Arc::new(EmbeddedLog::open(folder)?));
+            serde_json::to_value(provisioner.give_up(gap, &command_id(), live::now(), *dry_run)?)?
+        }
+        None => {
+            let query = [("id", command_id()), ("dry_run", dry_run.to_string())];
+            let request = Client::new().post(url(&options.server, "gaps")).query(&query).json(&gap);
+            serde_json::from_str(&call(request)?)?
+        }
+    };
+    print_applied(&applied);
+    Ok(ExitCode::SUCCESS)
+}
