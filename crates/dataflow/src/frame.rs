@@ -17,11 +17,14 @@ pub(crate) struct Framer {
     worker: usize,
     /// Worker 0 publishes.
     publisher: Option<Publisher>,
+    /// The first worker of a process writes its part of them.
+    writes_checkpoints: bool,
 }
 
 impl Framer {
     pub(crate) fn new(config: Config, worker: usize, restored: Option<&Restored>) -> Self {
-        Self { config, worker, publisher: (worker == 0).then(|| Publisher::new(restored)) }
+        let publisher = (worker == 0).then(|| Publisher::new(restored));
+        Self { config, worker, publisher, writes_checkpoints: worker == config.first_worker() }
     }
 
     /// The frames of one complete tick.
@@ -56,10 +59,12 @@ impl Framer {
             outputs.extend(frame(tick, topics::SNAPSHOTS, 0, snapshots));
             if facts.due.checkpoint {
                 state.push(publisher.save());
-                let chunks = chunks(tick, std::mem::take(&mut state));
-                let chunks = chunks.iter().filter_map(|chunk| encode(chunk).ok()).collect();
-                outputs.push(Output::Checkpoint { tick, at: facts.at, tick_offset: facts.offset, chunks });
             }
+        }
+        if let Some(facts) = facts.filter(|facts| facts.due.checkpoint && self.writes_checkpoints) {
+            let chunks = chunks(tick, state);
+            let chunks = chunks.iter().filter_map(|chunk| encode(chunk).ok()).collect();
+            outputs.push(Output::Checkpoint { tick, at: facts.at, tick_offset: facts.offset, chunks });
         }
         let partitions = self.config.output_partitions;
         let by_site = |site: &str| shard(site) % partitions;

@@ -13,7 +13,7 @@ use spillway_steering::{AHEAD_MAX_US, Directory, NOTHING, Sample, rank_measureme
 use crate::checkpoint::Restored;
 use crate::dedupe::{Judgement, Seen};
 use crate::message::{CdnReport, Due, Ingested, Item, Routed, StateItem, TickFacts};
-use crate::run::{Config, InputRecord, InputTopic, TickInput, owner, shard};
+use crate::run::{Config, InputRecord, InputTopic, TickInput, shard};
 
 /// The version of the rules that this release decides by.
 pub const RULES_VERSION: u32 = 1;
@@ -70,7 +70,7 @@ impl Ingest {
     }
 
     fn restore(&mut self, saved: Saved) {
-        let owned = |partition| owner(partition, self.config.workers) == self.worker;
+        let owned = |partition| self.config.owner(partition) == self.worker;
         match saved {
             Saved::Seen { topic, partition, source, seen } if owned(partition) => {
                 self.seen.insert((topic, partition, source), seen);
@@ -99,7 +99,7 @@ impl Ingest {
         if !input.provisioning.is_empty() {
             self.update_directory();
         }
-        let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); self.config.workers];
+        let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); self.config.workers_total()];
         for record in input.records {
             self.record(&record, facts.at, &mut samples, &mut routes);
         }
@@ -213,7 +213,7 @@ impl Ingest {
         let (site, target) =
             self.directory.target(&series.site, &series.target).ok_or("unknown site or target")?;
         let probe = self.directory.probe(&series.agent, &series.network).ok_or("probe not provisioned")?;
-        let worker = owner(shard(series.site.as_str()), self.config.workers);
+        let worker = self.config.owner(shard(series.site.as_str()));
         let empty = (NOTHING, NOTHING, TimeMicros(0));
         Ok((
             worker,
@@ -256,7 +256,7 @@ impl Ingest {
                 sequence: batch.sequence,
                 usable: aggregate.is_usable(),
             };
-            let everybody = 0..self.config.workers as u64;
+            let everybody = 0..self.config.workers_total() as u64;
             routes.extend(everybody.map(|to| Routed { to, message: Ingested::Statistics(report.clone()) }));
         }
         Ok(())

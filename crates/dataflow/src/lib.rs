@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Every worker is given every tick with its provisioning, and the records of the input partitions that it owns.
-//! `steer` and `frame` act on a tick when their frontier has passed it, in the order of DESIGN: provisioning, inputs,
+//! The workers may be threads of several processes, which exchange messages over connections that whoever starts them has
+//! made. `steer` and `frame` act on a tick when their frontier has passed it, in the order of DESIGN: provisioning, inputs,
 //! passing time, routes. Nothing here depends on how many workers there are.
 #![warn(missing_docs)]
 
@@ -30,6 +31,5 @@ mod steer;
 pub use checkpoint::Restored;
 pub use ingest::RULES_VERSION;
 pub use run::{
-    Config, Input, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Running, Stopped, TickInput,
-    owner, start,
+    Config, Input, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Running, Stopped, TickInput, start,
 };

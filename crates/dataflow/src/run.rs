@@ -1,11 +1,16 @@
 //! Starts the graph on worker threads and hands out its ends.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{CdnName, ProvisioningRecord, Tick, TimeMicros, topics};
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
+use timely::communication::{Config as Allocation, Hooks};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
@@ -32,17 +37,48 @@ const SHARDS: u64 = 256;
 /// How often performance values are written, unless a person is to watch them.
 pub const PERFORMANCE_PERIOD_US: i64 = 10_000_000;
 
-/// What a dataflow is set to.
+/// What a dataflow is set to. All its processes are set alike, but for their number.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
-    /// Worker threads.
+    /// Worker threads of each process.
     pub workers: usize,
+    /// How many processes work together.
+    pub processes: usize,
+    /// Which of them this is, from 0.
+    pub process: usize,
     /// Partitions of `decisions` and of `performance`.
     pub output_partitions: u32,
     /// Performance values at the first tick at or after each multiple of this, in microseconds.
     pub performance_period_us: i64,
     /// A checkpoint at the first tick at or after each multiple of this, in microseconds; none without.
     pub checkpoint_period_us: Option<i64>,
+}
+
+impl Config {
+    /// The workers of all processes.
+    pub(crate) fn workers_total(&self) -> usize {
+        self.workers * self.processes
+    }
+
+    /// The worker that owns a partition or a logical shard, counted over all processes. Its process does not depend on
+    /// how many workers each has: so a part of a checkpoint holds the same shards whoever wrote it.
+    #[must_use]
+    pub fn owner(&self, number: u32) -> usize {
+        let number = number as usize;
+        number % self.processes * self.workers + number / self.processes % self.workers
+    }
+
+    /// The first worker of this process.
+    #[must_use]
+    pub fn first_worker(&self) -> usize {
+        self.process * self.workers
+    }
+
+    /// The place among this process's workers of the one that owns a partition; nothing where another process does.
+    #[must_use]
+    pub fn local_owner(&self, partition: u32) -> Option<usize> {
+        self.owner(partition).checked_sub(self.first_worker()).filter(|local| *local < self.workers)
+    }
 }
 
 /// The topics that bear input by partition.
@@ -118,7 +154,7 @@ pub enum Output {
         /// The encoded chunks.
         records: Vec<Vec<u8>>,
     },
-    /// A checkpoint, to be written after the tick's frames.
+    /// This process's part of a checkpoint, to be written after the tick's frames.
     Checkpoint {
         /// The tick whose state this is.
         tick: u64,
@@ -140,9 +176,10 @@ pub enum Output {
 
 /// A dataflow that runs. Dropping all inputs lets it finish what it has been given.
 pub struct Running {
-    /// One a worker; each must be given every tick in order.
+    /// One a worker of this process; each must be given every tick in order. To drop one says that no more ticks come: in
+    /// a dataflow of several processes only after all have been given the same.
     pub inputs: Vec<Input>,
-    /// What all workers send; closes when they have finished.
+    /// What the workers of this process send; closes when they have finished.
     pub outputs: Receiver<Output>,
     workers: timely::communication::WorkerGuards<()>,
 }
@@ -186,22 +223,22 @@ impl Drop for Input {
     }
 }
 
-/// The worker that owns a partition or a shard.
-#[must_use]
-pub fn owner(number: u32, workers: usize) -> usize {
-    number as usize % workers.max(1)
-}
-
 /// The logical shard of a name.
 pub(crate) fn shard(name: &str) -> u32 {
     u32::try_from(xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % SHARDS).unwrap_or(0)
 }
 
-/// Starts the workers, from a checkpoint if there is one.
+/// Starts the workers of this process, from a checkpoint if there is one. `peers` are connections to the other processes,
+/// by their number, with nothing in the place of this one. Should one break, the thread that serves it panics with
+/// "timely communication error", and the dataflow never goes on.
 ///
 /// # Errors
 /// When the threads cannot be started.
-pub fn start(config: Config, restored: Option<Restored>) -> Result<Running, String> {
+pub fn start(
+    config: Config,
+    restored: Option<Restored>,
+    peers: Vec<Option<TcpStream>>,
+) -> Result<Running, String> {
     let (output, outputs) = sync_channel(OUTPUTS_MAX);
     let (activators_out, activators) = sync_channel(config.workers);
     let mut senders = Vec::new();
@@ -213,8 +250,11 @@ pub fn start(config: Config, restored: Option<Restored>) -> Result<Running, Stri
     }
     let receivers = Mutex::new(receivers);
     let restored = restored.map(Arc::new);
-    let workers = timely::execute(timely::Config::process(config.workers), move |worker| {
-        let taken = receivers.lock().ok().and_then(|mut all| all.get_mut(worker.index())?.take());
+    let (builders, others) = allocate(config, peers)?;
+    let worker_config = timely::WorkerConfig::default();
+    let workers = timely::execute::execute_from(builders, others, worker_config, move |worker| {
+        let local = worker.index() - config.first_worker();
+        let taken = receivers.lock().ok().and_then(|mut all| all.get_mut(local)?.take());
         let Some(receiver) = taken else { return };
         let activator = graph(worker, config, restored.as_deref(), receiver, output.clone());
         // The starter is gone only when the process ends.
@@ -228,6 +268,25 @@ pub fn start(config: Config, restored: Option<Restored>) -> Result<Running, Stri
     let inputs = by_worker.into_values().zip(senders);
     let inputs = inputs.map(|(activator, sender)| Input { sender: Some(sender), activator }).collect();
     Ok(Running { inputs, outputs, workers })
+}
+
+/// What the workers exchange messages by.
+type Allocated = (Vec<AllocatorBuilder>, Box<dyn Any + Send>);
+
+fn allocate(config: Config, peers: Vec<Option<TcpStream>>) -> Result<Allocated, String> {
+    if config.processes == 1 {
+        return Allocation::Process(config.workers).try_build();
+    }
+    if peers.len() != config.processes {
+        return Err(format!("{} processes, but connections to {}", config.processes, peers.len()));
+    }
+    let hooks = Hooks::default();
+    let builders =
+        ProcessBuilder::new_typed_vector(config.workers, hooks.refill.clone(), hooks.spill.clone());
+    let networked =
+        initialize_networking_from_sockets(builders, peers, config.process, config.workers, hooks);
+    let (builders, threads) = networked.map_err(|error| error.to_string())?;
+    Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads)))
 }
 
 /// Builds one worker's part of the graph drawn atop this crate.

@@ -8,7 +8,7 @@ use spillway_steering::Steering;
 
 use crate::checkpoint::Restored;
 use crate::message::{CdnReport, Ingested, Item, Routed, StateItem, TickFacts};
-use crate::run::{Config, owner, shard};
+use crate::run::{Config, shard};
 
 /// The state of one worker's `steer`.
 pub(crate) struct Steer {
@@ -51,8 +51,8 @@ impl Steer {
         let sites: Vec<_> = self.state.sites().values().map(|site| (&site.site, site.agreement)).collect();
         let networks: Vec<_> = self.state.networks().values().map(|n| (&n.name, &n.parent)).collect();
         let probes: Vec<_> = self.state.probes().iter().collect();
-        let (worker, workers) = (self.worker, self.config.workers);
-        let owns = |site: &SiteName| owner(shard(site.as_str()), workers) == worker;
+        let (worker, config) = (self.worker, self.config);
+        let owns = |site: &SiteName| config.owner(shard(site.as_str())) == worker;
         self.steering.provision(&sites, &networks, &probes, owns);
     }
 
@@ -98,22 +98,24 @@ impl Steer {
         items.extend(publisher_sees.map(|item| self.route(item)));
         items.extend(outcome.performance.into_iter().map(Item::Performance).map(|item| self.route(item)));
         if facts.due.checkpoint {
-            items.extend(self.save().into_iter().map(|item| Routed { to: 0, message: Item::State(item) }));
+            items.extend(self.save().into_iter().map(Item::State).map(|item| self.route(item)));
         }
         items.push(Routed { to: self.worker as u64, message: Item::Facts(facts) });
         items
     }
 
     /// The worker of an item's output partition. Decisions go to the publisher as well, which is where partitions
-    /// other than by site are owned: to worker 0; there they are framed for every partition.
+    /// other than by site are owned: to worker 0; there they are framed for every partition. State goes to the first
+    /// worker of this process, which writes its part of the checkpoint.
     fn route(&self, item: Item) -> Routed<Item> {
-        let partition = match &item {
+        let to = match &item {
             Item::Performance(performance) => {
-                shard(performance.site.as_str()) % self.config.output_partitions
+                self.config.owner(shard(performance.site.as_str()) % self.config.output_partitions)
             }
-            _ => 0,
+            Item::State(_) => self.config.first_worker(),
+            _ => self.config.owner(0),
         };
-        Routed { to: owner(partition, self.config.workers) as u64, message: item }
+        Routed { to: to as u64, message: item }
     }
 
     fn save(&self) -> Vec<StateItem> {

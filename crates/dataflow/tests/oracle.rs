@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
 
 use spillway_dataflow::{
-    Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Restored, TickInput, owner, start,
+    Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Restored, TickInput, start,
 };
 use spillway_events::{
     AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
@@ -33,19 +34,34 @@ struct Ran {
     checkpoints: Vec<(u64, TimeMicros, Vec<CheckpointChunk>)>,
 }
 
-fn run(steps: &[Step], workers: usize, restored: Option<Restored>) -> Ran {
-    let config = Config {
+fn config(workers: usize) -> Config {
+    Config {
         workers,
+        processes: 1,
+        process: 0,
         output_partitions: 4,
         performance_period_us: PERFORMANCE_PERIOD_US,
         checkpoint_period_us: Some(60_000_000),
-    };
-    let (inputs, outputs, guards) = start(config, restored).unwrap().into_parts();
+    }
+}
+
+fn run(steps: &[Step], workers: usize, restored: Option<Restored>) -> Ran {
+    run_process(config(workers), steps, restored, Vec::new())
+}
+
+/// One process of a dataflow; what it sent.
+fn run_process(
+    config: Config,
+    steps: &[Step],
+    restored: Option<Restored>,
+    peers: Vec<Option<TcpStream>>,
+) -> Ran {
+    let (inputs, outputs, guards) = start(config, restored, peers).unwrap().into_parts();
     let steps = steps.to_vec();
     let feeder = std::thread::spawn(move || {
         for step in steps {
             for (worker, input) in inputs.iter().enumerate() {
-                let owned = |record: &&InputRecord| owner(record.partition, workers) == worker;
+                let owned = |record: &&InputRecord| config.local_owner(record.partition) == Some(worker);
                 let records = step.records.iter().filter(owned).cloned().collect();
                 let (tick, provisioning) = (step.tick.clone(), step.provisioning.clone());
                 input.send(TickInput { tick_offset: tick.number, tick, provisioning, records }).unwrap();
@@ -69,6 +85,41 @@ fn run(steps: &[Step], workers: usize, restored: Option<Restored>) -> Ran {
     feeder.join().unwrap();
     guards.join().into_iter().for_each(|worker| worker.unwrap());
     ran
+}
+
+/// Three processes, connected as in production but within this one; all that they sent.
+fn run_processes(steps: &[Step], workers: usize, restored: Option<&Restored>) -> [Ran; 3] {
+    let pair = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Some(one), Some(listener.accept().unwrap().0))
+    };
+    let (a, b, c) = (pair(), pair(), pair());
+    let peers = [vec![None, a.0, b.0], vec![a.1, None, c.0], vec![b.1, c.1, None]];
+    let running = peers.into_iter().enumerate().map(|(process, peers)| {
+        let (steps, restored) = (steps.to_vec(), restored.cloned());
+        let config = Config { processes: 3, process, ..config(workers) };
+        std::thread::spawn(move || run_process(config, &steps, restored, peers))
+    });
+    let running: Vec<_> = running.collect();
+    let ran: Vec<Ran> = running.into_iter().map(|process| process.join().unwrap()).collect();
+    ran.try_into().unwrap_or_else(|_| unreachable!())
+}
+
+/// All that several processes sent.
+fn together(ran: [Ran; 3]) -> (Frames, Vec<(u64, TimeMicros, Vec<CheckpointChunk>)>) {
+    let (mut frames, mut checkpoints) = (Frames::new(), BTreeMap::new());
+    for Ran { frames: of_process, checkpoints: parts } in ran {
+        for (key, records) in of_process {
+            assert_eq!(frames.insert(key, records), None, "{key:?} was sent by two processes");
+        }
+        for (tick, at, chunks) in parts {
+            let whole: &mut (u64, TimeMicros, Vec<CheckpointChunk>) =
+                checkpoints.entry(tick).or_insert_with(|| (tick, at, Vec::new()));
+            whole.2.extend(chunks);
+        }
+    }
+    (frames, checkpoints.into_values().collect())
 }
 
 fn provisioning(state: &mut State, number: u64, text: &str) -> ProvisioningRecord {
@@ -252,6 +303,28 @@ fn the_number_of_workers_changes_nothing() {
         let many = run(&steps, workers, None);
         assert_same(&many.frames, &one.frames, &format!("{workers} workers"));
         assert_eq!(many.checkpoints, one.checkpoints, "{workers} workers");
+    }
+}
+
+#[test]
+fn several_processes_send_together_what_one_worker_sends() {
+    let steps = steps(false);
+    let one = run(&steps, 1, None);
+    let processes = run_processes(&steps, 2, None);
+    assert!(processes.iter().all(|process| count(&process.frames, topics::PERFORMANCE) > 0));
+    let (frames, checkpoints) = together(processes);
+    assert_same(&frames, &one.frames, "three processes");
+
+    // Their checkpoints are whole together, and restore onto one process; one's restores onto several.
+    for ((tick, at, chunks), of_one) in checkpoints.iter().zip(&one.checkpoints).step_by(3) {
+        let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
+        let expected: Frames =
+            one.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
+        let restored = Restored::new(*tick, *at, chunks).unwrap();
+        assert_same(&run(&rest, 2, Some(restored)).frames, &expected, "on one process again");
+        let restored = Restored::new(*tick, *at, &of_one.2).unwrap();
+        let (frames, _) = together(run_processes(&rest, 1, Some(&restored)));
+        assert_same(&frames, &expected, "from one process to three");
     }
 }
 

@@ -206,11 +206,13 @@ fn batch(agent: usize, (boot, sequence): (u64, u64), at_us: TimeMicros, keys: &[
 fn run(input: &Input, mut on_tick: impl FnMut(usize)) -> (Values, Duration) {
     let config = Config {
         workers: 1,
+        processes: 1,
+        process: 0,
         output_partitions: 1,
         performance_period_us: PERFORMANCE_PERIOD_US,
         checkpoint_period_us: None,
     };
-    let (inputs, outputs, workers) = start(config, None).unwrap().into_parts();
+    let (inputs, outputs, workers) = start(config, None, Vec::new()).unwrap().into_parts();
     let (mut values, mut used) = (Values::new(), Duration::ZERO);
     std::thread::scope(|scope| {
         scope.spawn(move || feed(input, &inputs[0]));
