@@ -181,7 +181,7 @@ fn direct(
             *last = Some(tick.tick.at_us);
         }
     });
-    engine::run(engine::config(workers), None, full_ticks, |step| taken.take(step, report))?;
+    engine::run(engine::config(workers), None, Vec::new(), full_ticks, |step| taken.take(step, report))?;
     report.ended_at(last.lock().ok().and_then(|last| *last));
     let counts = counts.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default();
     Ok(counts)
@@ -193,12 +193,12 @@ fn recorded(options: &Options, folder: &Path, report: &mut Report<impl Write>) -
     let workers = usize::from(options.workers);
     let mut taken = TickDecisions::default();
     let mut last = None;
-    let ticks = LogTicks::new(&log, None)?.inspect(|tick| {
+    let ticks = LogTicks::new(&log, engine::config(workers), None)?.inspect(|tick| {
         if let Ok(tick) = tick {
             last = Some(tick.tick.at_us);
         }
     });
-    engine::run(engine::config(workers), None, ticks, |step| taken.take(step, report))?;
+    engine::run(engine::config(workers), None, Vec::new(), ticks, |step| taken.take(step, report))?;
     report.ended_at(last);
     Ok(())
 }

@@ -52,13 +52,13 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
     let follower = Follower::default();
     let table = follower.table();
     // Values every second, for the person who watches.
-    let config = Config { performance_period_us: 1_000_000, ..live::config(1) };
+    let config = Config { performance_period_us: 1_000_000, ..live::dataflow::config(1) };
     let outcome = std::thread::scope(|scope| {
         let (connector, follower_log) = (Connector::Embedded(Arc::clone(&log)), &log);
         let stop_all = &stop;
         scope.spawn(move || {
             live::role("dataflow", stop_all, |stop| {
-                live::tick_and_derive(&connector, config, Duration::ZERO, stop)
+                live::dataflow::tick_and_derive(&connector, config, &[], Duration::ZERO, stop)
             })
         });
         let file = folder.path().join("table");

@@ -33,7 +33,7 @@ enum Command {
     /// Run all roles in one process on an embedded log, until stopped
     Up(roles::UpOptions),
     /// Tick and derive on a log on Kafka, or stand by for one that does
-    Dataflow(roles::OneRoleOptions),
+    Dataflow(roles::DataflowOptions),
     /// Answer DNS queries by the snapshots on Kafka, and by the last table on disk whatever happens
     Dns(roles::OneRoleOptions),
     /// Serve the API of an installation on Kafka
@@ -87,11 +87,23 @@ enum ReplayCommand {
     Verify(replay::Options),
 }
 
+/// A worker of the dataflow that dies leaves the others waiting for it for ever: the process ends with it.
+fn end_with_workers() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if std::thread::current().name().is_some_and(|name| name.starts_with("timely:")) {
+            std::process::exit(2);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
+    end_with_workers();
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Up(options) => roles::up(&options),
-        Command::Dataflow(options) => roles::one(&options, Roles::Dataflow),
+        Command::Dataflow(options) => roles::dataflow(&options),
         Command::Dns(options) => roles::one(&options, Roles::Dns),
         Command::Web(options) => roles::one(&options, Roles::Web),
         Command::Probe(options) => roles::one(&options, Roles::Probe),

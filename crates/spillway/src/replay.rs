@@ -62,7 +62,8 @@ pub(crate) fn verify(options: &Options) -> anyhow::Result<ExitCode> {
         }
     }
     let mut found = Found::default();
-    crate::engine::run(config, None, LogTicks::new(log, None)?, |step| {
+    let ticks = LogTicks::new(log, config, None)?;
+    crate::engine::run(config, None, Vec::new(), ticks, |step| {
         let Step::Output(output) = step else { return Ok(()) };
         match output {
             Output::Done { .. } => found.ticks += 1,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use spillway_dataflow::Config;
 use spillway_edge::dns::DnsConfig;
 use spillway_edge::follower::{Follower, SharedTable};
 use spillway_eventlog::EventLog;
@@ -22,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::topics::specs;
 use crate::live::{self, ticker};
-use crate::settings::{Connector, Kafka, RoleOptions, Settings};
+use crate::settings::{ClusterOptions, Connector, Kafka, RoleOptions, Settings};
 use crate::topics::described;
 
 /// How often provisioning is looked at for what probes should measure, and whether to stop.
@@ -48,13 +49,30 @@ One role of an installation on Kafka, until stopped. All roles take the same con
 
 Examples:
   spillway topics create --kafka 127.0.0.1:9092
-  spillway dataflow --kafka 127.0.0.1:9092 --workers 2     a second one stands by and takes over
   spillway dns --kafka 127.0.0.1:9092 --data ./node        keeps its last table in ./node
   spillway web --config spillway.yaml
   spillway probe --config spillway.yaml")]
 pub(crate) struct OneRoleOptions {
     #[command(flatten)]
     options: RoleOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The first dataflow ticks; a second one stands by, and takes over when nobody has ticked for 3 s. More cores of a machine
+are worker threads; past one machine, several processes make one dataflow: each is given the same list of hosts, and its
+own place in it. They speak to each other without encryption or passwords, so give them a network of their own. When one
+of them ends all do; started again, they go on from the last checkpoint.
+
+Examples:
+  spillway dataflow --kafka 127.0.0.1:9092 --workers 2
+  spillway dataflow --kafka k:9092 --hosts a:5391,b:5391 --process 0     on a; it ticks
+  spillway dataflow --kafka k:9092 --hosts a:5391,b:5391 --process 1     on b")]
+pub(crate) struct DataflowOptions {
+    #[command(flatten)]
+    options: RoleOptions,
+    #[command(flatten)]
+    cluster: ClusterOptions,
 }
 
 /// Which roles a process has.
@@ -79,17 +97,30 @@ impl Roles {
 }
 
 pub(crate) fn up(options: &UpOptions) -> anyhow::Result<ExitCode> {
-    run(&Settings::of(&options.options)?, Roles::All)
+    let settings = Settings::of(&options.options, &ClusterOptions::default())?;
+    if !settings.hosts.is_empty() {
+        bail!(
+            "`spillway up` runs a dataflow of one process: leave hosts out, or run each role as a process of its own"
+        );
+    }
+    run(&settings, Roles::All)
+}
+
+pub(crate) fn dataflow(options: &DataflowOptions) -> anyhow::Result<ExitCode> {
+    run_one(&Settings::of(&options.options, &options.cluster)?, Roles::Dataflow)
 }
 
 pub(crate) fn one(options: &OneRoleOptions, role: Roles) -> anyhow::Result<ExitCode> {
-    let settings = Settings::of(&options.options)?;
+    run_one(&Settings::of(&options.options, &ClusterOptions::default())?, role)
+}
+
+fn run_one(settings: &Settings, role: Roles) -> anyhow::Result<ExitCode> {
     if settings.kafka.is_none() {
         bail!(
             "a role of its own needs a log that processes share: name it with --kafka, or run `spillway up`"
         );
     }
-    run(&settings, role)
+    run(settings, role)
 }
 
 fn run(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
@@ -109,8 +140,11 @@ fn run(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
         let (connector, stop) = (&connector, &stop);
         if roles.has(Roles::Dataflow) {
             let silence = if settings.kafka.is_some() { ticker::SILENCE } else { Duration::ZERO };
-            let config = live::config(settings.workers);
-            let run = move |stop: &Arc<AtomicBool>| live::tick_and_derive(connector, config, silence, stop);
+            let (processes, process) = (settings.hosts.len().max(1), settings.process);
+            let config = Config { processes, process, ..live::dataflow::config(settings.workers) };
+            let hosts = &settings.hosts;
+            let run =
+                move |stop: &Arc<AtomicBool>| live::dataflow::run(connector, config, hosts, silence, stop);
             threads.push(scope.spawn(move || live::role("dataflow", stop, run)));
         }
         if let (Some(follower), Some(file)) = (follower, table_file) {

@@ -19,6 +19,9 @@ const DNS: &str = "127.0.0.1:5300";
 pub(crate) const API: &str = "127.0.0.1:5380";
 /// Partitions of a topic of input or of output, unless told otherwise, where the log is Kafka.
 const PARTITIONS: u32 = 4;
+const PROCESSES_MAX: usize = 64;
+/// Where the processes of a dataflow on one machine listen for each other, one port each.
+const FIRST_PEER_PORT: u16 = 5391;
 
 #[derive(Debug, Args)]
 pub(crate) struct RoleOptions {
@@ -41,10 +44,54 @@ pub(crate) struct RoleOptions {
     pub(crate) log: LogOptions,
 }
 
+/// The processes of one dataflow.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ClusterOptions {
+    /// Where each process of the dataflow listens for the others: HOST:PORT,…; the same list for all
+    #[arg(long, env = "SPILLWAY_HOSTS", value_name = "HOSTS", value_delimiter = ',')]
+    hosts: Vec<String>,
+    /// Which of them this one is, from 0; the first one ticks
+    #[arg(long, env = "SPILLWAY_PROCESS", value_name = "N")]
+    process: Option<usize>,
+    /// How many they are, on this machine at ports 5391 and up, where there is no list of hosts
+    #[arg(long, env = "SPILLWAY_PROCESSES", value_name = "N")]
+    processes: Option<usize>,
+}
+
+impl ClusterOptions {
+    /// The hosts of all processes and the number of this one; no hosts where it is the only one.
+    fn of(&self, file: Vec<String>) -> anyhow::Result<(Vec<String>, usize)> {
+        let mut hosts = if self.hosts.is_empty() { file } else { self.hosts.clone() };
+        if let Some(processes) = self.processes {
+            if hosts.is_empty() && (2..=PROCESSES_MAX).contains(&processes) {
+                let ports = FIRST_PEER_PORT..;
+                hosts = ports.take(processes).map(|port| format!("127.0.0.1:{port}")).collect();
+            }
+            if processes != hosts.len().max(1) {
+                bail!("processes: {processes}, but there are {} hosts", hosts.len());
+            }
+        }
+        if hosts.len() > PROCESSES_MAX {
+            bail!("hosts: {} are more than {PROCESSES_MAX}", hosts.len());
+        }
+        let process = match (self.process, hosts.len()) {
+            (process, 0 | 1) => process.unwrap_or(0),
+            (process, _) => process.context("say which of the hosts this process is, with --process")?,
+        };
+        if process >= hosts.len().max(1) {
+            bail!("process: {process} is none of 0 to {}", hosts.len().max(1) - 1);
+        }
+        if hosts.len() == 1 {
+            hosts.clear();
+        }
+        Ok((hosts, process))
+    }
+}
+
 /// Where the log is.
 #[derive(Debug, Args)]
 pub(crate) struct LogOptions {
-    /// Configuration file (YAML: data, dns, api, workers, probe_allow, and under kafka: bootstrap, replication,
+    /// Configuration file (YAML: data, dns, api, workers, hosts, probe_allow, and under kafka: bootstrap, replication,
     /// input_partitions, output_partitions, ca_file, user, password_file)
     #[arg(long, env = "SPILLWAY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -61,6 +108,7 @@ struct File {
     dns: Option<SocketAddr>,
     api: Option<SocketAddr>,
     workers: Option<usize>,
+    hosts: Vec<String>,
     probe_allow: Vec<Prefix>,
     kafka: Option<KafkaFile>,
 }
@@ -82,6 +130,9 @@ pub(crate) struct Settings {
     pub(crate) dns: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) workers: usize,
+    /// Where each process of the dataflow listens for the others; empty where there is one.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) process: usize,
     pub(crate) probe_allow: Vec<Prefix>,
     pub(crate) kafka: Option<Kafka>,
 }
@@ -104,17 +155,20 @@ pub(crate) enum Connector {
 }
 
 impl Settings {
-    pub(crate) fn of(options: &RoleOptions) -> anyhow::Result<Self> {
+    pub(crate) fn of(options: &RoleOptions, cluster: &ClusterOptions) -> anyhow::Result<Self> {
         let file = File::read(options.log.config.as_deref())?;
         let workers = options.workers.or(file.workers).unwrap_or(1);
         if !(1..=256).contains(&workers) {
             bail!("workers: {workers} is not from 1 to 256");
         }
+        let (hosts, process) = cluster.of(file.hosts)?;
         Ok(Self {
             data: options.data.clone().or(file.data),
             dns: options.dns.or(file.dns).map_or_else(|| DNS.parse(), Ok)?,
             api: options.api.or(file.api).map_or_else(|| API.parse(), Ok)?,
             workers,
+            hosts,
+            process,
             probe_allow: if options.probe_allow.is_empty() {
                 file.probe_allow
             } else {

@@ -1,4 +1,7 @@
-//! Checkpoints on a log: chunks of state, and a manifest that makes them one.
+//! Checkpoints on a log: each process of the dataflow writes chunks of state and behind them a manifest, which is its part.
+//! A checkpoint is whole when all parts are.
+
+use std::collections::BTreeMap;
 
 use anyhow::Context;
 use spillway_dataflow::Restored;
@@ -20,21 +23,40 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     /// The newest one of a log that verifies whole.
     pub(crate) fn newest(log: &dyn EventLog) -> anyhow::Result<Option<Self>> {
-        let mut manifests: Vec<Manifest> = Vec::new();
-        for entry in Records::new(log, topics::CHECKPOINTS, 0, log.start(topics::CHECKPOINTS, 0)?)? {
-            // Chunks are decoded only once their manifest is chosen.
-            manifests.extend(decode::<Manifest>(&entry?.bytes).ok());
-        }
-        // A dataflow that was stopped for a while may write an old one behind a newer one.
-        manifests.sort_by_key(|manifest| std::cmp::Reverse(manifest.tick));
-        Ok(manifests.iter().find_map(|manifest| Self::whole(log, manifest)))
+        Self::newest_of(log, |_| true)
     }
 
-    fn whole(log: &dyn EventLog, manifest: &Manifest) -> Option<Self> {
-        let chunks: Option<Vec<CheckpointChunk>> =
-            manifest.chunks.iter().map(|digest| read_chunk(log, digest)).collect();
-        let restored = Restored::new(manifest.tick, manifest.at_us, &chunks?).ok()?;
-        Some(Self { restored, tick_offset: manifest.tick_offset })
+    /// The one of a tick.
+    pub(crate) fn of_tick(log: &dyn EventLog, tick: u64) -> anyhow::Result<Self> {
+        let found = Self::newest_of(log, |manifest| manifest.tick == tick)?;
+        found.with_context(|| format!("the checkpoint of tick {tick} is not in the log, or not whole"))
+    }
+
+    fn newest_of(log: &dyn EventLog, wanted: impl Fn(&Manifest) -> bool) -> anyhow::Result<Option<Self>> {
+        // By tick: a dataflow that was stopped for a while may write an old one behind a newer one.
+        let mut all: BTreeMap<(u64, u32), Vec<Manifest>> = BTreeMap::new();
+        for manifest in manifests(log, log.start(topics::CHECKPOINTS, 0)?)? {
+            let (_, manifest) = manifest?;
+            if wanted(&manifest) {
+                all.entry((manifest.tick, manifest.parts)).or_default().push(manifest);
+            }
+        }
+        Ok(all.values().rev().find_map(|manifests| Self::whole(log, manifests)))
+    }
+
+    /// From all manifests of a tick and of a number of parts. What several processes wrote as the same part is the same.
+    fn whole(log: &dyn EventLog, manifests: &[Manifest]) -> Option<Self> {
+        let &Manifest { tick, at_us, tick_offset, parts, .. } = manifests.first()?;
+        let mut chunks = Vec::new();
+        for part in 0..parts {
+            let mut of_part = manifests.iter().rev().filter(|manifest| manifest.part == part);
+            let read = |manifest: &Manifest| {
+                manifest.chunks.iter().map(|digest| read_chunk(log, digest)).collect::<Option<Vec<_>>>()
+            };
+            chunks.extend(of_part.find_map(read)?);
+        }
+        let restored = Restored::new(tick, at_us, &chunks).ok()?;
+        Some(Self { restored, tick_offset })
     }
 
     /// Tells the log where its tick stands: what `ticks` holds is valid from there on.
@@ -50,8 +72,61 @@ impl Checkpoint {
     }
 }
 
+/// The manifests of a log from an offset on, each with its own. Chunks are not decoded.
+pub(crate) fn manifests(
+    log: &dyn EventLog,
+    from: u64,
+) -> anyhow::Result<impl Iterator<Item = anyhow::Result<(u64, Manifest)>> + use<'_>> {
+    let entries = Records::new(log, topics::CHECKPOINTS, 0, from)?;
+    Ok(entries.filter_map(|entry| match entry {
+        Ok(entry) => decode(&entry.bytes).ok().map(|manifest| Ok((entry.offset, manifest))),
+        Err(error) => Some(Err(error)),
+    }))
+}
+
 fn read_chunk(log: &dyn EventLog, digest: &ChunkDigest) -> Option<CheckpointChunk> {
     let entries = log.read(topics::CHECKPOINTS, 0, digest.offset, 1, CHUNK_READ_BYTES_MAX).ok()?;
     let entry = entries.first().filter(|entry| entry.offset == digest.offset)?;
     (crc32fast::hash(&entry.bytes) == digest.crc).then(|| decode(&entry.bytes).ok())?
+}
+
+/// How many checkpoints are kept: the newest, and one to fall back on should it be damaged.
+const CHECKPOINTS_KEPT: usize = 2;
+
+/// Where the checkpoints stand that are kept.
+#[derive(Default)]
+pub(crate) struct KeptCheckpoints {
+    /// Up to where manifests have been read.
+    next: u64,
+    /// By tick and number of parts: where each part begins that is there.
+    parts: BTreeMap<(u64, u32), BTreeMap<u32, u64>>,
+}
+
+impl KeptCheckpoints {
+    /// Notes what all processes have written since.
+    pub(crate) fn read_on(&mut self, log: &dyn EventLog) -> anyhow::Result<()> {
+        let from = self.next.max(log.start(topics::CHECKPOINTS, 0)?);
+        for manifest in manifests(log, from)? {
+            let (offset, manifest) = manifest?;
+            self.note(offset, &manifest);
+        }
+        Ok(())
+    }
+
+    /// Notes the manifest at an offset.
+    pub(crate) fn note(&mut self, offset: u64, manifest: &Manifest) {
+        let begins = manifest.chunks.first().map_or(offset, |first| first.offset);
+        self.parts.entry((manifest.tick, manifest.parts)).or_default().insert(manifest.part, begins);
+        self.next = offset + 1;
+    }
+
+    /// Before which offset nothing is needed any more: that of the oldest checkpoint that is kept.
+    pub(crate) fn forget_old(&mut self) -> Option<u64> {
+        let is_whole = |((_, parts), begins): &(&(u64, u32), &BTreeMap<u32, u64>)| {
+            u32::try_from(begins.len()).is_ok_and(|there| there >= *parts)
+        };
+        let oldest = *self.parts.iter().rev().filter(is_whole).nth(CHECKPOINTS_KEPT - 1)?.0;
+        self.parts = self.parts.split_off(&oldest);
+        self.parts.values().flat_map(BTreeMap::values).min().copied()
+    }
 }

@@ -1,7 +1,9 @@
 //! The dataflow on a log that several write to and that fails: what readers find is byte for byte what one worker makes
 //! of the same log. A log in between blocks or fails appends where a test says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,12 +18,13 @@ use spillway_events::{
 use spillway_provisioning::parse;
 use spillway_web::Provisioner;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, manifests};
 use super::records::FrameRecords;
 use super::ticks::LogTicks;
 use super::writer::FrameWriter;
 use super::{OUTPUT_PARTITIONS, Step};
-use crate::{live, provisioning_file};
+use crate::live::dataflow::derive;
+use crate::provisioning_file;
 
 const TICKS: u64 = 300;
 const START_US: i64 = 1_700_000_000_000_000;
@@ -102,6 +105,13 @@ impl EventLog for Faulty {
 /// A log with provisioning, 300 ticks of a second, and a batch of measurements a tick; the origins of some sites are
 /// slow now and then.
 fn recorded() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
+    let (folder, log) = provisioned();
+    tick(&log, 0..TICKS);
+    (folder, log)
+}
+
+/// Without ticks.
+fn provisioned() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
     let folder = tempfile::tempdir().unwrap();
     let log = EmbeddedLog::create(folder.path()).unwrap();
     super::topics::create(&log).unwrap();
@@ -119,7 +129,12 @@ fn recorded() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
     let documents = parse("test", &text).unwrap().documents;
     let record = provisioning_file::first_record(documents, TimeMicros(START_US)).unwrap();
     log.append_at(topics::PROVISIONING, 0, &encode(&record).unwrap()).unwrap();
-    for number in 0..TICKS {
+    (folder, Arc::new(log))
+}
+
+/// Ticks a second apart, each with a batch of its own.
+fn tick(log: &EmbeddedLog, numbers: Range<u64>) {
+    for number in numbers {
         let at_us = TimeMicros(START_US + i64::try_from(number).unwrap() * 1_000_000);
         log.append(topics::MEASUREMENTS, 0, &[&encode(&batch(number, at_us)).unwrap()]).unwrap();
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
@@ -131,7 +146,6 @@ fn recorded() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
         let tick = Tick { number, at_us, rules: 1, offsets };
         log.append_at(topics::TICKS, number, &encode(&tick).unwrap()).unwrap();
     }
-    (folder, Arc::new(log))
 }
 
 fn batch(number: u64, at_us: TimeMicros) -> MeasurementBatch {
@@ -185,7 +199,8 @@ fn found(log: &dyn EventLog) -> Frames {
 /// What one worker makes of the log.
 fn replayed(log: &dyn EventLog) -> Frames {
     let mut frames = Frames::new();
-    super::run(super::config(1), None, LogTicks::new(log, None).unwrap(), |step| {
+    let ticks = LogTicks::new(log, super::config(1), None).unwrap();
+    super::run(super::config(1), None, Vec::new(), ticks, |step| {
         if let Step::Output(Output::Frame { tick, topic, partition, records }) = step {
             frames.insert((topic.to_owned(), partition, tick), records);
         }
@@ -222,9 +237,9 @@ fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
 fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_never_sent() {
     const STOPPED_AT: usize = 140;
     let (folder, log) = recorded();
-    let mut writer = FrameWriter::new(log.as_ref(), 2);
-    let ticks = LogTicks::new(log.as_ref(), None).unwrap().take(STOPPED_AT);
-    super::run(config(2), None, ticks, |step| match step {
+    let mut writer = FrameWriter::new(log.as_ref(), config(2));
+    let ticks = LogTicks::new(log.as_ref(), config(2), None).unwrap().take(STOPPED_AT);
+    super::run(config(2), None, Vec::new(), ticks, |step| match step {
         Step::Output(output) => writer.take(output),
         Step::Idle => writer.flush(),
     })
@@ -232,7 +247,7 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     writer.flush().unwrap();
     let from = Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick() + 1;
     log.truncate_before(topics::MEASUREMENTS, 0, 240).unwrap();
-    let refusal = live::derive(log.as_ref(), config(2), &AtomicBool::new(false)).unwrap_err();
+    let refusal = derive(log.as_ref(), config(2), &[], &AtomicBool::new(false)).unwrap_err();
     give_up(&log, &format!("{refusal:#}"), from, 240);
 
     drop(log);
@@ -267,8 +282,9 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
 fn derive_to_the_end(log: &dyn EventLog, workers: usize) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let derived = scope.spawn(|| live::derive(log, config(workers), &stop));
-        while !derived.is_finished() && found_snapshots(log) < TICKS {
+        let derived = scope.spawn(|| derive(log, config(workers), &[], &stop));
+        let ticks = log.end(topics::TICKS, 0).unwrap();
+        while !derived.is_finished() && found_snapshots(log) < ticks {
             std::thread::sleep(Duration::from_millis(10));
         }
         stop.store(true, Ordering::Release);
@@ -304,7 +320,7 @@ fn an_append_that_fails_in_mid_tick_ends_the_dataflow_and_loses_nothing() {
         let failing = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let derived = scope.spawn(|| live::derive(&failing, config(2), &stop));
+            let derived = scope.spawn(|| derive(&failing, config(2), &[], &stop));
             // It ends by itself.
             assert!(derived.join().unwrap().is_err());
         });
@@ -312,4 +328,74 @@ fn an_append_that_fails_in_mid_tick_ends_the_dataflow_and_loses_nothing() {
         derive_to_the_end(log.as_ref(), 3);
         assert_found_is_replayed(log.as_ref());
     }
+}
+
+/// Three processes, as threads that have nothing in common but the log: they derive until every tick has its snapshot.
+fn derive_with_processes(log: &dyn EventLog, workers: usize) {
+    const PROCESSES: usize = 3;
+    let free: Vec<TcpListener> = (0..PROCESSES).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let hosts: Vec<String> = free.iter().map(|free| free.local_addr().unwrap().to_string()).collect();
+    drop(free);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let processes = (0..PROCESSES).map(|process| {
+            let config = Config { processes: PROCESSES, process, ..config(workers) };
+            let (hosts, stop) = (&hosts, &stop);
+            scope.spawn(move || derive(log, config, hosts, stop))
+        });
+        let processes: Vec<_> = processes.collect();
+        let ticks = log.end(topics::TICKS, 0).unwrap();
+        while found_snapshots(log) < ticks {
+            assert!(!processes.iter().any(|process| process.is_finished()), "a process has ended");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        stop.store(true, Ordering::Release);
+        processes.into_iter().for_each(|process| process.join().unwrap().unwrap());
+    });
+}
+
+#[test]
+fn processes_write_together_what_one_would_and_go_on_from_each_others_checkpoints() {
+    let (_folder, log) = provisioned();
+    let parts = |log: &EmbeddedLog| -> BTreeSet<(u64, u32, u32)> {
+        let all = manifests(log, log.start(topics::CHECKPOINTS, 0).unwrap()).unwrap();
+        all.map(|manifest| manifest.unwrap().1).map(|m| (m.tick, m.part, m.parts)).collect()
+    };
+    tick(&log, 0..110);
+    derive_with_processes(log.as_ref(), 2);
+    // Every 30 s from tick 10 on, each of three parts; at least the last two are kept.
+    let last_two: BTreeSet<_> = (0..3).flat_map(|part| [(70, part, 3), (100, part, 3)]).collect();
+    assert!(last_two.is_subset(&parts(&log)));
+    assert_eq!(Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick(), 100);
+    tick(&log, 110..200);
+    derive_to_the_end(log.as_ref(), 2);
+    let kept = parts(&log);
+    assert!(kept.contains(&(190, 0, 1)) && !kept.contains(&(100, 0, 3)), "{kept:?}");
+    tick(&log, 200..TICKS);
+    derive_with_processes(log.as_ref(), 1);
+    assert!(parts(&log).contains(&(280, 2, 3)));
+    assert_found_is_replayed(log.as_ref());
+}
+
+#[test]
+fn a_checkpoint_counts_once_all_its_parts_are_there() {
+    let (_folder, log) = provisioned();
+    tick(&log, 0..110);
+    derive_with_processes(log.as_ref(), 1);
+    let last = manifests(log.as_ref(), log.start(topics::CHECKPOINTS, 0).unwrap()).unwrap().last();
+    let (offset, manifest) = last.unwrap().unwrap();
+    assert_eq!(manifest.tick, 100);
+    // A log that was cut short before the last manifest.
+    let copy_folder = tempfile::tempdir().unwrap();
+    let copy = EmbeddedLog::create(copy_folder.path()).unwrap();
+    super::topics::create(&copy).unwrap();
+    let start = log.start(topics::CHECKPOINTS, 0).unwrap();
+    copy.append(topics::CHECKPOINTS, 0, &vec![&b"gone"[..]; usize::try_from(start).unwrap()]).unwrap();
+    for entry in log.read(topics::CHECKPOINTS, 0, start, usize::MAX, usize::MAX).unwrap() {
+        if entry.offset < offset {
+            copy.append(topics::CHECKPOINTS, 0, &[&entry.bytes]).unwrap();
+        }
+    }
+    assert_eq!(Checkpoint::newest(&copy).unwrap().unwrap().restored.tick(), 70);
+    assert!(Checkpoint::of_tick(&copy, 100).is_err());
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use spillway_dataflow::{InputRecord, InputTopic, RULES_VERSION};
+use spillway_dataflow::{Config, InputRecord, InputTopic, RULES_VERSION};
 use spillway_eventlog::{Entry, EventLog, LogError};
 use spillway_events::{PartitionOffset, ProvisioningRecord, Record, Tick, decode, topics};
 
@@ -15,9 +15,10 @@ use super::FullTick;
 use super::checkpoint::Checkpoint;
 use super::records::Records;
 
-/// The ticks of a log from a number on, each with what it reads.
+/// The ticks of a log from a number on, each with what it reads of the partitions that this process owns.
 pub(crate) struct LogTicks<'a> {
     log: &'a dyn EventLog,
+    config: Config,
     ticks: Records<'a>,
     provisioning: Records<'a>,
     inputs: BTreeMap<(InputTopic, u32), Records<'a>>,
@@ -27,7 +28,11 @@ pub(crate) struct LogTicks<'a> {
 
 impl<'a> LogTicks<'a> {
     /// From the tick after a checkpoint's, or from the first.
-    pub(crate) fn new(log: &'a dyn EventLog, checkpoint: Option<&Checkpoint>) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        log: &'a dyn EventLog,
+        config: Config,
+        checkpoint: Option<&Checkpoint>,
+    ) -> anyhow::Result<Self> {
         let mut starts = BTreeMap::new();
         let mut from = 0;
         if let Some(checkpoint) = checkpoint {
@@ -38,6 +43,7 @@ impl<'a> LogTicks<'a> {
         let provisioned = starts.get(&(topics::PROVISIONING.to_owned(), 0)).copied().unwrap_or(0);
         Ok(Self {
             log,
+            config,
             ticks: Records::new(log, topics::TICKS, 0, from)?,
             provisioning: Records::new(log, topics::PROVISIONING, 0, provisioned)?,
             inputs: BTreeMap::new(),
@@ -68,7 +74,9 @@ impl<'a> LogTicks<'a> {
             let Some(topic) = InputTopic::of(&offset.topic) else {
                 bail!("tick {} reads topic {}, which this release does not know", tick.number, offset.topic);
             };
-            self.input(&topic, offset, &mut records)?;
+            if self.config.local_owner(offset.partition).is_some() {
+                self.input(&topic, offset, &mut records)?;
+            }
         }
         Ok(FullTick { tick, tick_offset: entry.offset, provisioning, records })
     }

@@ -1,30 +1,26 @@
 //! Appends what the dataflow sends out: frames in groups, checkpoints behind them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{Batch, EventLog};
-use spillway_events::{ChunkDigest, Manifest, encode, topics};
+use spillway_events::{ChunkDigest, Manifest, TimeMicros, encode, topics};
 
 use super::Step;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, KeptCheckpoints};
 use super::ticks::LogTicks;
 
 /// How much of output is gathered before it is appended.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How many checkpoints of a run are kept: the newest, and one to fall back on should it be damaged.
-const CHECKPOINTS_KEPT: usize = 2;
-
 /// Appends what the dataflow sends out, in groups of consecutive ticks.
 pub(crate) struct FrameWriter<'a> {
     log: &'a dyn EventLog,
-    workers: usize,
-    /// By tick: what came, and how many workers are done.
+    config: Config,
+    /// By tick: what came, and how many workers of this process are done.
     open: BTreeMap<u64, OpenTick>,
     group: BTreeMap<(&'static str, u32), Vec<Vec<u8>>>,
     group_bytes: usize,
-    /// Where the checkpoints of this run begin, the latest of them.
-    checkpoints: VecDeque<u64>,
+    kept: KeptCheckpoints,
 }
 
 #[derive(Default)]
@@ -34,9 +30,9 @@ struct OpenTick {
 }
 
 impl<'a> FrameWriter<'a> {
-    pub(crate) fn new(log: &'a dyn EventLog, workers: usize) -> Self {
-        let (open, group, checkpoints) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
-        Self { log, workers, open, group, group_bytes: 0, checkpoints }
+    pub(crate) fn new(log: &'a dyn EventLog, config: Config) -> Self {
+        let (open, group) = (BTreeMap::new(), BTreeMap::new());
+        Self { log, config, open, group, group_bytes: 0, kept: KeptCheckpoints::default() }
     }
 
     /// Takes an output; appends complete ticks once there is enough.
@@ -44,7 +40,7 @@ impl<'a> FrameWriter<'a> {
         match output {
             Output::Done { tick, .. } => {
                 self.open.entry(tick).or_default().workers_done += 1;
-                let workers = self.workers;
+                let workers = self.config.workers;
                 let is_done = |open: &OpenTick| open.workers_done >= workers;
                 while self.open.first_key_value().is_some_and(|(_, open)| is_done(open)) {
                     let Some((_, done)) = self.open.pop_first() else { break };
@@ -68,10 +64,7 @@ impl<'a> FrameWriter<'a> {
                     self.group.entry((topic, partition)).or_default().extend(records);
                 }
                 Output::Checkpoint { tick, at, tick_offset, chunks } => {
-                    let chunk_digests = Vec::new();
-                    let manifest =
-                        Manifest { tick, at_us: at, tick_offset, chunks: chunk_digests, part: 0, parts: 1 };
-                    checkpoint = Some((manifest, chunks));
+                    checkpoint = Some((self.manifest(tick, at, tick_offset)?, chunks));
                 }
                 Output::Done { .. } => {}
             }
@@ -99,19 +92,30 @@ impl<'a> FrameWriter<'a> {
         Ok(())
     }
 
+    /// Of this process's part, without chunks.
+    fn manifest(&self, tick: u64, at_us: TimeMicros, tick_offset: u64) -> anyhow::Result<Manifest> {
+        let (part, parts) = (self.config.process.try_into()?, self.config.processes.try_into()?);
+        Ok(Manifest { tick, at_us, tick_offset, chunks: Vec::new(), part, parts })
+    }
+
     fn checkpoint(&mut self, mut manifest: Manifest, chunks: &[Vec<u8>]) -> anyhow::Result<()> {
         let records: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
         let first = self.log.append(topics::CHECKPOINTS, 0, &records)?;
         let digests = (first..).zip(chunks);
         manifest.chunks =
             digests.map(|(offset, chunk)| ChunkDigest { offset, crc: crc32fast::hash(chunk) }).collect();
-        self.log.append(topics::CHECKPOINTS, 0, &[&encode(&manifest)?])?;
-        self.checkpoints.push_back(first);
-        if self.checkpoints.len() > CHECKPOINTS_KEPT {
-            self.checkpoints.pop_front();
-            if let Some(oldest) = self.checkpoints.front() {
-                self.log.truncate_before(topics::CHECKPOINTS, 0, *oldest)?;
-            }
+        let offset = self.log.append(topics::CHECKPOINTS, 0, &[&encode(&manifest)?])?;
+        // One process tidies up.
+        if self.config.process > 0 {
+            return Ok(());
+        }
+        if self.config.processes > 1 {
+            self.kept.read_on(self.log)?;
+        } else {
+            self.kept.note(offset, &manifest);
+        }
+        if let Some(before) = self.kept.forget_old() {
+            self.log.truncate_before(topics::CHECKPOINTS, 0, before)?;
         }
         Ok(())
     }
@@ -122,9 +126,10 @@ pub(crate) fn catch_up(log: &dyn EventLog, workers: usize, checkpoint_period_us:
     let checkpoint = Checkpoint::newest(log)?;
     let checkpoint_period_us = Some(checkpoint_period_us);
     let config = Config { checkpoint_period_us, ..super::config(workers) };
-    let mut writer = FrameWriter::new(log, workers);
-    let ticks = LogTicks::new(log, checkpoint.as_ref())?;
-    super::run(config, checkpoint.map(|checkpoint| checkpoint.restored), ticks, |step| match step {
+    let mut writer = FrameWriter::new(log, config);
+    let ticks = LogTicks::new(log, config, checkpoint.as_ref())?;
+    let restored = checkpoint.map(|checkpoint| checkpoint.restored);
+    super::run(config, restored, Vec::new(), ticks, |step| match step {
         Step::Output(output) => writer.take(output),
         Step::Idle => Ok(()),
     })?;

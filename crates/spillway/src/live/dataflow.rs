@@ -1,0 +1,184 @@
+//! The dataflow of a running system: one process, which ticks and derives, or several of which the first ticks.
+//!
+//! When one of several ends, all do: what a process has not read is missing from every tick that follows. They are started
+//! again and go on from the newest checkpoint that all of them have written.
+
+use std::panic::PanicHookInfo;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use spillway_dataflow::Config;
+use spillway_eventlog::EventLog;
+use spillway_events::topics;
+
+use super::peers;
+use super::ticker::Ticker;
+use super::{POLL_INTERVAL, WAIT, is_stop};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::ticks::LogTicks;
+use crate::engine::writer::FrameWriter;
+use crate::engine::{self, Step};
+use crate::settings::Connector;
+
+/// How long a dataflow that was told to stop goes on to derive what was ticked.
+const DERIVE_REST_MAX: Duration = Duration::from_secs(5);
+/// How long after that the processes of one dataflow stay connected, so that each gets what others have for it. The first
+/// one has ticked its last when it is told to stop: within this time every process has read that tick.
+const PEERS_REST: Duration = Duration::from_secs(2);
+const CHECKPOINT_PERIOD_US: i64 = 60_000_000;
+
+/// What the dataflow of a running system is set to.
+pub(crate) fn config(workers: usize) -> Config {
+    Config { checkpoint_period_us: Some(CHECKPOINT_PERIOD_US), ..engine::config(workers) }
+}
+
+/// Runs this process of a dataflow until told to stop. `silence` is how long nobody may have ticked before it does.
+pub(crate) fn run(
+    connector: &Connector,
+    config: Config,
+    hosts: &[String],
+    silence: Duration,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    if config.processes > 1 {
+        end_when_a_peer_ends(Arc::clone(stop));
+    }
+    if config.process == 0 {
+        tick_and_derive(connector, config, hosts, silence, stop)
+    } else {
+        derive_with_others(connector, config, hosts, stop)
+    }
+}
+
+/// Gets the right to tick, then ticks and derives until told to stop; what was ticked is derived before it ends.
+pub(crate) fn tick_and_derive(
+    connector: &Connector,
+    config: Config,
+    hosts: &[String],
+    silence: Duration,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    let ticking_log = connector.connect(stop)?;
+    let give_up = Arc::new(AtomicBool::new(false));
+    let log = connector.connect(&give_up)?;
+    let mut ticker = Ticker::new(ticking_log.as_ref(), connector.has_inboxes())?;
+    let Some(won) = ticker.take_over(silence, stop)? else { return Ok(()) };
+    if !silence.is_zero() {
+        eprintln!("ticking from {} on", won.number);
+    }
+    let no_more_ticks = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let deriving = scope.spawn(|| {
+            let derived = derive(log.as_ref(), config, hosts, &no_more_ticks);
+            stop.store(true, Ordering::Release);
+            derived
+        });
+        let ticked = ticker.tick(won, stop);
+        no_more_ticks.store(true, Ordering::Release);
+        let derived = join_or_give_up(deriving, &give_up);
+        if config.processes > 1 && derived.is_ok() {
+            std::thread::sleep(PEERS_REST);
+        }
+        // The one that failed first has the reason; the other was only told to stop.
+        if ticked.as_ref().is_err_and(is_stop) { derived.and(ticked) } else { ticked.and(derived) }
+    })
+}
+
+/// Derives on the ticks of the first process.
+fn derive_with_others(
+    connector: &Connector,
+    config: Config,
+    hosts: &[String],
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    let give_up = Arc::new(AtomicBool::new(false));
+    let log = connector.connect(&give_up)?;
+    let no_more_ticks = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let deriving = scope.spawn(|| {
+            let derived = derive(log.as_ref(), config, hosts, &no_more_ticks);
+            stop.store(true, Ordering::Release);
+            derived
+        });
+        while !stop.load(Ordering::Acquire) {
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        let since = Instant::now();
+        while !deriving.is_finished() && since.elapsed() < PEERS_REST {
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        no_more_ticks.store(true, Ordering::Release);
+        join_or_give_up(deriving, &give_up)
+    })
+}
+
+fn join_or_give_up(
+    deriving: std::thread::ScopedJoinHandle<'_, anyhow::Result<()>>,
+    give_up: &AtomicBool,
+) -> anyhow::Result<()> {
+    let since = Instant::now();
+    while !deriving.is_finished() {
+        if since.elapsed() >= DERIVE_REST_MAX {
+            give_up.store(true, Ordering::Release);
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    deriving.join().unwrap_or_else(|_| bail!("the dataflow died"))
+}
+
+/// Runs the dataflow on the log's ticks until told to stop, from the newest checkpoint on.
+pub(crate) fn derive(
+    log: &dyn EventLog,
+    config: Config,
+    hosts: &[String],
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    let output_partitions = log.partitions(topics::DECISIONS)?;
+    let config = Config { output_partitions, ..config };
+    let Some(peers) = peers::connect(hosts, config, stop)? else { return Ok(()) };
+    let checkpoint = if config.process == 0 {
+        let newest = Checkpoint::newest(log)?;
+        peers::tell_start(&peers, newest.as_ref().map(|newest| newest.restored.tick()))?;
+        newest
+    } else {
+        let Some(tick) = peers::ask_start(&peers, stop)? else { return Ok(()) };
+        tick.map(|tick| Checkpoint::of_tick(log, tick)).transpose()?
+    };
+    let mut writer = FrameWriter::new(log, config);
+    let ticks = LogTicks::new(log, config, checkpoint.as_ref())?.following(stop, WAIT);
+    let restored = checkpoint.map(|checkpoint| checkpoint.restored);
+    engine::run(config, restored, peers, ticks, |step| {
+        let written = match step {
+            Step::Output(output) => writer.take(output),
+            // What a tick decided is wanted now, but what comes at once goes out at once.
+            Step::Idle => writer.flush(),
+        };
+        if written.is_err() {
+            // Nothing may be written behind what is missing: no more ticks are read.
+            stop.store(true, Ordering::Release);
+        }
+        written
+    })
+}
+
+/// Ends the process once the connection to another one of its dataflow breaks, which the thread that serves it tells by a
+/// panic.
+fn end_when_a_peer_ends(stop: Arc<AtomicBool>) {
+    let otherwise = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        let peer = name.strip_prefix("timely:recv-").or_else(|| name.strip_prefix("timely:send-"));
+        let Some(peer) = peer else { return otherwise(panic) };
+        if stop.load(Ordering::Acquire) {
+            // All of them were told to stop, and that one was first.
+            std::process::exit(0);
+        }
+        eprintln!(
+            "error: dataflow: the connection to process {peer} broke, and none goes on without the others: start all again"
+        );
+        std::process::exit(2);
+    }));
+}
