@@ -69,9 +69,10 @@ impl Outbox {
         if self.measurements.len() >= self.records_max { self.close() } else { None }
     }
 
-    /// When the batch that fills has to be closed.
+    /// When the batch that fills has to be closed; while others wait before it, not until it is full: so the queue holds
+    /// as many measurements as it can, however long the log is away.
     pub(crate) fn flush_at(&self) -> Option<Instant> {
-        self.flush_at
+        self.flush_at.filter(|_| self.queue.is_empty())
     }
 
     /// Closes the batch that fills, unless it is empty; returns the oldest of the queue when that had to be dropped.

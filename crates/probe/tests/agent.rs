@@ -162,6 +162,21 @@ async fn the_oldest_batches_are_dropped_and_counted_while_the_sink_fails() {
 }
 
 #[tokio::test]
+async fn batches_fill_while_others_wait() {
+    let server = StandIn::start(LOCAL, 10).await.unwrap();
+    let assigned = vec![assignment("origin", format!("http://{}/", server.address()))];
+    let settings = AgentSettings { stop_timeout: Duration::from_millis(10), ..settings(1_000, 2) };
+    let mut running = Running::start(settings, assigned, |_| false);
+    // At one a tenth of a second each of them would be a batch of its own.
+    let some = running.counts.wait_for(|counts| counts.attempts >= 12);
+    tokio::time::timeout(PATIENCE, some).await.unwrap().unwrap();
+    assert_eq!(running.counts.borrow().batches_dropped, 0);
+    let (counts, _) = running.stop().await;
+    // One in hand, one behind it, and the one that was filling.
+    assert_eq!((counts.batches_dropped, counts.measurements_dropped), (3, counts.attempts));
+}
+
+#[tokio::test]
 async fn a_stopped_agent_hands_over_what_it_has() {
     let server = StandIn::start(LOCAL, 10).await.unwrap();
     let assigned = vec![assignment("origin", format!("http://{}/", server.address()))];
