@@ -6,6 +6,8 @@
 #![warn(missing_docs)]
 
 pub mod binary;
+pub mod installation;
+pub mod load;
 mod reference;
 
 pub use reference::{Columns, Line, Objects, Row, read_rows, reference};

@@ -3,158 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::net::{TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use spillway_eventlog::cluster::Cluster;
-use spillway_eventlog::{EmbeddedLog, EventLog, KafkaLog, KafkaSettings};
-use spillway_tests::binary::{binary, folder, spillway};
-
-struct Installation {
-    cluster: Cluster,
-    folder: PathBuf,
-    dns: String,
-    api: String,
-}
-
-/// A process that is killed at the end of the test, whatever becomes of it.
-struct Role(Child);
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        // One that has ended needs no killing.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Role {
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// Its exit status, which it must come to within a minute.
-    fn ended(&mut self) -> Option<i32> {
-        for _ in 0..600 {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("a role did not end");
-    }
-}
-
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-impl Installation {
-    /// A broker without topics.
-    fn bare(name: &str) -> Self {
-        let (cluster, folder) = (Cluster::start(1), folder(name));
-        Self { cluster, folder, dns: free_address(), api: free_address() }
-    }
-
-    fn new(name: &str) -> Self {
-        let installation = Self::bare(name);
-        assert_eq!(installation.spillway(&["topics", "check"]).0, Some(1));
-        assert_eq!(installation.spillway(&["topics", "create"]).0, Some(0));
-        assert_eq!(installation.spillway(&["topics", "create"]).0, Some(0));
-        let (code, said) = installation.spillway(&["topics", "check"]);
-        assert_eq!(code, Some(0), "{said}");
-        installation
-    }
-
-    fn role(&self, role: &str) -> Role {
-        let child = Command::new(binary())
-            .args([role, "--kafka", &self.cluster.bootstrap, "--dns", &self.dns, "--api", &self.api])
-            .args([Path::new("--data"), &self.folder.join("node")])
-            .args(["--probe-allow", "127.0.0.0/8"])
-            .stderr(Stdio::inherit())
-            .spawn();
-        Role(child.unwrap())
-    }
-
-    fn spillway(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = spillway(arguments.iter().copied().chain(["--kafka", &self.cluster.bootstrap]));
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    }
-
-    fn client(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = spillway(arguments.iter().copied().chain(["--api", &self.api]));
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    }
-
-    /// Applies documents, once the API is there.
-    fn apply(&self, documents: &str) {
-        let file = self.folder.join("site.yaml");
-        std::fs::write(&file, documents).unwrap();
-        until("apply", || self.client(&["apply", "-f", file.to_str().unwrap()]).0 == Some(0));
-    }
-
-    /// Writes a line to a CDN's inbox as the CDN would, with no code of ours.
-    fn kcat(&self, cdn: &str, line: &str) {
-        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros().to_string();
-        let mut kcat = Command::new("kcat")
-            .args(["-P", "-b", &self.cluster.bootstrap, "-t", &format!("inbox.{cdn}")])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Write::write_all(&mut kcat.stdin.take().unwrap(), line.replace("NOW", &now).as_bytes())
-            .unwrap();
-        assert!(kcat.wait().unwrap().success());
-    }
-
-    fn log(&self) -> KafkaLog {
-        KafkaLog::connect(KafkaSettings::plain(&self.cluster.bootstrap), std::sync::Arc::default()).unwrap()
-    }
-
-    /// Waits for ten more ticks.
-    fn until_it_ticks(&self) {
-        let log = self.log();
-        let end = log.end("ticks", 0).unwrap();
-        until("ticks", || log.end("ticks", 0).unwrap() >= end + 10);
-    }
-
-    /// Everything derived is what one worker makes of the log now.
-    fn verify(&self) {
-        let (code, said) = self.spillway(&["replay", "verify", "--json"]);
-        assert_eq!(code, Some(0), "{said}");
-        let found: serde_json::Value = serde_json::from_str(&said).unwrap();
-        assert_eq!(found["frames_not_yet_emitted"], 0, "{said}");
-        assert!(found["frames_equal"].as_u64().unwrap() > 20, "{said}");
-    }
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..600 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("{what}: not within a minute");
-}
-
-/// Whether the answer for a host of the provisioned site has a label in it.
-fn answers_with(dns: &str, host: &str, label: &str) -> bool {
-    let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in host.split('.') {
-        query.push(u8::try_from(label.len()).unwrap());
-        query.extend(label.as_bytes());
-    }
-    query.extend([0, 0, 1, 0, 1]);
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    socket.send_to(&query, dns).unwrap();
-    let mut reply = [0; 512];
-    let Ok(length) = socket.recv(&mut reply) else { return false };
-    reply[..length].windows(label.len()).any(|bytes| bytes == label.as_bytes())
-}
+use spillway_eventlog::{EmbeddedLog, EventLog};
+use spillway_events::{Manifest, decode};
+use spillway_tests::binary::spillway;
+use spillway_tests::installation::{Installation, free_address, until};
+use spillway_tests::load::Load;
 
 /// A site whose origin and CDN nobody serves: probes fail, and traffic leaves the origin.
 fn documents(cdn_name: &str) -> String {
@@ -172,13 +29,13 @@ fn documents(cdn_name: &str) -> String {
 
 #[test]
 fn roles_are_processes_and_survive_each_other() {
-    let at = Installation::new("kafka-roles");
+    let at = Installation::new("kafka-roles", 1);
     let mut web = at.role("web");
     let mut probe = at.role("probe");
     let mut dns = at.role("dns");
     let first = at.role("dataflow");
     at.apply(&documents("first-edge"));
-    until("the CDN's name", || answers_with(&at.dns, "www.acme.example", "first-edge"));
+    until("the CDN's name", || at.answers_with("www.acme.example", "first-edge"));
     let (code, explained) = at.client(&["explain", "shop", "--network", "net"]);
     assert!(code == Some(0) && explained.contains("cdn:cdn"), "{explained}");
 
@@ -187,7 +44,7 @@ fn roles_are_processes_and_survive_each_other() {
     std::thread::sleep(Duration::from_secs(2));
     drop(first);
     at.until_it_ticks();
-    assert!(second.0.try_wait().unwrap().is_none());
+    assert!(second.is_running());
 
     // One that is stopped for ten seconds finds that it was replaced, and ends.
     let mut third = at.role("dataflow");
@@ -202,29 +59,29 @@ fn roles_are_processes_and_survive_each_other() {
     // The broker goes away: DNS answers on, and goes on with what comes afterwards.
     at.cluster.stop();
     for _ in 0..30 {
-        assert!(answers_with(&at.dns, "www.acme.example", "first-edge"));
+        assert!(at.answers_with("www.acme.example", "first-edge"));
         std::thread::sleep(Duration::from_millis(100));
     }
     // A node that is started meanwhile serves the last table.
     dns.signal("-TERM");
     assert_eq!(dns.ended(), Some(0));
     let mut dns = at.role("dns");
-    until("an answer from disk", || answers_with(&at.dns, "www.acme.example", "first-edge"));
+    until("an answer from disk", || at.answers_with("www.acme.example", "first-edge"));
     at.cluster.restart();
     at.until_it_ticks();
     at.apply(&documents("second-edge"));
-    until("the CDN's new name", || answers_with(&at.dns, "www.acme.example", "second-edge"));
+    until("the CDN's new name", || at.answers_with("www.acme.example", "second-edge"));
 
     // A CDN says that it is ill, with a plain Kafka client: traffic goes to the other one. It can't say so of that one.
     at.kcat(
         "cdn",
         r#"{"source":"cdn","boot":1,"sequence":1,"aggregates":[{"cdn":"cdn","at_us":NOW,"healthy":false}]}"#,
     );
-    until("the other CDN's name", || answers_with(&at.dns, "www.acme.example", "other-edge"));
+    until("the other CDN's name", || at.answers_with("www.acme.example", "other-edge"));
     let rejected = at.log().end("rejected", 0).unwrap();
     at.kcat("cdn", r#"{"source":"cdn","boot":1,"sequence":2,"aggregates":[{"cdn":"other","at_us":NOW,"healthy":false}]}"#);
     until("the lie is rejected", || at.log().end("rejected", 0).unwrap() > rejected);
-    assert!(answers_with(&at.dns, "www.acme.example", "other-edge"));
+    assert!(at.answers_with("www.acme.example", "other-edge"));
 
     for role in [&mut web, &mut probe, &mut dns, &mut third] {
         role.signal("-TERM");
@@ -258,7 +115,7 @@ fn read_by_python(bootstrap: &str) {
 /// goes on there, and all of it is what a replay derives.
 #[test]
 fn an_embedded_log_moves_to_kafka() {
-    let at = Installation::bare("kafka-copy");
+    let at = Installation::bare("kafka-copy", 1);
     let data = at.folder.join("data");
     let (data_text, rows) = (data.to_str().unwrap(), at.folder.join("rows.csv"));
     let mut text = String::from("at,agent,network,target,site,response_time_ms,ok\n");
@@ -285,12 +142,9 @@ fn an_embedded_log_moves_to_kafka() {
     let again = spillway(["backtest", "--format", "csv", "--log", data_text]);
     let decisions = String::from_utf8(again.stdout).unwrap();
     assert!(decisions.lines().count() > 10);
-    let config = at.folder.join("spillway.yaml");
-    std::fs::write(&config, "kafka: {input_partitions: 1}\n").unwrap();
-    let child = Command::new(binary())
-        .args(["dataflow", "--kafka", &at.cluster.bootstrap, "--config", config.to_str().unwrap()])
-        .spawn();
-    let mut dataflow = Role(child.unwrap());
+    let config = format!("kafka: {{bootstrap: '{}', input_partitions: 1}}\n", at.cluster.bootstrap);
+    std::fs::write(at.folder.join("spillway.yaml"), config).unwrap();
+    let mut dataflow = at.role("dataflow");
     at.until_it_ticks();
     dataflow.signal("-TERM");
     assert_eq!(dataflow.ended(), Some(0));
@@ -302,4 +156,87 @@ fn an_embedded_log_moves_to_kafka() {
         assert_eq!(is[..was.len()], was);
     }
     assert!(kafka.end("ticks", 0).unwrap() >= embedded.end("ticks", 0).unwrap() + 10);
+}
+
+/// Two processes of two workers make one dataflow. When one is killed the other ends; started again they go on from a
+/// checkpoint, as one process does afterwards. What retention takes from it stops it, until it is given up.
+#[test]
+fn processes_make_one_dataflow() {
+    let at = Installation::new("kafka-processes", 1);
+    let load = Load { sites: 100, partitions: 4, boot: 1 };
+    let web = at.role("web");
+    at.apply(&load.documents());
+    let log = at.log();
+    let mut sent = 0;
+    let mut send = |batches: usize| {
+        for number in sent..sent + batches {
+            let (partition, bytes) = load.batch(number);
+            log.append("measurements", partition, &[&bytes]).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        sent += batches;
+    };
+    let hosts = [free_address(), free_address()].join(",");
+    let process =
+        |number: &str| at.role_with("dataflow", &["--workers", "2", "--hosts", &hosts, "--process", number]);
+
+    let (mut first, second) = (process("0"), process("1"));
+    at.until_it_ticks();
+    send(200);
+    // Both parts of a checkpoint, which is due at each full minute.
+    let checkpoints = || log.read("checkpoints", 0, 0, usize::MAX, usize::MAX).unwrap();
+    until("a checkpoint", || {
+        let manifests = checkpoints();
+        manifests.iter().filter(|entry| decode::<Manifest>(&entry.bytes).is_ok()).count() >= 2
+    });
+    send(50);
+    drop(second);
+    assert_eq!(first.ended(), Some(2));
+    let said = first.said();
+    assert!(said.contains("the connection to process 1 broke"), "{said}");
+    send(50);
+    let mut first = process("0");
+    let mut other = at.role_with("dataflow", &["--workers", "1", "--hosts", &hosts, "--process", "1"]);
+    assert_eq!(other.ended(), Some(2));
+    let said = other.said();
+    assert!(said.contains("processes of one dataflow are set alike"), "{said}");
+    let mut second = process("1");
+    at.until_it_ticks();
+    send(50);
+    for process in [&first, &second] {
+        process.signal("-TERM");
+    }
+    assert_eq!((first.ended(), second.ended()), (Some(0), Some(0)), "{}{}", first.said(), second.said());
+    assert!(at.verify()["bytes_equal"].as_u64().unwrap() > 10_000);
+
+    // One process goes on where two stopped; then what it needs is gone.
+    let mut alone = at.role("dataflow");
+    at.until_it_ticks();
+    alone.signal("-TERM");
+    assert_eq!(alone.ended(), Some(0));
+    at.verify();
+    send(20);
+    let lost = (0..4).find(|partition| log.end("measurements", *partition).unwrap() > 20).unwrap();
+    log.truncate_before("measurements", lost, log.end("measurements", lost).unwrap() - 1).unwrap();
+    let mut refusing = at.role_with("dataflow", &["--workers", "2"]);
+    assert_eq!(refusing.ended(), Some(2));
+    let said = refusing.said();
+    let command = said.split("spillway gap ").nth(1).and_then(|rest| rest.lines().next());
+    let mut flags: Vec<&str> = command.unwrap_or_else(|| panic!("{said}")).split(' ').collect();
+    assert!(said.contains(&format!("ticks read measurements/{lost} from offset ")), "{said}");
+    flags.insert(0, "gap");
+    let to = flags.iter().position(|flag| *flag == "--to").unwrap() + 1;
+    let more = (flags[to].parse::<u64>().unwrap() + 1).to_string();
+    let too_much: Vec<&str> =
+        flags.iter().map(|flag| if *flag == flags[to] { &more } else { *flag }).collect();
+    assert_eq!(at.client(&too_much).0, Some(2), "the log still has some of it");
+    let (code, said) = at.client(&flags);
+    assert!(code == Some(0) && said.contains("are given up: TEXT"), "{said}");
+    let mut going_on = at.role("dataflow");
+    at.until_it_ticks();
+    send(20);
+    at.until_it_ticks();
+    going_on.signal("-TERM");
+    assert_eq!(going_on.ended(), Some(0));
+    drop(web);
 }
