@@ -158,85 +158,102 @@ fn an_embedded_log_moves_to_kafka() {
     assert!(kafka.end("ticks", 0).unwrap() >= embedded.end("ticks", 0).unwrap() + 10);
 }
 
+/// Measurements, sent on and on.
+struct Sender<'a> {
+    log: &'a dyn EventLog,
+    sent: usize,
+}
+
+impl Sender<'_> {
+    const LOAD: Load = Load { sites: 100, partitions: 4, boot: 1 };
+
+    fn send(&mut self, batches: usize) {
+        for number in self.sent..self.sent + batches {
+            let (partition, bytes) = Self::LOAD.batch(number);
+            self.log.append("measurements", partition, &[&bytes]).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.sent += batches;
+    }
+}
+
+/// Runs a dataflow of one process for a while.
+fn run_alone(at: &Installation, sender: &mut Sender<'_>) {
+    let mut alone = at.role("dataflow");
+    at.until_it_ticks();
+    sender.send(20);
+    at.until_it_ticks();
+    alone.signal("-TERM");
+    assert_eq!(alone.ended(), Some(0));
+}
+
 /// Two processes of two workers make one dataflow. When one is killed the other ends; started again they go on from a
 /// checkpoint, as one process does afterwards. What retention takes from it stops it, until it is given up.
 #[test]
 fn processes_make_one_dataflow() {
     let at = Installation::new("kafka-processes", 1);
-    let load = Load { sites: 100, partitions: 4, boot: 1 };
     let web = at.role("web");
-    at.apply(&load.documents());
+    at.apply(&Sender::LOAD.documents());
     let log = at.log();
-    let mut sent = 0;
-    let mut send = |batches: usize| {
-        for number in sent..sent + batches {
-            let (partition, bytes) = load.batch(number);
-            log.append("measurements", partition, &[&bytes]).unwrap();
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        sent += batches;
-    };
+    let mut sender = Sender { log: &log, sent: 0 };
     let hosts = [free_address(), free_address()].join(",");
-    let process =
-        |number: &str| at.role_with("dataflow", &["--workers", "2", "--hosts", &hosts, "--process", number]);
+    let process = |workers: &str, number: &str| {
+        at.role_with("dataflow", &["--workers", workers, "--hosts", &hosts, "--process", number])
+    };
 
-    let (mut first, second) = (process("0"), process("1"));
+    let (mut first, second) = (process("2", "0"), process("2", "1"));
     at.until_it_ticks();
-    send(200);
+    sender.send(200);
     // Both parts of a checkpoint, which is due at each full minute.
-    let checkpoints = || log.read("checkpoints", 0, 0, usize::MAX, usize::MAX).unwrap();
     until("a checkpoint", || {
-        let manifests = checkpoints();
-        manifests.iter().filter(|entry| decode::<Manifest>(&entry.bytes).is_ok()).count() >= 2
+        let entries = log.read("checkpoints", 0, 0, usize::MAX, usize::MAX).unwrap();
+        entries.iter().filter(|entry| decode::<Manifest>(&entry.bytes).is_ok()).count() >= 2
     });
-    send(50);
+    sender.send(50);
     drop(second);
     assert_eq!(first.ended(), Some(2));
     let said = first.said();
     assert!(said.contains("the connection to process 1 broke"), "{said}");
-    send(50);
-    let mut first = process("0");
-    let mut other = at.role_with("dataflow", &["--workers", "1", "--hosts", &hosts, "--process", "1"]);
+    sender.send(50);
+    let mut first = process("2", "0");
+    let mut other = process("1", "1");
     assert_eq!(other.ended(), Some(2));
     let said = other.said();
     assert!(said.contains("processes of one dataflow are set alike"), "{said}");
-    let mut second = process("1");
+    let mut second = process("2", "1");
     at.until_it_ticks();
-    send(50);
+    sender.send(50);
     for process in [&first, &second] {
         process.signal("-TERM");
     }
     assert_eq!((first.ended(), second.ended()), (Some(0), Some(0)), "{}{}", first.said(), second.said());
     assert!(at.verify()["bytes_equal"].as_u64().unwrap() > 10_000);
 
-    // One process goes on where two stopped; then what it needs is gone.
-    let mut alone = at.role("dataflow");
-    at.until_it_ticks();
-    alone.signal("-TERM");
-    assert_eq!(alone.ended(), Some(0));
+    run_alone(&at, &mut sender);
     at.verify();
-    send(20);
-    let lost = (0..4).find(|partition| log.end("measurements", *partition).unwrap() > 20).unwrap();
-    log.truncate_before("measurements", lost, log.end("measurements", lost).unwrap() - 1).unwrap();
+    sender.send(20);
+    lose_some(&at, &log);
+    run_alone(&at, &mut sender);
+    drop(web);
+}
+
+/// Retention takes what the dataflow needs next: it ends and says what to do, which is done.
+fn lose_some(at: &Installation, log: &dyn EventLog) {
+    let end = |partition| log.end("measurements", partition).unwrap();
+    let lost = (0..4).find(|partition| end(*partition) > 20).unwrap();
+    log.truncate_before("measurements", lost, end(lost) - 1).unwrap();
     let mut refusing = at.role_with("dataflow", &["--workers", "2"]);
     assert_eq!(refusing.ended(), Some(2));
     let said = refusing.said();
+    assert!(said.contains(&format!("ticks read measurements/{lost} from offset ")), "{said}");
     let command = said.split("spillway gap ").nth(1).and_then(|rest| rest.lines().next());
     let mut flags: Vec<&str> = command.unwrap_or_else(|| panic!("{said}")).split(' ').collect();
-    assert!(said.contains(&format!("ticks read measurements/{lost} from offset ")), "{said}");
     flags.insert(0, "gap");
     let to = flags.iter().position(|flag| *flag == "--to").unwrap() + 1;
     let more = (flags[to].parse::<u64>().unwrap() + 1).to_string();
-    let too_much: Vec<&str> =
-        flags.iter().map(|flag| if *flag == flags[to] { &more } else { *flag }).collect();
+    let mut too_much = flags.clone();
+    too_much[to] = &more;
     assert_eq!(at.client(&too_much).0, Some(2), "the log still has some of it");
     let (code, said) = at.client(&flags);
     assert!(code == Some(0) && said.contains("are given up: TEXT"), "{said}");
-    let mut going_on = at.role("dataflow");
-    at.until_it_ticks();
-    send(20);
-    at.until_it_ticks();
-    going_on.signal("-TERM");
-    assert_eq!(going_on.ended(), Some(0));
-    drop(web);
 }

@@ -2,13 +2,13 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{CdnName, ProvisioningRecord, Tick, TimeMicros, topics};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config as Allocation, Hooks};
 use timely::container::CapacityContainerBuilder;
@@ -234,10 +234,10 @@ pub(crate) fn shard(name: &str) -> u32 {
 ///
 /// # Errors
 /// When the threads cannot be started.
-pub fn start(
+pub fn start<S: Stream + 'static>(
     config: Config,
     restored: Option<Restored>,
-    peers: Vec<Option<TcpStream>>,
+    peers: Vec<Option<S>>,
 ) -> Result<Running, String> {
     let (output, outputs) = sync_channel(OUTPUTS_MAX);
     let (activators_out, activators) = sync_channel(config.workers);
@@ -273,7 +273,7 @@ pub fn start(
 /// What the workers exchange messages by.
 type Allocated = (Vec<AllocatorBuilder>, Box<dyn Any + Send>);
 
-fn allocate(config: Config, peers: Vec<Option<TcpStream>>) -> Result<Allocated, String> {
+fn allocate<S: Stream + 'static>(config: Config, peers: Vec<Option<S>>) -> Result<Allocated, String> {
     if config.processes == 1 {
         return Allocation::Process(config.workers).try_build();
     }

@@ -226,6 +226,7 @@ impl KafkaLog {
                 }
             };
         }
+        self.health.answered();
         Ok(firsts.into_iter().map(|first| first.map(|place| offsets[place])).collect())
     }
 

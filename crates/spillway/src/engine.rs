@@ -1,5 +1,6 @@
 //! Runs the dataflow: feeds it ticks with their records, and takes its outputs away.
 
+mod budget;
 pub(crate) mod checkpoint;
 pub(crate) mod records;
 pub(crate) mod ticks;
@@ -16,6 +17,8 @@ use spillway_dataflow::{
     Config, Input, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Restored, TickInput, start,
 };
 use spillway_events::ProvisioningRecord;
+
+use self::budget::Budget;
 
 /// Partitions of `decisions` and `performance` on a log of ours.
 pub(crate) const OUTPUT_PARTITIONS: u32 = 4;
@@ -68,10 +71,10 @@ pub(crate) fn run(
         start(config, restored, peers).map_err(|why| anyhow!("the dataflow did not start: {why}"))?;
     let (inputs, outputs, workers) = running.into_parts();
     let leave_alone = config.processes > 1;
-    let fed = AtomicU64::new(0);
+    let (fed, budget) = (AtomicU64::new(0), Budget::default());
     let outcome = std::thread::scope(|scope| {
         let feeder = scope.spawn(|| {
-            let outcome = feed(config, &inputs, ticks, &fed);
+            let outcome = feed(config, &inputs, ticks, &budget, &fed);
             if leave_alone {
                 std::mem::forget(inputs);
             }
@@ -100,9 +103,11 @@ pub(crate) fn run(
             };
             if let Output::Done { tick, worker } = output {
                 sent.by_worker[worker - config.first_worker()] = tick + 1;
+                budget.take_off_before(sent.by_worker.iter().copied().min().unwrap_or(0));
             }
             take(Step::Output(output));
         }
+        budget.close();
         let fed = feeder.join().map_err(|_| anyhow!("the feeder died"))?;
         taken.and(fed)
     });
@@ -121,10 +126,12 @@ fn feed(
     config: Config,
     inputs: &[Input],
     ticks: impl Iterator<Item = anyhow::Result<FullTick>>,
+    budget: &Budget,
     fed: &AtomicU64,
 ) -> anyhow::Result<()> {
     for tick in ticks {
         let FullTick { tick, tick_offset, provisioning, records: of_all } = tick?;
+        budget.take_in(tick.number, of_all.iter().map(|record| record.bytes.len()).sum());
         let mut records: Vec<Vec<InputRecord>> = vec![Vec::new(); config.workers];
         for record in of_all {
             if let Some(local) = config.local_owner(record.partition) {

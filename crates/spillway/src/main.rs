@@ -13,10 +13,12 @@ mod roles;
 mod settings;
 mod topics;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use roles::Roles;
+use tracing_subscriber::EnvFilter;
 
 /// Steers web traffic between a client's origin and CDNs by measured performance, and can explain every answer.
 #[derive(Debug, Parser)]
@@ -98,8 +100,20 @@ fn end_with_workers() {
     }));
 }
 
+/// What the parts have to say besides, on standard error: warnings, or what `SPILLWAY_LOG` asks for.
+fn say_warnings() {
+    let wanted = EnvFilter::try_from_env("SPILLWAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .with_env_filter(wanted)
+        .init();
+}
+
 fn main() -> ExitCode {
     end_with_workers();
+    say_warnings();
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Up(options) => roles::up(&options),

@@ -212,7 +212,8 @@ fn run(input: &Input, mut on_tick: impl FnMut(usize)) -> (Values, Duration) {
         performance_period_us: PERFORMANCE_PERIOD_US,
         checkpoint_period_us: None,
     };
-    let (inputs, outputs, workers) = start(config, None, Vec::new()).unwrap().into_parts();
+    let (inputs, outputs, workers) =
+        start::<std::net::TcpStream>(config, None, Vec::new()).unwrap().into_parts();
     let (mut values, mut used) = (Values::new(), Duration::ZERO);
     std::thread::scope(|scope| {
         scope.spawn(move || feed(input, &inputs[0]));

@@ -16,6 +16,8 @@ use crate::LogError;
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// How long one request may take before it is tried anew.
 pub(super) const REQUEST: Duration = Duration::from_secs(5);
+/// How long a call waits before that is said, and how often it is said again.
+const SAY_AFTER: Duration = Duration::from_secs(10);
 
 /// What all clients of one log share.
 pub(super) struct Health {
@@ -26,11 +28,13 @@ pub(super) struct Health {
     fatal: OnceLock<String>,
     /// Trouble with a broker, for messages, and how much it tells.
     trouble: Mutex<Option<(u8, String)>>,
+    /// When it was last said that nobody answers; nothing while somebody does.
+    said_at: Mutex<Option<Instant>>,
 }
 
 impl Health {
     pub(super) fn new(stop: Arc<AtomicBool>, patience: Option<Duration>) -> Self {
-        Self { stop, patience, fatal: OnceLock::new(), trouble: Mutex::new(None) }
+        Self { stop, patience, fatal: OnceLock::new(), trouble: Mutex::new(None), said_at: Mutex::new(None) }
     }
 
     /// An error if nothing goes on any more, or nothing should.
@@ -52,13 +56,33 @@ impl Health {
     /// Whoever has waited this long for an answer may wait on, or gets an error.
     pub(super) fn wait_on(&self, since: Instant, what: &str) -> Result<(), LogError> {
         self.check()?;
-        match self.patience {
-            Some(patience) if since.elapsed() >= patience => {
-                let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let reason = trouble.map_or_else(|| "no broker answers".to_owned(), |(_, text)| text);
-                Err(LogError::Unavailable { what: what.to_owned(), reason })
+        let waited = since.elapsed();
+        if self.patience.is_some_and(|patience| waited >= patience) {
+            return Err(LogError::Unavailable { what: what.to_owned(), reason: self.reason() });
+        }
+        if waited >= SAY_AFTER {
+            let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if said_at.is_none_or(|said_at| said_at.elapsed() >= SAY_AFTER) {
+                tracing::warn!(
+                    waited_secs = waited.as_secs(),
+                    reason = self.reason(),
+                    "{what}: Kafka does not answer"
+                );
+                *said_at = Some(Instant::now());
             }
-            _ => Ok(()),
+        }
+        Ok(())
+    }
+
+    fn reason(&self) -> String {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        trouble.map_or_else(|| "no broker answers".to_owned(), |(_, text)| text)
+    }
+
+    /// Says that Kafka answers, if it was said that it does not.
+    pub(super) fn answered(&self) {
+        if self.said_at.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            tracing::warn!("Kafka answers again");
         }
     }
 
@@ -72,7 +96,10 @@ impl Health {
         loop {
             self.check()?;
             match request() {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.answered();
+                    return Ok(answer);
+                }
                 Err(error) if is_passing(&error) => {
                     self.note(&error, "");
                     self.wait_on(since, what)?;

@@ -130,3 +130,29 @@ impl KeptCheckpoints {
         self.parts.values().flat_map(BTreeMap::values).min().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use spillway_events::TimeMicros;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_reaches_back_to_the_first_part_of_the_second_newest_whole_one() {
+        let mut kept = KeptCheckpoints::default();
+        // Each part is a chunk and its manifest; process 0 is quicker than process 1.
+        let mut note = |tick, part, offset| {
+            let (at_us, chunks) = (TimeMicros(0), vec![ChunkDigest { offset: offset - 1, crc: 0 }]);
+            kept.note(offset, &Manifest { tick, at_us, tick_offset: tick, chunks, part, parts: 2 });
+            kept.forget_old()
+        };
+        assert_eq!(note(60, 1, 11), None);
+        assert_eq!(note(60, 0, 13), None);
+        assert_eq!(note(120, 0, 15), None, "one is whole");
+        assert_eq!(note(180, 0, 17), None);
+        assert_eq!(note(120, 1, 19), Some(10), "two are whole, and the first part of them is process 1's");
+        assert_eq!(note(240, 0, 21), Some(10));
+        assert_eq!(note(180, 1, 23), Some(14), "before the parts of 120");
+        assert_eq!(note(240, 1, 25), Some(16), "180 and 240");
+    }
+}

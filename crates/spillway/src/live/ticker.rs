@@ -31,8 +31,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const WAIT: Duration = Duration::from_millis(200);
 /// A dataflow that has not ticked for so long is taken for dead.
 pub(crate) const SILENCE: Duration = Duration::from_secs(3);
-/// How many offsets of one partition a tick reads at most.
-const TICK_RECORDS_MAX: u64 = 100_000;
+/// How many offsets of one partition a tick reads at most. A batch of 500 measurements has some 20 KB, and a tick is in
+/// memory as a whole.
+const TICK_RECORDS_MAX: u64 = 2_000;
 /// What ticks read, sorted.
 const INPUTS: [&str; 3] = [topics::MEASUREMENTS, topics::PROVISIONING, topics::STATISTICS];
 
