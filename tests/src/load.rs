@@ -50,11 +50,17 @@ impl Load {
         text
     }
 
-    /// The batch of that number, as of now: its partition and its bytes.
+    /// The batch of that number, measured now: its partition and its bytes.
     #[must_use]
     pub fn batch(&self, number: usize) -> (u32, Vec<u8>) {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros();
+        self.batch_at(number, TimeMicros(i64::try_from(now).unwrap()))
+    }
+
+    /// The batch of that number, measured then.
+    #[must_use]
+    pub fn batch_at(&self, number: usize, at_us: TimeMicros) -> (u32, Vec<u8>) {
         let (agent, of_agent) = (format!("a{}", number % AGENTS), number / AGENTS);
-        let at_us = TimeMicros(i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap());
         let site = |place: usize| (of_agent * SITES_A_BATCH + place) % self.sites;
         let series = |place: usize| Series {
             site: SiteName::new(format!("s{}", site(place))).unwrap(),
