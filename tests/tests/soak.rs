@@ -116,8 +116,9 @@ fn killed_at_random_moments() {
             let strange = scope.spawn(|| {
                 while !is_over.load(Ordering::Acquire) {
                     // A broker that goes away takes the transaction with it.
-                    let done = abort_some(&at.cluster.bootstrap, &is_over);
-                    aborted.fetch_add(usize::from(done.is_ok()), Ordering::AcqRel);
+                    if let Err(error) = abort_some(&at.cluster.bootstrap, &is_over, &aborted) {
+                        println!("{test}: the stranger starts again: {error}");
+                    }
                 }
             });
             let breaking = scope.spawn(|| {
@@ -130,7 +131,8 @@ fn killed_at_random_moments() {
             });
             for _ in 0..kills {
                 // A take-over comes after three seconds.
-                let dataflow = at.role("dataflow");
+                let workers = (1 + draws.below(4)).to_string();
+                let dataflow = at.role_with("dataflow", &["--workers", &workers]);
                 draws.sleep_below(7_000);
                 drop(dataflow);
                 answered.fetch_add(usize::from(at.answers_with("s0.example", "s0")), Ordering::AcqRel);
@@ -153,7 +155,7 @@ fn killed_at_random_moments() {
 }
 
 /// A transaction of a few records, which is left open for a while.
-fn abort_some(bootstrap: &str, is_over: &AtomicBool) -> KafkaResult<()> {
+fn abort_some(bootstrap: &str, is_over: &AtomicBool, aborted: &AtomicUsize) -> KafkaResult<()> {
     const REQUEST: Duration = Duration::from_secs(20);
     let stranger: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
@@ -170,6 +172,7 @@ fn abort_some(bootstrap: &str, is_over: &AtomicBool) -> KafkaResult<()> {
         stranger.flush(REQUEST)?;
         std::thread::sleep(Duration::from_secs(1));
         stranger.abort_transaction(REQUEST)?;
+        aborted.fetch_add(1, Ordering::AcqRel);
     }
     Ok(())
 }

@@ -15,6 +15,9 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use super::client::{Context, Health, LOOK, is_passing, refused};
 use crate::LogError;
 
+/// How long a record may take to follow the event of an end that it stands behind: one that is there comes at once.
+const BEHIND_AN_END: Duration = Duration::from_millis(20);
+
 /// A record as it came, with the number in its key.
 pub(super) struct Fetched {
     pub(super) offset: u64,
@@ -40,8 +43,10 @@ pub(super) struct Reader {
     partition: u32,
     /// Of its own, apart from those of other partitions.
     queue: Option<PartitionQueue<Context>>,
-    /// The offset after the last record handed out; nothing before the first look.
+    /// From where it reads on; nothing before the first look.
     next: Option<u64>,
+    /// From here up to `next` there is no record.
+    empty_from: u64,
     is_assigned: bool,
     /// Fetched but not handed out.
     stash: VecDeque<Fetched>,
@@ -67,7 +72,7 @@ impl Readers {
         let mut unused: Option<MutexGuard<'_, Reader>> = None;
         for reader in readers.iter() {
             let Ok(mut reader) = reader.try_lock() else { continue };
-            if reader.next == Some(from) {
+            if reader.is_at(from) {
                 return run(&mut reader);
             }
             if reader.next.is_none() && unused.is_none() {
@@ -91,6 +96,7 @@ impl Readers {
                     partition,
                     queue: None,
                     next: None,
+                    empty_from: 0,
                     is_assigned: false,
                     stash: VecDeque::new(),
                     end_at_start: 0,
@@ -104,8 +110,7 @@ impl Readers {
 
     /// Whether a client stands at `from` and goes on there.
     pub(super) fn is_at(&self, (topic, partition): (&str, u32), from: u64) -> bool {
-        let is_there =
-            |reader: &Mutex<Reader>| reader.try_lock().is_ok_and(|reader| reader.next == Some(from));
+        let is_there = |reader: &Mutex<Reader>| reader.try_lock().is_ok_and(|reader| reader.is_at(from));
         self.readers(topic, partition).iter().any(is_there)
     }
 
@@ -168,6 +173,7 @@ impl Reader {
         bytes_max: usize,
     ) -> Result<Vec<Fetched>, LogError> {
         let mut next = self.go_to(from, end)?;
+        let mut empty_from = self.empty_from;
         let mut taken: Vec<Fetched> = Vec::new();
         let mut bytes = 0_usize;
         while next < end && taken.len() < records_max.max(1) {
@@ -181,28 +187,34 @@ impl Reader {
                 break;
             }
             next = fetched.offset + 1;
+            empty_from = next;
             taken.push(fetched);
         }
-        self.next = Some(next);
+        (self.next, self.empty_from) = (Some(next), empty_from);
         Ok(taken)
     }
 
     fn peek(&mut self, from: u64, moment: Duration) -> Result<bool, LogError> {
-        self.go_to(from, from)?;
+        let next = self.go_to(from, from)?;
         if self.stash.is_empty()
-            && let Some(fetched) = self.poll(from, moment)?.record()
+            && let Some(fetched) = self.poll(next, moment)?.record()
         {
             self.stash.push_back(fetched);
         }
         Ok(!self.stash.is_empty())
     }
 
-    /// Takes the place at `from`, unless it is there. Returns it.
+    fn is_at(&self, from: u64) -> bool {
+        self.next.is_some_and(|next| (self.empty_from..=next).contains(&from))
+    }
+
+    /// Takes the place at `from`, unless it is there. Returns from where it reads on, which is further where nothing
+    /// stands in between.
     fn go_to(&mut self, from: u64, end: u64) -> Result<u64, LogError> {
-        if self.next != Some(from) {
-            self.start_at(from, end)?;
+        match self.next {
+            Some(next) if self.is_at(from) => Ok(next),
+            _ => self.start_at(from, end).map(|()| from),
         }
-        Ok(from)
     }
 
     fn start_at(&mut self, from: u64, end: u64) -> Result<(), LogError> {
@@ -223,7 +235,7 @@ impl Reader {
         }
         self.consumer.incremental_assign(&place).map_err(|error| told(&error))?;
         self.is_assigned = true;
-        self.next = Some(from);
+        (self.next, self.empty_from) = (Some(from), from);
         self.end_at_start = end;
         Ok(())
     }
@@ -231,8 +243,8 @@ impl Reader {
     /// The next record at or after `next`; nothing when only transaction markers are left before `end`.
     ///
     /// An end-of-partition event may be of an earlier end and have waited in the queue. Then a record or another event
-    /// follows it. Where none does, the place is taken anew: events of before are void then, and one that comes tells of
-    /// the end as it is now.
+    /// follows it. Where none does soon, the place is taken anew: events of before are void then, and one that comes tells
+    /// of the end as it is now.
     fn fetch(&mut self, next: u64, end: u64) -> Result<Option<Fetched>, LogError> {
         if let Some(fetched) = self.stash.pop_front() {
             return Ok(Some(fetched));
@@ -240,7 +252,7 @@ impl Reader {
         let since = Instant::now();
         let mut at_an_end = false;
         loop {
-            match self.poll(next, LOOK)? {
+            match self.poll(next, if at_an_end { BEHIND_AN_END } else { LOOK })? {
                 Polled::Record(fetched) => return Ok(Some(fetched)),
                 Polled::End if self.end_at_start >= end => return Ok(None),
                 Polled::End => at_an_end = true,
