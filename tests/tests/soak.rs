@@ -271,12 +271,17 @@ fn one_process_of_two_is_killed() {
             draws.sleep_below(8_000);
             let killed = usize::try_from(draws.below(2)).unwrap();
             processes[killed].signal("-KILL");
-            // One that was not connected yet goes on waiting for the other: nothing is lost by that.
             let other = 1 - killed;
             std::thread::sleep(Duration::from_millis(500));
-            if !processes[other].is_running() {
+            if processes[other].is_running() {
+                // It was not connected yet, and waits for the other one.
+                processes[other].signal("-KILL");
+            } else {
                 assert_eq!(processes[other].ended(), Some(2));
                 others[other] += 1;
+            }
+            for process in &mut processes {
+                process.ended();
             }
             processes = start();
         }

@@ -92,7 +92,8 @@ impl Agent {
     /// Runs the newest assignments until `stop` says true or its sender is gone; then hands over what it has.
     ///
     /// The sink is given one batch at a time, and the same one again until it says `Ok`: an error means "later". A
-    /// sink that will never take a batch says `Ok` too. Attempts under way at the end are left unknown. Returns what
+    /// sink that will never take a batch says `Ok` too. It may take as long as it needs; one that could hang forever sets
+    /// itself a limit. Attempts under way at the end are left unknown. Returns what
     /// was done.
     pub async fn run<S, F>(
         self,

@@ -30,8 +30,6 @@ pub const BATCH_RECORDS_LIMIT: usize = 8_192;
 /// The most batches that wait for the sink, whatever the settings say.
 pub const QUEUE_BATCHES_LIMIT: usize = 4_096;
 
-/// The longest that the sink may take for one batch.
-pub(crate) const SINK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest pause before a batch is handed over again.
 pub(crate) const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(10);
 /// A slot is late by at most this part of the interval.

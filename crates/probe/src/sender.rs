@@ -6,15 +6,15 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use spillway_events::MeasurementBatch;
-use tokio::time::{Instant, Timeout, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use crate::limits::{RETRY_INTERVAL_MAX, SINK_TIMEOUT};
+use crate::limits::RETRY_INTERVAL_MAX;
 
 /// The sink, and the batch that it is to take now.
 pub(crate) struct Sender<S, F> {
     sink: S,
     in_hand: Option<MeasurementBatch>,
-    sending: Option<Pin<Box<Timeout<F>>>>,
+    sending: Option<Pin<Box<F>>>,
     retry_at: Option<Instant>,
     retry_interval: Duration,
     retry_interval_min: Duration,
@@ -58,10 +58,9 @@ where
             sleep_until(at).await;
             self.retry_at = None;
         }
-        let hand_over = || Box::pin(timeout(SINK_TIMEOUT, (self.sink)(batch.clone())));
+        let hand_over = || Box::pin((self.sink)(batch.clone()));
         let outcome = self.sending.get_or_insert_with(hand_over).await;
         self.sending = None;
-        let outcome = outcome.unwrap_or_else(|_| Err(String::from("the sink took too long")));
         if outcome.is_ok() {
             self.in_hand = None;
             self.retry_interval = self.retry_interval_min;
