@@ -1,6 +1,6 @@
 //! Runs the real binary.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
@@ -13,16 +13,17 @@ pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
+            // A test runs as target/PROFILE/deps/NAME, an example as target/PROFILE/examples/NAME.
+            let test = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
+            let profile = test.parent().and_then(Path::parent).map(PathBuf::from).unwrap_or_default();
             let cargo = std::env::var("CARGO").unwrap_or_else(|_| String::from("cargo"));
             let status = Command::new(cargo)
                 .args(["build", "--quiet", "--package", "spillway", "--bin", "spillway"])
+                .args(profile.ends_with("release").then_some("--release"))
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .status();
             assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "cargo build: {status:?}");
-            // A test runs as target/PROFILE/deps/NAME.
-            let test = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
-            let profile = test.parent().and_then(std::path::Path::parent).map(PathBuf::from);
-            profile.unwrap_or_default().join("spillway")
+            profile.join("spillway")
         })
         .clone()
 }
