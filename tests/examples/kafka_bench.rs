@@ -1,7 +1,8 @@
-//! Measures an installation on one real Kafka broker: how fast the dataflow works off measurements that wait, beside a
-//! reader that only decodes them; then how long a changed answer takes while 10,000 measurements a second come in.
+//! Measures installations on one real Kafka broker: how fast a dataflow of one worker, of two, and of two processes works
+//! off measurements that wait, beside a reader that only decodes them; how long two processes take to go on when one is
+//! killed; then how long a changed answer takes while 10,000 measurements a second come in.
 //!
-//! `cargo build --release && cargo run --release -p spillway-tests --example kafka_bench [MEASUREMENTS [FLIPS]]`
+//! `cargo run --release -p spillway-tests --example kafka_bench [MEASUREMENTS [FLIPS]]`
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
@@ -9,78 +10,45 @@
 )]
 
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use spillway_eventlog::cluster::Cluster;
-use spillway_eventlog::{EventLog, KafkaLog, KafkaSettings};
+use spillway_eventlog::{EventLog, KafkaLog};
 use spillway_events::{
-    AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName, SourceName, Tick,
-    TimeMicros, Tried, decode, encode, partition_of,
+    AgentName, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName, SourceName,
+    Tick, TimeMicros, Tried, decode, encode, frame_head, partition_of,
 };
+use spillway_tests::installation::{Installation, Role, free_address};
 
 const SITES: usize = 1_000;
 const BATCH_RECORDS: usize = 500;
 const SERIES_A_BATCH: usize = 250;
 const PARTITIONS: u32 = 4;
 const AGENTS: usize = 8;
-const DNS: &str = "127.0.0.1:5399";
-const API: &str = "127.0.0.1:5398";
-
-/// A process that is killed at the end.
-struct Role(Child);
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        // One that has ended needs no killing.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().unwrap());
     let measurements = arguments.next().unwrap_or(5_000_000);
     let flips = arguments.next().unwrap_or(100);
-    let cluster = Cluster::start(1);
-    let folder = std::env::temp_dir().join(format!("spillway-kafka-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    run(&["topics", "create", "--kafka", &cluster.bootstrap]);
-    let web = role("web", &cluster, &folder);
-    provision(&folder);
-    throughput(&cluster, &folder, measurements);
-    latency(&cluster, &folder, flips);
+    let mut plain = None;
+    for (processes, workers) in [(1, 1), (1, 2), (2, 1)] {
+        let at = Installation::new(&format!("bench-{processes}-{workers}"), 1);
+        let web = at.role("web");
+        at.apply(&documents());
+        let waiting = append_waiting(&at, measurements);
+        let plain = *plain.get_or_insert_with(|| decode_alone(&at, waiting));
+        throughput(&at, waiting, processes, workers, plain);
+        drop(web);
+    }
+    let at = Installation::new("bench-latency", 1);
+    let web = at.role("web");
+    at.apply(&documents());
+    restart(&at);
+    latency(&at, flips);
     drop(web);
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// The binary beside this example.
-fn binary() -> PathBuf {
-    let example = std::env::current_exe().unwrap();
-    example.parent().and_then(Path::parent).unwrap().join("spillway")
-}
-
-fn run(arguments: &[&str]) -> bool {
-    let status = Command::new(binary()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.unwrap().success()
-}
-
-fn role(name: &str, cluster: &Cluster, folder: &Path) -> Role {
-    let child = Command::new(binary())
-        .args([name, "--kafka", &cluster.bootstrap, "--dns", DNS, "--api", API])
-        .args([Path::new("--data"), folder])
-        .stderr(Stdio::null())
-        .spawn();
-    Role(child.unwrap())
-}
-
-fn connect(cluster: &Cluster) -> KafkaLog {
-    KafkaLog::connect(KafkaSettings::plain(&cluster.bootstrap), std::sync::Arc::default()).unwrap()
-}
-
-fn provision(folder: &Path) {
+fn documents() -> String {
     let mut text = String::from(
         "kind: client\nname: acme\n---\nkind: network\nname: net\nprefixes: [127.0.0.0/8]\n---\n\
          kind: cdn\nname: cdn\ntype: operated\ndns_name: flipped.example\n---\n\
@@ -98,11 +66,7 @@ fn provision(folder: &Path) {
     };
     text += &site("flip", "1s");
     (0..SITES).for_each(|number| text += &site(&format!("s{number}"), "60s"));
-    let file = folder.join("bench.yaml");
-    std::fs::write(&file, text).unwrap();
-    while !run(&["apply", "-f", file.to_str().unwrap(), "--api", API]) {
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    text
 }
 
 fn now() -> TimeMicros {
@@ -145,8 +109,9 @@ fn load(boot: u64, number: usize) -> (u32, Vec<u8>) {
     (partition_of(&agent, PARTITIONS), bytes)
 }
 
-fn throughput(cluster: &Cluster, folder: &Path, measurements: usize) {
-    let log = connect(cluster);
+/// Appends batches that wait; how many measurements they have.
+fn append_waiting(at: &Installation, measurements: usize) -> usize {
+    let log = at.log();
     let batches = measurements / BATCH_RECORDS;
     let mut waiting: Vec<Vec<Vec<u8>>> = vec![Vec::new(); PARTITIONS as usize];
     for number in 0..batches {
@@ -162,8 +127,12 @@ fn throughput(cluster: &Cluster, folder: &Path, measurements: usize) {
         }
     }
     println!("{} measurements wait, {BATCH_RECORDS} a batch, {} MiB", batches * BATCH_RECORDS, bytes >> 20);
+    batches * BATCH_RECORDS
+}
 
-    let reader = connect(cluster);
+/// What reading and decoding alone take, in µs of CPU a measurement.
+fn decode_alone(at: &Installation, waiting: usize) -> f64 {
+    let reader = at.log();
     let (started, used) = (Instant::now(), used(std::process::id()));
     let mut decoded = 0;
     for partition in 0..PARTITIONS {
@@ -175,22 +144,63 @@ fn throughput(cluster: &Cluster, folder: &Path, measurements: usize) {
             }
         }
     }
-    assert_eq!(decoded, batches * BATCH_RECORDS);
-    let plain = report(
-        "reading and decoding alone",
-        decoded,
-        started.elapsed(),
-        self::used(std::process::id()) - used,
-    );
+    assert_eq!(decoded, waiting);
+    let used = self::used(std::process::id()) - used;
+    report("reading and decoding alone", decoded, started.elapsed(), used)
+}
 
+/// Starts all processes of a dataflow.
+fn dataflow(at: &Installation, processes: usize, workers: usize) -> Vec<Role> {
+    let hosts: Vec<String> = (0..processes).map(|_| free_address()).collect();
+    let (hosts, workers) = (hosts.join(","), workers.to_string());
+    let process = |number: usize| {
+        let number = number.to_string();
+        at.role_with("dataflow", &["--workers", &workers, "--hosts", &hosts, "--process", &number])
+    };
+    (0..processes).map(process).collect()
+}
+
+fn throughput(at: &Installation, waiting: usize, processes: usize, workers: usize, plain: f64) {
+    let log = at.log();
     let started = Instant::now();
-    let dataflow = role("dataflow", cluster, folder);
+    let dataflow = dataflow(at, processes, workers);
     let end: u64 = (0..PARTITIONS).map(|partition| log.end("measurements", partition).unwrap()).sum();
     let number = wait_for_tick(&log, end);
     wait_for_snapshot(&log, number);
-    let through =
-        report("through the dataflow, one worker", decoded, started.elapsed(), self::used(dataflow.0.id()));
+    let used = dataflow.iter().map(|process| used(process.id())).sum();
+    let what = format!("through the dataflow, processes × workers = {processes} × {workers}");
+    let through = report(&what, waiting, started.elapsed(), used);
     println!("ratio of CPU: {:.2}", through / plain);
+}
+
+/// Kills one of two processes once there is a checkpoint, and starts both again.
+fn restart(at: &Installation) {
+    let log = at.log();
+    let mut processes = dataflow(at, 2, 1);
+    for number in 0.. {
+        let (partition, bytes) = load(3, number);
+        log.append("measurements", partition, &[&bytes]).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let checkpoints = log.read("checkpoints", 0, 0, usize::MAX, usize::MAX).unwrap();
+        if checkpoints.iter().filter(|entry| decode::<Manifest>(&entry.bytes).is_ok()).count() >= 2 {
+            break;
+        }
+    }
+    let killed_at = Instant::now();
+    drop(processes.pop());
+    processes[0].ended();
+    let ended = killed_at.elapsed();
+    let before = log.end("snapshots", 0).unwrap();
+    let _processes = dataflow(at, 2, 1);
+    while log.end("snapshots", 0).unwrap() == before {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    println!(
+        "one process of two killed: the other ended after {} ms; both started again at once, and the first snapshot came \
+         {} ms after the kill",
+        ended.as_millis(),
+        killed_at.elapsed().as_millis()
+    );
 }
 
 fn report(what: &str, measurements: usize, took: Duration, used: Duration) -> f64 {
@@ -225,20 +235,20 @@ fn wait_for_snapshot(log: &KafkaLog, number: u64) {
         log.wait("snapshots", 0, next, Duration::from_secs(60)).unwrap();
         for entry in log.read("snapshots", 0, next, 4_096, 16 << 20).unwrap() {
             next = entry.offset + 1;
-            if spillway_events::frame_head(&entry.bytes).is_some_and(|(tick, ..)| tick >= number) {
+            if frame_head(&entry.bytes).is_some_and(|(tick, ..)| tick >= number) {
                 return;
             }
         }
     }
 }
 
-fn latency(cluster: &Cluster, folder: &Path, flips: usize) {
+fn latency(at: &Installation, flips: usize) {
     const BATCHES_A_SECOND: u32 = 20;
-    let (_dataflow, _dns) = (role("dataflow", cluster, folder), role("dns", cluster, folder));
+    let (_dataflow, _dns) = (at.role("dataflow"), at.role("dns"));
     let stop = AtomicBool::new(false);
     let took = std::thread::scope(|scope| {
         scope.spawn(|| {
-            let (log, started) = (connect(cluster), Instant::now());
+            let (log, started) = (at.log(), Instant::now());
             for number in 0.. {
                 if stop.load(Ordering::Acquire) {
                     return;
@@ -249,21 +259,22 @@ fn latency(cluster: &Cluster, folder: &Path, flips: usize) {
                 std::thread::sleep(due.saturating_sub(started.elapsed()));
             }
         });
-        let took = flip(&connect(cluster), flips);
+        let took = flip(at, flips);
         stop.store(true, Ordering::Release);
         took
     });
-    let at = |percent: usize| took[(took.len() * percent).div_ceil(100) - 1].as_millis();
+    let percentile = |percent: usize| took[(took.len() * percent).div_ceil(100) - 1].as_millis();
     println!(
         "measurement appended to changed answer, at {} measurements/s, {flips} times: p50 {} ms, p99 {} ms",
         BATCHES_A_SECOND as usize * BATCH_RECORDS,
-        at(50),
-        at(99)
+        percentile(50),
+        percentile(99)
     );
 }
 
 /// Sends measurements that turn the answer, one in each window; how long each took, sorted.
-fn flip(log: &KafkaLog, flips: usize) -> Vec<Duration> {
+fn flip(at: &Installation, flips: usize) -> Vec<Duration> {
+    let log = at.log();
     let partition = partition_of("flipper", PARTITIONS);
     let mut sequence = 0;
     // Early in a second, which is the window, so that the tick that reads it is of the same one.
@@ -279,7 +290,7 @@ fn flip(log: &KafkaLog, flips: usize) -> Vec<Duration> {
     };
     // Until the roles are there and have worked off what waits.
     for _ in 0..60 {
-        if answer_is_cname() == Some(true) {
+        if answer_is_cname(at) == Some(true) {
             break;
         }
         send(true);
@@ -290,7 +301,7 @@ fn flip(log: &KafkaLog, flips: usize) -> Vec<Duration> {
     for _ in 0..flips {
         is_slow = !is_slow;
         let started = send(is_slow);
-        while answer_is_cname() != Some(is_slow) && started.elapsed() < Duration::from_secs(30) {
+        while answer_is_cname(at) != Some(is_slow) && started.elapsed() < Duration::from_secs(30) {
             std::thread::sleep(Duration::from_millis(1));
         }
         took.push(started.elapsed());
@@ -299,11 +310,11 @@ fn flip(log: &KafkaLog, flips: usize) -> Vec<Duration> {
     took
 }
 
-fn answer_is_cname() -> Option<bool> {
+fn answer_is_cname(at: &Installation) -> Option<bool> {
     let query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x04flip\x07example\0\0\x01\0\x01";
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    socket.send_to(query, DNS).unwrap();
+    socket.send_to(query, &at.dns).unwrap();
     let mut reply = [0; 512];
     let length = socket.recv(&mut reply).ok()?;
     // An answer at all, and the CDN's name in it.

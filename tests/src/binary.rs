@@ -20,6 +20,7 @@ pub fn binary() -> PathBuf {
             let status = Command::new(cargo)
                 .args(["build", "--quiet", "--package", "spillway", "--bin", "spillway"])
                 .args(profile.ends_with("release").then_some("--release"))
+                .args(cfg!(feature = "kafka-tls").then_some("--features=kafka-tls"))
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .status();
             assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "cargo build: {status:?}");

@@ -43,6 +43,12 @@ impl Role {
         assert!(sent.success());
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
@@ -89,6 +95,29 @@ impl Installation {
         let config = format!("kafka: {{bootstrap: '{}', replication: {brokers}}}\n", cluster.bootstrap);
         std::fs::write(folder.join("spillway.yaml"), config).unwrap();
         Self { cluster, folder, dns: free_address(), api: free_address() }
+    }
+
+    /// A broker that demands TLS and SCRAM, without topics.
+    #[must_use]
+    pub fn secure(name: &str) -> Self {
+        let (cluster, folder) = (Cluster::start_secure(), folder(name));
+        let installation = Self { cluster, folder, dns: free_address(), api: free_address() };
+        installation.set_password_file(&installation.cluster.secrets().join("password"));
+        installation
+    }
+
+    /// Writes the configuration file for a broker that demands TLS and SCRAM.
+    pub fn set_password_file(&self, password_file: &Path) {
+        let secrets = self.cluster.secrets();
+        let user = std::fs::read_to_string(secrets.join("user")).unwrap();
+        let config = format!(
+            "kafka: {{bootstrap: '{}', ca_file: '{}', user: '{}', password_file: '{}'}}\n",
+            self.cluster.bootstrap,
+            secrets.join("ca.pem").display(),
+            user.trim(),
+            password_file.display()
+        );
+        std::fs::write(self.folder.join("spillway.yaml"), config).unwrap();
     }
 
     /// Brokers with the topics of an installation.

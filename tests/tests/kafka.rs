@@ -257,3 +257,29 @@ fn lose_some(at: &Installation, log: &dyn EventLog) {
     let (code, said) = at.client(&flags);
     assert!(code == Some(0) && said.contains("are given up: TEXT"), "{said}");
 }
+
+/// A cluster that demands TLS and SCRAM: the roles get in with the password in a file, and say why they don't without.
+#[cfg(feature = "kafka-tls")]
+#[test]
+fn a_secured_cluster_is_reached_with_the_configuration_file() {
+    let at = Installation::secure("kafka-secure");
+    let wrong = at.folder.join("wrong");
+    std::fs::write(&wrong, "not-the-password\n").unwrap();
+    at.set_password_file(&wrong);
+    let mut refused = at.role_with("dataflow", &[]);
+    assert_eq!(refused.ended(), Some(2));
+    let said = refused.said();
+    assert!(said.contains("uthentication") && !said.contains("not-the-password"), "{said}");
+
+    at.set_password_file(&at.cluster.secrets().join("password"));
+    assert_eq!(at.spillway(&["topics", "create"]).0, Some(0));
+    let (mut web, mut dataflow, dns) = (at.role("web"), at.role("dataflow"), at.role("dns"));
+    at.apply(&documents("secured"));
+    until("an answer", || at.answers_with("www.acme.example", "www"));
+    for role in [&mut dataflow, &mut web] {
+        role.signal("-TERM");
+        assert_eq!(role.ended(), Some(0));
+    }
+    assert_eq!(at.spillway(&["replay", "verify"]).0, Some(0));
+    drop(dns);
+}
