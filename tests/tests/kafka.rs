@@ -205,10 +205,7 @@ fn processes_make_one_dataflow() {
     at.until_it_ticks();
     sender.send(200);
     // Both parts of a checkpoint, which is due at each full minute.
-    until("a checkpoint", || {
-        let entries = log.read("checkpoints", 0, 0, usize::MAX, usize::MAX).unwrap();
-        entries.iter().filter(|entry| decode::<Manifest>(&entry.bytes).is_ok()).count() >= 2
-    });
+    until("a checkpoint", || manifests_hold(&log) >= 2);
     sender.send(50);
     drop(second);
     assert_eq!(first.ended(), Some(2));
@@ -219,14 +216,16 @@ fn processes_make_one_dataflow() {
     let mut other = process("1", "1");
     assert_eq!(other.ended(), Some(2));
     let said = other.said();
-    assert!(said.contains("processes of one dataflow are set alike"), "{said}");
+    assert!(said.contains("processes of one dataflow are of the same program and set alike"), "{said}");
     let mut second = process("2", "1");
     at.until_it_ticks();
     sender.send(50);
     for process in [&first, &second] {
         process.signal("-TERM");
     }
-    assert_eq!((first.ended(), second.ended()), (Some(0), Some(0)), "{}{}", first.said(), second.said());
+    assert_eq!((first.ended(), second.ended()), (Some(0), Some(0)));
+    let said = [first.said(), second.said()];
+    assert!(said.iter().all(|said| said.contains("going on from the checkpoint of tick ")), "{said:?}");
     assert!(at.verify()["bytes_equal"].as_u64().unwrap() > 10_000);
 
     run_alone(&at, &mut sender);
@@ -235,6 +234,17 @@ fn processes_make_one_dataflow() {
     lose_some(&at, &log);
     run_alone(&at, &mut sender);
     drop(web);
+}
+
+/// How many manifests there are; each chunk that they name is where they say.
+fn manifests_hold(log: &dyn EventLog) -> usize {
+    let entries = log.read("checkpoints", 0, 0, usize::MAX, usize::MAX).unwrap();
+    let manifests: Vec<Manifest> = entries.iter().filter_map(|entry| decode(&entry.bytes).ok()).collect();
+    for digest in manifests.iter().flat_map(|manifest| &manifest.chunks) {
+        let chunk = entries.iter().find(|entry| entry.offset == digest.offset).unwrap();
+        assert_eq!(crc32fast::hash(&chunk.bytes), digest.crc);
+    }
+    manifests.len()
 }
 
 /// Retention takes what the dataflow needs next: it ends and says what to do, which is done.

@@ -110,6 +110,9 @@ fn killed_at_random_moments() {
     at.apply(&LOAD.documents());
     let (mut draws, mut broker_draws) = (Draws::new(test), Draws::new(test));
     let (is_over, aborted, answered) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let first = at.role("dataflow");
+    until("a DNS node with a table", || at.answers_with("s0.example", "s0"));
+    drop(first);
     let mut last = None;
     under_load(&at, batches, Duration::from_millis(140), || {
         std::thread::scope(|scope| {
@@ -123,17 +126,22 @@ fn killed_at_random_moments() {
             });
             let breaking = scope.spawn(|| {
                 for _ in 0..broker_kills {
-                    broker_draws.sleep_below(kills * 8_000 / broker_kills);
+                    broker_draws.sleep_below(kills * 5_000 / broker_kills);
                     at.cluster.kill(1);
                     broker_draws.sleep_below(2_000);
                     at.cluster.restart();
                 }
             });
-            for _ in 0..kills {
-                // A take-over comes after three seconds.
+            let log = at.log();
+            for kill in 0..kills {
                 let workers = (1 + draws.below(4)).to_string();
                 let dataflow = at.role_with("dataflow", &["--workers", &workers]);
-                draws.sleep_below(7_000);
+                if kill % 4 > 0 {
+                    // At work; any other moment is one of its start, as it waits three seconds before it ticks.
+                    let ticks = log.end("ticks", 0).unwrap();
+                    until("a tick", || log.end("ticks", 0).unwrap() > ticks);
+                }
+                draws.sleep_below(3_000);
                 drop(dataflow);
                 answered.fetch_add(usize::from(at.answers_with("s0.example", "s0")), Ordering::AcqRel);
             }
@@ -144,12 +152,15 @@ fn killed_at_random_moments() {
         last = Some(at.role("dataflow"));
     });
     end_and_verify(&at, test, &mut [last.unwrap()]);
+    assert!(at.log().end("ticks", 0).unwrap() > kills / 2);
+    let (aborted, answered) = (aborted.into_inner(), answered.into_inner());
+    assert!(aborted > 0 && answered == usize::try_from(kills).unwrap(), "{aborted}, {answered}");
     println!(
         "{test}: {kills} of the dataflow and {broker_kills} of the broker during {} measurements; {} transactions \
-         aborted; a DNS node that had a table answered {} times",
+         aborted; the DNS node answered {} times",
         batches * BATCH_RECORDS,
-        aborted.into_inner(),
-        answered.into_inner()
+        aborted,
+        answered
     );
     drop((web, dns));
 }
@@ -267,13 +278,19 @@ fn one_process_of_two_is_killed() {
     let mut processes = start();
     let mut others = [0; 2];
     under_load(&at, kills * 40, Duration::from_millis(140), || {
-        for _ in 0..kills {
-            draws.sleep_below(8_000);
+        for kill in 0..kills {
+            if kill % 4 > 0 {
+                // At work, both of them; any other moment is one of their start.
+                at.until_it_ticks();
+            }
+            draws.sleep_below(3_000);
             let killed = usize::try_from(draws.below(2)).unwrap();
             processes[killed].signal("-KILL");
             let other = 1 - killed;
-            std::thread::sleep(Duration::from_millis(500));
-            if processes[other].is_running() {
+            if kill % 4 == 0 {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            if kill % 4 == 0 && processes[other].is_running() {
                 // It was not connected yet, and waits for the other one.
                 processes[other].signal("-KILL");
             } else {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{
-    CdnName, Decision, Performance, ProvisioningRecord, Receipt, Rejected, SourceName, TimeMicros,
+    CdnName, Decision, Event, Performance, ProvisioningRecord, Receipt, Rejected, SourceName, TimeMicros,
 };
 use spillway_steering::Sample;
 
@@ -22,6 +22,15 @@ pub(crate) struct TickFacts {
     pub(crate) offset: u64,
     pub(crate) provisioning: Vec<ProvisioningRecord>,
     pub(crate) due: Due,
+}
+
+impl TickFacts {
+    /// Whether the tick reads that records are given up. What was emitted before with them may be another than what is
+    /// derived without them: from this tick on readers are told everything anew.
+    pub(crate) fn gives_up(&self) -> bool {
+        let events = self.provisioning.iter().flat_map(|record| &record.events);
+        events.into_iter().any(|event| matches!(event, Event::Gap(_)))
+    }
 }
 
 /// Which periodic records a tick owes.

@@ -69,11 +69,11 @@ impl Publisher {
             && delta.routes.is_empty()
             && delta.routes_gone.is_empty());
         let mut snapshots = Vec::new();
-        if changed {
+        if changed || facts.gives_up() {
             self.table.version = facts.number;
             snapshots.push(Snapshot { base, ..self.finish(delta) });
         }
-        if facts.due.full_table {
+        if facts.due.full_table || facts.gives_up() {
             let full = self.blank(SnapshotKind::Full, facts);
             snapshots.push(self.finish(self.full(full)));
         } else if facts.due.heartbeat && !changed {

@@ -91,6 +91,9 @@ impl Steer {
         if !facts.provisioning.is_empty() {
             self.provision();
         }
+        if facts.gives_up() {
+            self.steering.say_all();
+        }
         reports.into_iter().for_each(|report| self.report(report));
         samples.iter().flatten().for_each(|sample| self.steering.add(sample, facts.at));
         let outcome = self.steering.decide(facts.number, facts.at, facts.due.performance);

@@ -226,7 +226,7 @@ impl KafkaLog {
                 }
             };
         }
-        self.health.answered();
+        Health::answered(since, "appending");
         Ok(firsts.into_iter().map(|first| first.map(|place| offsets[place])).collect())
     }
 

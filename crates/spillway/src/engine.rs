@@ -107,6 +107,7 @@ pub(crate) fn run(
             }
             take(Step::Output(output));
         }
+        take(Step::Idle);
         budget.close();
         let fed = feeder.join().map_err(|_| anyhow!("the feeder died"))?;
         taken.and(fed)

@@ -1,7 +1,7 @@
 //! The roles of a running system, each a thread or a task on one log: ticker, dataflow, follower, DNS, probes.
 
 pub(crate) mod dataflow;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod probe;
 pub(crate) mod ticker;
 

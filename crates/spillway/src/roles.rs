@@ -97,21 +97,15 @@ impl Roles {
 }
 
 pub(crate) fn up(options: &UpOptions) -> anyhow::Result<ExitCode> {
-    let settings = Settings::of(&options.options, &ClusterOptions::default())?;
-    if !settings.hosts.is_empty() {
-        bail!(
-            "`spillway up` runs a dataflow of one process: leave hosts out, or run each role as a process of its own"
-        );
-    }
-    run(&settings, Roles::All)
+    run(&Settings::of(&options.options)?, Roles::All)
 }
 
 pub(crate) fn dataflow(options: &DataflowOptions) -> anyhow::Result<ExitCode> {
-    run_one(&Settings::of(&options.options, &options.cluster)?, Roles::Dataflow)
+    run_one(&Settings::of_dataflow(&options.options, &options.cluster)?, Roles::Dataflow)
 }
 
 pub(crate) fn one(options: &OneRoleOptions, role: Roles) -> anyhow::Result<ExitCode> {
-    run_one(&Settings::of(&options.options, &ClusterOptions::default())?, role)
+    run_one(&Settings::of(&options.options)?, role)
 }
 
 fn run_one(settings: &Settings, role: Roles) -> anyhow::Result<ExitCode> {

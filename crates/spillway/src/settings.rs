@@ -155,20 +155,30 @@ pub(crate) enum Connector {
 }
 
 impl Settings {
-    pub(crate) fn of(options: &RoleOptions, cluster: &ClusterOptions) -> anyhow::Result<Self> {
-        let file = File::read(options.log.config.as_deref())?;
+    /// Of any role but a dataflow of its own.
+    pub(crate) fn of(options: &RoleOptions) -> anyhow::Result<Self> {
+        Self::from(options, File::read(options.log.config.as_deref())?)
+    }
+
+    /// Of a dataflow, which may have several processes.
+    pub(crate) fn of_dataflow(options: &RoleOptions, cluster: &ClusterOptions) -> anyhow::Result<Self> {
+        let mut file = File::read(options.log.config.as_deref())?;
+        let (hosts, process) = cluster.of(std::mem::take(&mut file.hosts))?;
+        Ok(Self { hosts, process, ..Self::from(options, file)? })
+    }
+
+    fn from(options: &RoleOptions, file: File) -> anyhow::Result<Self> {
         let workers = options.workers.or(file.workers).unwrap_or(1);
         if !(1..=256).contains(&workers) {
             bail!("workers: {workers} is not from 1 to 256");
         }
-        let (hosts, process) = cluster.of(file.hosts)?;
         Ok(Self {
             data: options.data.clone().or(file.data),
             dns: options.dns.or(file.dns).map_or_else(|| DNS.parse(), Ok)?,
             api: options.api.or(file.api).map_or_else(|| API.parse(), Ok)?,
             workers,
-            hosts,
-            process,
+            hosts: Vec::new(),
+            process: 0,
             probe_allow: if options.probe_allow.is_empty() {
                 file.probe_allow
             } else {

@@ -242,13 +242,14 @@ impl SiteState {
     }
 
     /// Decides the site in every network; a decision for each whose route, verdict or reason is another than
-    /// before, in the order of networks.
+    /// before, or for all of them, in the order of networks.
     pub(crate) fn decide(
         &mut self,
         moment: Moment,
         topology: &Topology,
         probes: &[Probe],
         is_usable: impl Fn(&CdnName) -> bool,
+        say_all: bool,
     ) -> Vec<Decision> {
         let origin = self.target_evidence(topology, 0);
         let cdns = OnceCell::new();
@@ -262,7 +263,7 @@ impl SiteState {
             let (route, reason, candidates) = self.route(topology, network, previous, literal, views);
             let known = literal != Verdict::Unknown || previous.is_some_and(|previous| previous.known);
             let current = Current { route, verdict: literal, reason, known };
-            if previous.is_some_and(|previous| same_outcome(previous, &current)) {
+            if !say_all && previous.is_some_and(|previous| same_outcome(previous, &current)) {
                 // `known` can only turn true with the verdict, which is an outcome.
                 continue;
             }

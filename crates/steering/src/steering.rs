@@ -107,6 +107,8 @@ pub struct Steering {
     calendar: BTreeMap<TimeMicros, Vec<(u32, SeriesKey, u16)>>,
     touched: Vec<(u32, SeriesKey)>,
     dirty: BTreeSet<u32>,
+    /// The next decisions are of every site in every network, changed or not.
+    say_all: bool,
 }
 
 impl Steering {
@@ -169,6 +171,13 @@ impl Steering {
         }
     }
 
+    /// Decides every site in every network at the next tick, whether or not anything changed.
+    pub fn say_all(&mut self) {
+        self.say_all = true;
+        let present = (0..).zip(&self.sites).filter(|(_, state)| state.is_some());
+        self.dirty.extend(present.map(|(number, _)| number));
+    }
+
     /// Counts a sample into the windows as they stand at the tick's time.
     pub fn add(&mut self, sample: &Sample, now: TimeMicros) {
         let Some(state) = site_mut(&mut self.sites, sample.site) else { return };
@@ -191,6 +200,7 @@ impl Steering {
             }
         }
         let mut outcome = Outcome::default();
+        let say_all = std::mem::take(&mut self.say_all);
         for site in std::mem::take(&mut self.dirty) {
             let Some(state) = site_mut(&mut self.sites, site) else { continue };
             let unusable = &self.unusable;
@@ -200,6 +210,7 @@ impl Steering {
                 &self.topology,
                 &self.directory.probe_list,
                 is_usable,
+                say_all,
             ));
         }
         outcome.decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));

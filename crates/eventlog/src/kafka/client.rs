@@ -28,7 +28,7 @@ pub(super) struct Health {
     fatal: OnceLock<String>,
     /// Trouble with a broker, for messages, and how much it tells.
     trouble: Mutex<Option<(u8, String)>>,
-    /// When it was last said that nobody answers; nothing while somebody does.
+    /// When it was last said that nobody answers.
     said_at: Mutex<Option<Instant>>,
 }
 
@@ -79,10 +79,11 @@ impl Health {
         trouble.map_or_else(|| "no broker answers".to_owned(), |(_, text)| text)
     }
 
-    /// Says that Kafka answers, if it was said that it does not.
-    pub(super) fn answered(&self) {
-        if self.said_at.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
-            tracing::warn!("Kafka answers again");
+    /// Says that what had waited long has been answered.
+    pub(super) fn answered(since: Instant, what: &str) {
+        let waited = since.elapsed();
+        if waited >= SAY_AFTER {
+            tracing::warn!(waited_secs = waited.as_secs(), "{what}: Kafka has answered");
         }
     }
 
@@ -97,7 +98,7 @@ impl Health {
             self.check()?;
             match request() {
                 Ok(answer) => {
-                    self.answered();
+                    Self::answered(since, what);
                     return Ok(answer);
                 }
                 Err(error) if is_passing(&error) => {

@@ -172,6 +172,21 @@ impl Reader {
         records_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<Fetched>, LogError> {
+        let taken = self.take(from, end, records_max, bytes_max);
+        if taken.is_err() {
+            // What was taken before is not handed out.
+            self.next = None;
+        }
+        taken
+    }
+
+    fn take(
+        &mut self,
+        from: u64,
+        end: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Fetched>, LogError> {
         let mut next = self.go_to(from, end)?;
         let mut empty_from = self.empty_from;
         let mut taken: Vec<Fetched> = Vec::new();
@@ -196,10 +211,12 @@ impl Reader {
 
     fn peek(&mut self, from: u64, moment: Duration) -> Result<bool, LogError> {
         let next = self.go_to(from, from)?;
-        if self.stash.is_empty()
-            && let Some(fetched) = self.poll(next, moment)?.record()
-        {
-            self.stash.push_back(fetched);
+        if self.stash.is_empty() {
+            let polled = self.poll(next, moment);
+            if polled.is_err() {
+                self.next = None;
+            }
+            self.stash.extend(polled?.record());
         }
         Ok(!self.stash.is_empty())
     }
@@ -288,7 +305,6 @@ impl Reader {
                 match error.rdkafka_error_code() {
                     // Retention took the records in the meantime, or the cluster lost them.
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                        self.next = None;
                         Err(LogError::Gone {
                             topic: self.topic.clone(),
                             partition: self.partition,

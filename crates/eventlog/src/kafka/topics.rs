@@ -7,12 +7,16 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
+use spillway_events::topics::INBOX_PREFIX;
 
 use super::KafkaLog;
 use super::client::{Context, REQUEST, refused};
 use super::settings::MESSAGE_BYTES_MAX;
 use crate::limits::check_topic;
 use crate::{LogError, PARTITIONS_MAX};
+
+/// The longest batch of records that an inbox takes.
+const INBOX_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,13 @@ impl TopicSpec {
             Kept::ForEver => "-1".to_owned(),
             Kept::Days(days) => (u64::from(days) * DAY_MS).to_string(),
         };
+        // Others write to inboxes. Their records are short, and a broker that keeps them as they are refuses those that
+        // only compression makes short.
+        let (message_bytes_max, compression) = if self.name.starts_with(INBOX_PREFIX) {
+            (INBOX_MESSAGE_BYTES_MAX, "uncompressed")
+        } else {
+            (MESSAGE_BYTES_MAX, "producer")
+        };
         vec![
             // A number, once decided, stays decided: nothing is ever replaced by key.
             ("cleanup.policy", "delete".to_owned()),
@@ -62,7 +73,8 @@ impl TopicSpec {
             ("retention.bytes", "-1".to_owned()),
             // Retention goes by when a record was appended; producers' clocks may be wrong.
             ("message.timestamp.type", "LogAppendTime".to_owned()),
-            ("max.message.bytes", MESSAGE_BYTES_MAX.to_string()),
+            ("max.message.bytes", message_bytes_max.to_string()),
+            ("compression.type", compression.to_owned()),
             // Brokers do not sync each record: acknowledged means that it is on more than one of them.
             ("min.insync.replicas", if replication >= 3 { "2" } else { "1" }.to_owned()),
             // A replica that fell behind may not lead: it would forget what was acknowledged.

@@ -5,6 +5,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 /// How many bytes of records ticks may bring in before their frames are out.
 const WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How many ticks may wait, empty ones too: other processes may not go on.
+const WAITING_TICKS_MAX: usize = 1_000;
 
 /// What waits, by tick.
 #[derive(Default)]
@@ -22,11 +24,12 @@ struct Waiting {
 }
 
 impl Budget {
-    /// Takes a tick's records in, once there is room or nothing else waits.
+    /// Takes a tick's records in, once there is room or no other records wait.
     pub(crate) fn take_in(&self, tick: u64, bytes: usize) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = |waiting: &mut Waiting| {
-            waiting.bytes > 0 && waiting.bytes.saturating_add(bytes) > WAITING_BYTES_MAX && !waiting.is_closed
+            let is_too_much = waiting.bytes > 0 && waiting.bytes.saturating_add(bytes) > WAITING_BYTES_MAX;
+            (is_too_much || waiting.by_tick.len() >= WAITING_TICKS_MAX) && !waiting.is_closed
         };
         let mut waiting = self.less.wait_while(waiting, is_full).unwrap_or_else(PoisonError::into_inner);
         waiting.bytes = waiting.bytes.saturating_add(bytes);
@@ -79,6 +82,22 @@ mod tests {
             budget.take_in(5, WAITING_BYTES_MAX / 2);
             budget.close();
             budget.take_in(6, usize::MAX);
+        });
+    }
+
+    #[test]
+    fn empty_ticks_wait_too_once_they_are_many() {
+        let (budget, (to, taken)) = (Budget::default(), channel());
+        (0..WAITING_TICKS_MAX as u64).for_each(|tick| budget.take_in(tick, 0));
+        std::thread::scope(|scope| {
+            let budget = &budget;
+            scope.spawn(move || {
+                budget.take_in(WAITING_TICKS_MAX as u64, 0);
+                to.send(()).unwrap();
+            });
+            assert_eq!(taken.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Timeout));
+            budget.take_off_before(1);
+            assert_eq!(taken.recv(), Ok(()));
         });
     }
 }

@@ -12,7 +12,8 @@ use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{Appended, Batch, EmbeddedLog, Entry, EventLog, LogError};
 use spillway_events::{
     AgentName, Decision, Gap, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset, Series,
-    SiteName, SourceName, Tick, TimeMicros, Tried, Verdict, encode, read_frames, topics,
+    SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict, encode, read_frames,
+    topics,
 };
 
 use spillway_provisioning::parse;
@@ -24,6 +25,7 @@ use super::ticks::LogTicks;
 use super::writer::FrameWriter;
 use super::{OUTPUT_PARTITIONS, Step};
 use crate::live::dataflow::derive;
+use crate::live::peers;
 use crate::provisioning_file;
 
 const TICKS: u64 = 300;
@@ -140,7 +142,7 @@ fn tick(log: &EmbeddedLog, numbers: Range<u64>) {
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
         let offsets = vec![
             offset(topics::MEASUREMENTS, number + 1),
-            offset(topics::PROVISIONING, 1),
+            offset(topics::PROVISIONING, log.end(topics::PROVISIONING, 0).unwrap()),
             offset(topics::STATISTICS, 0),
         ];
         let tick = Tick { number, at_us, rules: 1, offsets };
@@ -236,7 +238,9 @@ fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
 #[test]
 fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_never_sent() {
     const STOPPED_AT: usize = 140;
-    let (folder, log) = recorded();
+    const GIVEN_UP_AT: u64 = 250;
+    let (folder, log) = provisioned();
+    tick(&log, 0..GIVEN_UP_AT);
     let mut writer = FrameWriter::new(log.as_ref(), config(2));
     let ticks = LogTicks::new(log.as_ref(), config(2), None).unwrap().take(STOPPED_AT);
     super::run(config(2), None, Vec::new(), ticks, |step| match step {
@@ -247,8 +251,9 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     writer.flush().unwrap();
     let from = Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick() + 1;
     log.truncate_before(topics::MEASUREMENTS, 0, 240).unwrap();
-    let refusal = derive(log.as_ref(), config(2), &[], &AtomicBool::new(false)).unwrap_err();
+    let refusal = derive(log.as_ref(), config(2), Vec::new(), &AtomicBool::new(false)).unwrap_err();
     give_up(&log, &format!("{refusal:#}"), from, 240);
+    tick(&log, GIVEN_UP_AT..TICKS);
 
     drop(log);
     let copy = tempfile::tempdir().unwrap();
@@ -262,27 +267,35 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     });
     assert!(one == three);
     // Verdicts turn unknown once the windows are empty, and come back with what was measured later.
-    let last = |from: u64, to: u64| -> BTreeMap<SiteName, Verdict> {
-        let of_topic = one
-            .iter()
-            .filter(|((topic, _, tick), _)| topic == topics::DECISIONS && (from..to).contains(tick));
+    let decisions = |ticks: Range<u64>| -> Vec<Decision> {
+        let of_topic =
+            one.iter().filter(|((topic, _, tick), _)| topic == topics::DECISIONS && ticks.contains(tick));
         let mut decisions: Vec<Decision> = of_topic
             .flat_map(|(_, records)| read_frames::<Decision>(records).unwrap())
-            .flat_map(|(_, d)| d)
+            .flat_map(|(_, decisions)| decisions)
             .collect();
         decisions.sort_by_key(|decision| decision.tick);
-        decisions.into_iter().map(|decision| (decision.site, decision.verdict)).collect()
+        decisions
     };
-    assert!(last(140, 240).values().all(|verdict| *verdict == Verdict::Unknown));
-    assert_eq!(last(140, 240).len(), 8);
-    assert!(last(240, TICKS).values().all(|verdict| *verdict != Verdict::Unknown));
+    let last = |ticks| -> BTreeMap<SiteName, Verdict> {
+        decisions(ticks).into_iter().map(|decision| (decision.site, decision.verdict)).collect()
+    };
+    assert!(last(140..240).values().all(|verdict| *verdict == Verdict::Unknown));
+    assert_eq!(last(140..240).len(), 8);
+    assert!(last(240..TICKS).values().all(|verdict| *verdict != Verdict::Unknown));
+    // What was emitted with the records before may differ: the tick that reads that they are given up says it all anew.
+    assert_eq!(decisions(GIVEN_UP_AT..GIVEN_UP_AT + 1).len(), 8 * 2);
+    let snapshots = &one[&(topics::SNAPSHOTS.to_owned(), 0, GIVEN_UP_AT)];
+    let snapshots = read_frames::<Snapshot>(snapshots).unwrap();
+    let full = snapshots[0].1.iter().find(|snapshot| snapshot.kind == SnapshotKind::Full).unwrap();
+    assert_eq!((full.version, full.sites.len()), (GIVEN_UP_AT, 8));
 }
 
 /// Derives until every tick has its snapshot, then stops.
 fn derive_to_the_end(log: &dyn EventLog, workers: usize) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let derived = scope.spawn(|| derive(log, config(workers), &[], &stop));
+        let derived = scope.spawn(|| derive(log, config(workers), Vec::new(), &stop));
         let ticks = log.end(topics::TICKS, 0).unwrap();
         while !derived.is_finished() && found_snapshots(log) < ticks {
             std::thread::sleep(Duration::from_millis(10));
@@ -320,7 +333,7 @@ fn an_append_that_fails_in_mid_tick_ends_the_dataflow_and_loses_nothing() {
         let failing = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let derived = scope.spawn(|| derive(&failing, config(2), &[], &stop));
+            let derived = scope.spawn(|| derive(&failing, config(2), Vec::new(), &stop));
             // It ends by itself.
             assert!(derived.join().unwrap().is_err());
         });
@@ -341,7 +354,10 @@ fn derive_with_processes(log: &dyn EventLog, workers: usize) {
         let processes = (0..PROCESSES).map(|process| {
             let config = Config { processes: PROCESSES, process, ..config(workers) };
             let (hosts, stop) = (&hosts, &stop);
-            scope.spawn(move || derive(log, config, hosts, stop))
+            scope.spawn(move || {
+                let peers = peers::connect(hosts, config, stop).unwrap().unwrap();
+                derive(log, config, peers, stop)
+            })
         });
         let processes: Vec<_> = processes.collect();
         let ticks = log.end(topics::TICKS, 0).unwrap();

@@ -106,31 +106,50 @@ impl<'a> LogTicks<'a> {
                     let Some(LogError::Truncated { wanted, first, .. }) = error.downcast_ref() else {
                         return Err(error);
                     };
-                    input.skip_to(given_up(log, offset, *wanted, *first)?);
+                    let (topic, partition) = (offset.topic.clone(), offset.partition);
+                    let gone = Gone { topic, partition, wanted: *wanted, first: *first };
+                    input.skip_to(gone.given_up(log)?);
                 }
             }
         }
     }
 }
 
-/// Up to where an operator has given up records that ticks read and that the log has no more. That is looked for in all
-/// provisioning, ahead of what ticks have read of it: what is gone is gone for every reader, so that all of them go on in
-/// the same way.
-fn given_up(log: &dyn EventLog, at: &PartitionOffset, wanted: u64, first: u64) -> anyhow::Result<u64> {
-    let PartitionOffset { topic, partition, .. } = at;
-    let mut state = State::default();
-    for entry in Records::new(log, topics::PROVISIONING, 0, log.start(topics::PROVISIONING, 0)?)? {
-        // A record that does not follow changes nothing, here as there.
-        let _ = state.apply(&decode_at(topics::PROVISIONING, 0, &entry?)?);
-    }
-    state.given_up(topic, *partition, wanted).with_context(|| {
+/// Records that ticks read, and that the log has no more.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "ticks read {topic}/{partition} from offset {wanted} on, but the log begins at {first}: {} records are gone",
+    first - wanted
+)]
+pub(crate) struct Gone {
+    topic: String,
+    partition: u32,
+    wanted: u64,
+    first: u64,
+}
+
+impl Gone {
+    /// The command with which the dataflow goes on.
+    pub(crate) fn command(&self) -> String {
+        let Self { topic, partition, wanted, first } = self;
         format!(
-            "ticks read {topic}/{partition} from offset {wanted} on, but the log begins at {first}: {} records are gone; \
-             restore them, or let the dataflow go on without them: spillway gap --topic {topic} --partition {partition} \
-             --from {wanted} --to {first} --reason TEXT",
-            first - wanted
+            "spillway gap --topic {topic} --partition {partition} --from {wanted} --to {first} --reason TEXT"
         )
-    })
+    }
+
+    /// Up to where an operator has given them up. That is looked for in all provisioning, ahead of what ticks have read
+    /// of it: whoever reads these ticks from now on finds the records gone, and does the same.
+    fn given_up(self, log: &dyn EventLog) -> anyhow::Result<u64> {
+        let mut state = State::default();
+        for entry in Records::new(log, topics::PROVISIONING, 0, log.start(topics::PROVISIONING, 0)?)? {
+            // A record that does not follow changes nothing, here as there.
+            let _ = state.apply(&decode_at(topics::PROVISIONING, 0, &entry?)?);
+        }
+        match state.given_up(&self.topic, self.partition, self.wanted) {
+            Some(to) => Ok(to),
+            None => Err(self.into()),
+        }
+    }
 }
 
 impl Iterator for LogTicks<'_> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{Batch, EventLog};
-use spillway_events::{ChunkDigest, Manifest, TimeMicros, encode, topics};
+use spillway_events::{CHUNK_BYTES_MAX, ChunkDigest, Manifest, TimeMicros, encode, topics};
 
 use super::Step;
 use super::checkpoint::{Checkpoint, KeptCheckpoints};
@@ -12,6 +12,12 @@ use super::ticks::LogTicks;
 
 /// How much of output is gathered before it is appended.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How much is appended in one call, or one batch.
+const CALL_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How many chunks of a frame are one batch.
+const BATCH_CHUNKS_MAX: usize = 16;
+const _: () = assert!(BATCH_CHUNKS_MAX * CHUNK_BYTES_MAX <= CALL_BYTES_MAX);
+
 /// Appends what the dataflow sends out, in groups of consecutive ticks.
 pub(crate) struct FrameWriter<'a> {
     log: &'a dyn EventLog,
@@ -79,17 +85,36 @@ impl<'a> FrameWriter<'a> {
     pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
         let group = std::mem::take(&mut self.group);
         self.group_bytes = 0;
-        let records: Vec<Vec<&[u8]>> =
-            group.values().map(|records| records.iter().map(Vec::as_slice).collect()).collect();
-        let batches = group.keys().zip(&records);
-        let batches: Vec<Batch<'_>> = batches
-            .map(|((topic, partition), records)| Batch { topic, partition: *partition, records })
-            .collect();
-        if !batches.is_empty() {
-            // One commit for all partitions, where the log can.
-            self.log.append_many(&batches)?;
+        let mut batches: Vec<(&str, u32, Vec<&[u8]>)> = Vec::new();
+        for ((topic, partition), records) in &group {
+            for some in records.chunks(BATCH_CHUNKS_MAX) {
+                batches.push((topic, *partition, some.iter().map(Vec::as_slice).collect()));
+            }
         }
+        self.append(&batches)?;
         Ok(())
+    }
+
+    /// Appends batches by calls of a bounded size, each acknowledged before the next one; one commit for all partitions of
+    /// a call, where the log can. Returns the first offset of each batch.
+    fn append(&self, batches: &[(&str, u32, Vec<&[u8]>)]) -> anyhow::Result<Vec<u64>> {
+        let mut offsets = Vec::with_capacity(batches.len());
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let mut bytes = 0_usize;
+            let fits = rest.iter().take_while(|(.., records)| {
+                bytes += records.iter().map(|record| record.len()).sum::<usize>();
+                bytes <= CALL_BYTES_MAX
+            });
+            let (some, later) = rest.split_at(fits.count().max(1));
+            let of_call: Vec<Batch<'_>> = some
+                .iter()
+                .map(|(topic, partition, records)| Batch { topic, partition: *partition, records })
+                .collect();
+            offsets.extend(self.log.append_many(&of_call)?);
+            rest = later;
+        }
+        Ok(offsets)
     }
 
     /// Of this process's part, without chunks.
@@ -99,9 +124,10 @@ impl<'a> FrameWriter<'a> {
     }
 
     fn checkpoint(&mut self, mut manifest: Manifest, chunks: &[Vec<u8>]) -> anyhow::Result<()> {
-        let records: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
-        let first = self.log.append(topics::CHECKPOINTS, 0, &records)?;
-        let digests = (first..).zip(chunks);
+        // Each by itself: those of other processes may come in between.
+        let batches: Vec<_> =
+            chunks.iter().map(|chunk| (topics::CHECKPOINTS, 0, vec![chunk.as_slice()])).collect();
+        let digests = self.append(&batches)?.into_iter().zip(chunks);
         manifest.chunks =
             digests.map(|(offset, chunk)| ChunkDigest { offset, crc: crc32fast::hash(chunk) }).collect();
         let offset = self.log.append(topics::CHECKPOINTS, 0, &[&encode(&manifest)?])?;

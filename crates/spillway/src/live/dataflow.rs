@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use spillway_dataflow::Config;
 use spillway_eventlog::EventLog;
 use spillway_events::topics;
 
-use super::peers;
+use super::peers::{self, Peers};
 use super::ticker::Ticker;
 use super::{POLL_INTERVAL, WAIT, is_stop};
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::ticks::LogTicks;
+use crate::engine::ticks::{Gone, LogTicks};
 use crate::engine::writer::FrameWriter;
 use crate::engine::{self, Step};
 use crate::settings::Connector;
@@ -63,21 +63,25 @@ pub(crate) fn tick_and_derive(
     let ticking_log = connector.connect(stop)?;
     let give_up = Arc::new(AtomicBool::new(false));
     let log = connector.connect(&give_up)?;
+    let config = with_outputs(ticking_log.as_ref(), config)?;
+    // Who ticks keeps others from doing so: not before it can derive.
+    let Some(peers) = peers::connect(hosts, config, stop)? else { return Ok(()) };
     let mut ticker = Ticker::new(ticking_log.as_ref(), connector.has_inboxes())?;
-    let Some(won) = ticker.take_over(silence, stop)? else { return Ok(()) };
+    let taken_over = ticker.take_over(silence, stop, || peers::check_alive(&peers))?;
+    let Some(won) = taken_over else { return Ok(()) };
     if !silence.is_zero() {
         eprintln!("ticking from {} on", won.number);
     }
     let no_more_ticks = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let deriving = scope.spawn(|| {
-            let derived = derive(log.as_ref(), config, hosts, &no_more_ticks);
+            let derived = derive(log.as_ref(), config, peers, &no_more_ticks);
             stop.store(true, Ordering::Release);
             derived
         });
         let ticked = ticker.tick(won, stop);
         no_more_ticks.store(true, Ordering::Release);
-        let derived = join_or_give_up(deriving, &give_up);
+        let derived = join_or_give_up(deriving, config, &give_up);
         if config.processes > 1 && derived.is_ok() {
             std::thread::sleep(PEERS_REST);
         }
@@ -95,10 +99,12 @@ fn derive_with_others(
 ) -> anyhow::Result<()> {
     let give_up = Arc::new(AtomicBool::new(false));
     let log = connector.connect(&give_up)?;
+    let config = with_outputs(connector.connect(stop)?.as_ref(), config)?;
+    let Some(peers) = peers::connect(hosts, config, stop)? else { return Ok(()) };
     let no_more_ticks = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let deriving = scope.spawn(|| {
-            let derived = derive(log.as_ref(), config, hosts, &no_more_ticks);
+            let derived = derive(log.as_ref(), config, peers, &no_more_ticks);
             stop.store(true, Ordering::Release);
             derived
         });
@@ -110,12 +116,17 @@ fn derive_with_others(
             std::thread::sleep(POLL_INTERVAL);
         }
         no_more_ticks.store(true, Ordering::Release);
-        join_or_give_up(deriving, &give_up)
+        join_or_give_up(deriving, config, &give_up)
     })
+}
+
+fn with_outputs(log: &dyn EventLog, config: Config) -> anyhow::Result<Config> {
+    Ok(Config { output_partitions: log.partitions(topics::DECISIONS)?, ..config })
 }
 
 fn join_or_give_up(
     deriving: std::thread::ScopedJoinHandle<'_, anyhow::Result<()>>,
+    config: Config,
     give_up: &AtomicBool,
 ) -> anyhow::Result<()> {
     let since = Instant::now();
@@ -123,10 +134,12 @@ fn join_or_give_up(
         if since.elapsed() >= DERIVE_REST_MAX {
             give_up.store(true, Ordering::Release);
         }
-        if since.elapsed() >= 3 * DERIVE_REST_MAX {
-            // It waits for processes that do not go on.
-            eprintln!("dataflow: not all that was ticked is derived; that is done after the next start");
-            std::process::exit(0);
+        if config.processes > 1 && since.elapsed() >= 3 * DERIVE_REST_MAX {
+            // It waits for processes that do not go on, and no call of its own would end it.
+            eprintln!(
+                "error: dataflow: other processes do not go on; what was ticked is derived after the next start"
+            );
+            std::process::exit(2);
         }
         std::thread::sleep(POLL_INTERVAL);
     }
@@ -137,12 +150,9 @@ fn join_or_give_up(
 pub(crate) fn derive(
     log: &dyn EventLog,
     config: Config,
-    hosts: &[String],
+    peers: Peers,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let output_partitions = log.partitions(topics::DECISIONS)?;
-    let config = Config { output_partitions, ..config };
-    let Some(peers) = peers::connect(hosts, config, stop)? else { return Ok(()) };
     let checkpoint = if config.process == 0 {
         let newest = Checkpoint::newest(log)?;
         peers::tell_start(&peers, newest.as_ref().map(|newest| newest.restored.tick()))?;
@@ -151,10 +161,13 @@ pub(crate) fn derive(
         let Some(tick) = peers::ask_start(&peers, stop)? else { return Ok(()) };
         tick.map(|tick| Checkpoint::of_tick(log, tick)).transpose()?
     };
+    if let Some(checkpoint) = &checkpoint {
+        eprintln!("going on from the checkpoint of tick {}", checkpoint.restored.tick());
+    }
     let mut writer = FrameWriter::new(log, config);
     let ticks = LogTicks::new(log, config, checkpoint.as_ref())?.following(stop, WAIT);
     let restored = checkpoint.map(|checkpoint| checkpoint.restored);
-    engine::run(config, restored, peers, ticks, |step| {
+    let outcome = engine::run(config, restored, peers, ticks, |step| {
         let written = match step {
             Step::Output(output) => writer.take(output),
             // What a tick decided is wanted now, but what comes at once goes out at once.
@@ -165,6 +178,12 @@ pub(crate) fn derive(
             stop.store(true, Ordering::Release);
         }
         written
+    });
+    outcome.map_err(|error| match error.downcast_ref::<Gone>().map(Gone::command) {
+        Some(command) => anyhow!(
+            "{error:#}; restore them, or go on without them, what they measured being unknown: {command}"
+        ),
+        None => error,
     })
 }
 
@@ -178,8 +197,8 @@ fn end_when_a_peer_ends(stop: Arc<AtomicBool>) {
         let peer = name.strip_prefix("timely:recv-").or_else(|| name.strip_prefix("timely:send-"));
         let Some(peer) = peer else { return otherwise(panic) };
         if stop.load(Ordering::Acquire) {
-            // All of them were told to stop, and that one was first.
-            std::process::exit(0);
+            // This one is ending, for a reason of its own.
+            return;
         }
         eprintln!(
             "error: dataflow: the connection to process {peer} broke, and none goes on without the others: start all again"

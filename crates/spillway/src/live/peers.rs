@@ -1,11 +1,13 @@
 //! Connects the processes of one dataflow. Each listens at its host of the list and connects to those before it. Both
-//! sides say what they are set to, as a line of JSON, and must agree; then the first process says from which checkpoint
-//! all of them go on, and from there the connection is the dataflow's.
+//! sides say what they are, as a line of JSON, and must agree. Who is connected to all others tells process 0. That one
+//! tells all from which checkpoint they go on, once it has the right to tick; from there on the connections are the
+//! dataflow's.
 //!
 //! ```text
-//!  process 1 ── {"version":…,"process":1,…} ──► process 0
-//!            ◄─ {"version":…,"process":0,…} ──
-//!            ◄─ {"checkpoint":4711} ──────────   once all are there
+//!  process 1 ── {"program":…,"process":1,…} ──► process 0
+//!            ◄─ {"program":…,"process":0,…} ──
+//!            ── {"connected":2} ──────────────►   to all others
+//!            ◄─ {"checkpoint":4711} ──────────    once all have said so
 //! ```
 
 use std::io::{ErrorKind, Read, Write};
@@ -27,7 +29,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How often it is said who is missing.
 const SAY: Duration = Duration::from_secs(10);
 const LINE_BYTES_MAX: usize = 1_024;
-/// A machine that is gone without a word is noticed after three probes, 11 seconds.
+/// A machine that is gone without a word is noticed by what it does not acknowledge, or by three probes.
+const SILENCE_MAX: Duration = Duration::from_secs(11);
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(5))
     .with_interval(Duration::from_secs(2))
@@ -36,16 +39,22 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// Connections to the other processes, by their number; nothing in the place of this one.
 pub(crate) type Peers = Vec<Option<TcpStream>>;
 
-/// What a process is set to.
+/// What a process is, and is set to.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Hello {
-    /// Of this release: processes exchange messages of its types.
-    version: String,
+    /// CRC-32 of the executable: processes exchange messages of its types.
+    program: u32,
     process: usize,
     processes: usize,
     workers: usize,
     output_partitions: u32,
     rules: u32,
+}
+
+/// To how many others a process is connected: all of them.
+#[derive(Debug, Serialize, Deserialize)]
+struct Ready {
+    connected: usize,
 }
 
 /// From where all go on.
@@ -55,7 +64,11 @@ struct Start {
     checkpoint: Option<u64>,
 }
 
-/// Waits until all processes are connected; nothing when told to stop before. A dataflow of one process has no peers.
+/// Waits until this process is connected to all others, and the first one until all are to each other; nothing when told to
+/// stop before. A dataflow of one process has no peers.
+///
+/// # Errors
+/// When this process cannot listen, differs from another one, or another one ends.
 pub(crate) fn connect(hosts: &[String], config: Config, stop: &AtomicBool) -> anyhow::Result<Option<Peers>> {
     let mut peers: Peers = (0..config.processes).map(|_| None).collect();
     if config.processes == 1 {
@@ -66,7 +79,7 @@ pub(crate) fn connect(hosts: &[String], config: Config, stop: &AtomicBool) -> an
         TcpListener::bind(host).with_context(|| format!("the dataflow cannot listen on {host}"))?;
     listener.set_nonblocking(true)?;
     let ours = Hello {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        program: program()?,
         process: config.process,
         processes: config.processes,
         workers: config.workers,
@@ -74,7 +87,7 @@ pub(crate) fn connect(hosts: &[String], config: Config, stop: &AtomicBool) -> an
         rules: RULES_VERSION,
     };
     let mut said_at = Instant::now();
-    loop {
+    while !stop.load(Ordering::Acquire) {
         for (number, host) in hosts.iter().enumerate().take(config.process) {
             if peers[number].is_none() {
                 peers[number] = reach(host, number, &ours)?;
@@ -97,13 +110,7 @@ pub(crate) fn connect(hosts: &[String], config: Config, stop: &AtomicBool) -> an
             .map(|number| format!("{number} at {}", hosts[number]))
             .collect();
         if missing.is_empty() {
-            for peer in peers.iter().flatten() {
-                peer.set_nonblocking(false)?;
-            }
-            return Ok(Some(peers));
-        }
-        if stop.load(Ordering::Acquire) {
-            return Ok(None);
+            return Ok(all_are_connected(&peers, config, stop)?.then_some(peers));
         }
         if said_at.elapsed() >= SAY {
             eprintln!("dataflow: waiting for process {}", missing.join(", "));
@@ -111,6 +118,28 @@ pub(crate) fn connect(hosts: &[String], config: Config, stop: &AtomicBool) -> an
         }
         std::thread::sleep(LOOK);
     }
+    Ok(None)
+}
+
+/// Tells the first process, or hears from all others, that they are connected to all; false when told to stop before.
+fn all_are_connected(peers: &Peers, config: Config, stop: &AtomicBool) -> anyhow::Result<bool> {
+    if config.process > 0 {
+        let first = peers.first().and_then(Option::as_ref).context("no connection to process 0")?;
+        write_line(first, &Ready { connected: config.processes - 1 })?;
+        return Ok(true);
+    }
+    for peer in peers.iter().flatten() {
+        if hear::<Ready>(peer, peers, stop)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// An error once another process has ended: what it has does not come back without all being started again.
+pub(crate) fn check_alive(peers: &Peers) -> anyhow::Result<()> {
+    let ended = peers.iter().position(|peer| peer.as_ref().is_some_and(has_ended));
+    ended.map_or(Ok(()), |number| bail!("process {number} has ended, and none goes on without the others"))
 }
 
 /// The first process tells the others from which checkpoint all go on.
@@ -121,16 +150,36 @@ pub(crate) fn tell_start(peers: &Peers, checkpoint: Option<u64>) -> anyhow::Resu
 /// What the first process tells; nothing when told to stop before.
 pub(crate) fn ask_start(peers: &Peers, stop: &AtomicBool) -> anyhow::Result<Option<Option<u64>>> {
     let first = peers.first().and_then(Option::as_ref).context("no connection to process 0")?;
-    first.set_read_timeout(Some(LOOK))?;
+    Ok(hear::<Start>(first, peers, stop)?.map(|start| start.checkpoint))
+}
+
+/// A line from a peer, while all live; nothing when told to stop before.
+fn hear<T: DeserializeOwned>(
+    peer: &TcpStream,
+    peers: &Peers,
+    stop: &AtomicBool,
+) -> anyhow::Result<Option<T>> {
     let mut line = Vec::new();
     while !stop.load(Ordering::Acquire) {
-        let until = Instant::now() + LOOK;
-        if let Some(start) = read_line::<Start>(first, &mut line, until).context("process 0 has ended")? {
-            first.set_read_timeout(None)?;
-            return Ok(Some(start.checkpoint));
+        check_alive(peers)?;
+        if let Some(said) = read_line(peer, &mut line, Instant::now() + LOOK)? {
+            return Ok(Some(said));
         }
+        std::thread::sleep(LOOK);
     }
     Ok(None)
+}
+
+/// What this program is.
+fn program() -> anyhow::Result<u32> {
+    let mut file = std::env::current_exe().and_then(std::fs::File::open).context("this executable")?;
+    let (mut crc, mut bytes) = (crc32fast::Hasher::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok(crc.finalize()),
+            read => crc.update(&bytes[..read]),
+        }
+    }
 }
 
 /// A connection to a process before this one; nothing while it does not listen, or has just ended.
@@ -163,10 +212,9 @@ fn answer(stream: TcpStream, ours: &Hello) -> anyhow::Result<(usize, TcpStream)>
 }
 
 fn check(theirs: &Hello, ours: &Hello) -> anyhow::Result<()> {
-    let alike = Hello { process: theirs.process, version: ours.version.clone(), ..*ours };
     ensure!(
-        *theirs == alike,
-        "processes of one dataflow are set alike, but process {} is {theirs:?} and this one {ours:?}",
+        *theirs == Hello { process: theirs.process, ..*ours },
+        "processes of one dataflow are of the same program and set alike, but process {} is {theirs:?} and this one {ours:?}",
         theirs.process
     );
     Ok(())
@@ -176,6 +224,8 @@ fn ready(stream: TcpStream) -> anyhow::Result<TcpStream> {
     stream.set_read_timeout(None)?;
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
+    // Probes are sent only while nothing waits to be acknowledged.
+    SockRef::from(&stream).set_tcp_user_timeout(Some(SILENCE_MAX))?;
     stream.set_nonblocking(true)?;
     Ok(stream)
 }

@@ -34,6 +34,8 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 /// How many offsets of one partition a tick reads at most. A batch of 500 measurements has some 20 KB, and a tick is in
 /// memory as a whole.
 const TICK_RECORDS_MAX: u64 = 2_000;
+/// And of an inbox, in which others write what they will: a record there has up to 1 MiB.
+const TICK_INBOX_RECORDS_MAX: u64 = 100;
 /// What ticks read, sorted.
 const INPUTS: [&str; 3] = [topics::MEASUREMENTS, topics::PROVISIONING, topics::STATISTICS];
 
@@ -52,8 +54,14 @@ impl<'a> Ticker<'a> {
     }
 
     /// Follows ticks until there has been none for `silence`, counted only while the log answers, and wins the next one;
-    /// nothing when told to stop before. Where nobody has ever ticked there is nobody to wait for.
-    pub(crate) fn take_over(&mut self, silence: Duration, stop: &AtomicBool) -> anyhow::Result<Option<Tick>> {
+    /// nothing when told to stop before. Where nobody has ever ticked there is nobody to wait for. `check` is asked again
+    /// and again whether this dataflow can still derive.
+    pub(crate) fn take_over(
+        &mut self,
+        silence: Duration,
+        stop: &AtomicBool,
+        check: impl Fn() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<Tick>> {
         let log = self.log;
         let checkpoint = Checkpoint::newest(log)?;
         let mut last = checkpoint.as_ref().map(|checkpoint| checkpoint.read_tick(log)).transpose()?;
@@ -61,6 +69,7 @@ impl<'a> Ticker<'a> {
         let mut ticks = Records::new(log, topics::TICKS, 0, from)?;
         let mut quiet = Duration::ZERO;
         while !stop.load(Ordering::Acquire) {
+            check()?;
             let end = log.end(topics::TICKS, 0)?;
             while let Some(entry) = ticks.next_before(end)? {
                 last = Some(decode_at(topics::TICKS, 0, &entry)?);
@@ -133,7 +142,12 @@ impl<'a> Ticker<'a> {
             let before = of_last.find(|offset| offset.topic == *topic && offset.partition == *partition);
             let before = before.map_or(0, |offset| offset.end);
             // Never back, whatever the log says: a tick that was cut stands.
-            let end = end.clamp(before, before.saturating_add(TICK_RECORDS_MAX));
+            let records_max = if topic.starts_with(topics::INBOX_PREFIX) {
+                TICK_INBOX_RECORDS_MAX
+            } else {
+                TICK_RECORDS_MAX
+            };
+            let end = end.clamp(before, before.saturating_add(records_max));
             PartitionOffset { topic: topic.clone(), partition: *partition, end }
         };
         Ok(places.iter().zip(ends).map(offset).collect())
