@@ -24,9 +24,12 @@ use crate::settings::Connector;
 
 /// How long a dataflow that was told to stop goes on to derive what was ticked.
 const DERIVE_REST_MAX: Duration = Duration::from_secs(5);
-/// How long after that the processes of one dataflow stay connected, so that each gets what others have for it. The first
-/// one has ticked its last when it is told to stop: within this time every process has read that tick.
+/// How long a process that was told to stop reads on what the first one ticks: that one, told at the same time, has ticked
+/// its last by then.
 const PEERS_REST: Duration = Duration::from_secs(2);
+/// How long the first one stays connected after its own part is done, so that the others finish theirs.
+const FIRST_REST: Duration = Duration::from_secs(3);
+const _: () = assert!(PEERS_REST.as_secs() < FIRST_REST.as_secs());
 const CHECKPOINT_PERIOD_US: i64 = 60_000_000;
 
 /// What the dataflow of a running system is set to.
@@ -83,7 +86,7 @@ pub(crate) fn tick_and_derive(
         no_more_ticks.store(true, Ordering::Release);
         let derived = join_or_give_up(deriving, config, &give_up);
         if config.processes > 1 && derived.is_ok() {
-            std::thread::sleep(PEERS_REST);
+            std::thread::sleep(FIRST_REST);
         }
         // The one that failed first has the reason; the other was only told to stop.
         if ticked.as_ref().is_err_and(is_stop) { derived.and(ticked) } else { ticked.and(derived) }
@@ -194,12 +197,12 @@ fn end_when_a_peer_ends(stop: Arc<AtomicBool>) {
     std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
-        let peer = name.strip_prefix("timely:recv-").or_else(|| name.strip_prefix("timely:send-"));
-        let Some(peer) = peer else { return otherwise(panic) };
-        if stop.load(Ordering::Acquire) {
+        if name.starts_with("timely:") && stop.load(Ordering::Acquire) {
             // This one is ending, for a reason of its own.
             return;
         }
+        let peer = name.strip_prefix("timely:recv-").or_else(|| name.strip_prefix("timely:send-"));
+        let Some(peer) = peer else { return otherwise(panic) };
         eprintln!(
             "error: dataflow: the connection to process {peer} broke, and none goes on without the others: start all again"
         );
