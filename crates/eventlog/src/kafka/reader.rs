@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::client::{Context, Health, LOOK, is_passing, refused};
+use super::client::{Context, Health, LOOK, REQUEST, is_passing, refused};
 use crate::LogError;
 
 /// How long a record may take to follow the event of an end that it stands behind: one that is there comes at once.
@@ -246,12 +246,17 @@ impl Reader {
         if std::mem::take(&mut self.is_assigned) {
             self.consumer.incremental_unassign(&place).map_err(|error| told(&error))?;
         }
-        if self.queue.is_none() {
+        let is_first_time = self.queue.is_none();
+        if is_first_time {
             // Before anything is fetched, so that nothing goes to the queue that all partitions share.
             self.queue = self.consumer.split_partition_queue(&self.topic, partition);
         }
         self.consumer.incremental_assign(&place).map_err(|error| told(&error))?;
         self.is_assigned = true;
+        if is_first_time {
+            // Tells the client who leads the partition. By itself it looks once a second, and if this fails it still does.
+            let _ = self.consumer.fetch_metadata(Some(&self.topic), REQUEST);
+        }
         (self.next, self.empty_from) = (Some(from), from);
         self.end_at_start = end;
         Ok(())

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use spillway_dataflow::Restored;
 use spillway_eventlog::EventLog;
-use spillway_events::{CheckpointChunk, ChunkDigest, Manifest, Tick, decode, topics};
+use spillway_events::{CheckpointChunk, Manifest, Tick, decode, topics};
 
 use super::records::Records;
 use super::ticks::decode_at;
 
-const CHUNK_READ_BYTES_MAX: usize = 16 * 1024 * 1024;
+const TICK_READ_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A checkpoint that verified whole.
 pub(crate) struct Checkpoint {
@@ -50,26 +50,33 @@ impl Checkpoint {
         let mut chunks = Vec::new();
         for part in 0..parts {
             let mut of_part = manifests.iter().rev().filter(|manifest| manifest.part == part);
-            let read = |manifest: &Manifest| {
-                manifest.chunks.iter().map(|digest| read_chunk(log, digest)).collect::<Option<Vec<_>>>()
-            };
-            chunks.extend(of_part.find_map(read)?);
+            chunks.extend(of_part.find_map(|manifest| read_chunks(log, manifest))?);
         }
         let restored = Restored::new(tick, at_us, &chunks).ok()?;
         Some(Self { restored, tick_offset })
     }
 
-    /// Tells the log where its tick stands: what `ticks` holds is valid from there on.
-    pub(crate) fn anchor(&self, log: &dyn EventLog) {
-        log.anchor(topics::TICKS, self.restored.tick(), self.tick_offset);
+    /// Where the tick of the newest one stands, whole or not: its number and its offset in `ticks`.
+    pub(crate) fn newest_tick(log: &dyn EventLog) -> anyhow::Result<Option<(u64, u64)>> {
+        let mut newest = None;
+        for manifest in manifests(log, log.start(topics::CHECKPOINTS, 0)?)? {
+            let (_, Manifest { tick, tick_offset, .. }) = manifest?;
+            newest = newest.max(Some((tick, tick_offset)));
+        }
+        Ok(newest)
     }
 
     pub(crate) fn read_tick(&self, log: &dyn EventLog) -> anyhow::Result<Tick> {
-        self.anchor(log);
-        let entries = log.read(topics::TICKS, 0, self.tick_offset, 1, CHUNK_READ_BYTES_MAX)?;
-        let entry = entries.first().context("the tick of the checkpoint is not in the log")?;
-        decode_at(topics::TICKS, 0, entry)
+        read_tick(log, self.restored.tick(), self.tick_offset)
     }
+}
+
+/// Reads the tick of a checkpoint, which tells the log where it stands: what `ticks` holds is valid from there on.
+pub(crate) fn read_tick(log: &dyn EventLog, number: u64, offset: u64) -> anyhow::Result<Tick> {
+    log.anchor(topics::TICKS, number, offset);
+    let entries = log.read(topics::TICKS, 0, offset, 1, TICK_READ_BYTES_MAX)?;
+    let entry = entries.first().context("the tick of the checkpoint is not in the log")?;
+    decode_at(topics::TICKS, 0, entry)
 }
 
 /// The manifests of a log from an offset on, each with its own. Chunks are not decoded.
@@ -84,10 +91,23 @@ pub(crate) fn manifests(
     }))
 }
 
-fn read_chunk(log: &dyn EventLog, digest: &ChunkDigest) -> Option<CheckpointChunk> {
-    let entries = log.read(topics::CHECKPOINTS, 0, digest.offset, 1, CHUNK_READ_BYTES_MAX).ok()?;
-    let entry = entries.first().filter(|entry| entry.offset == digest.offset)?;
-    (crc32fast::hash(&entry.bytes) == digest.crc).then(|| decode(&entry.bytes).ok())?
+/// The chunks of a manifest, if all of them are there as they were written. They stand close together, so they are read in
+/// one go; what other processes wrote in between is passed by.
+fn read_chunks(log: &dyn EventLog, manifest: &Manifest) -> Option<Vec<CheckpointChunk>> {
+    let wanted: BTreeMap<u64, u32> =
+        manifest.chunks.iter().map(|digest| (digest.offset, digest.crc)).collect();
+    let (Some((&first, _)), Some((&last, _))) = (wanted.first_key_value(), wanted.last_key_value()) else {
+        // A process may have nothing to keep.
+        return Some(Vec::new());
+    };
+    let mut records = Records::new(log, topics::CHECKPOINTS, 0, first).ok()?;
+    let mut chunks = Vec::with_capacity(wanted.len());
+    while let Some(entry) = records.next_before(last + 1).ok()? {
+        if wanted.get(&entry.offset).is_some_and(|crc| crc32fast::hash(&entry.bytes) == *crc) {
+            chunks.push(decode(&entry.bytes).ok()?);
+        }
+    }
+    (chunks.len() == wanted.len()).then_some(chunks)
 }
 
 /// How many checkpoints are kept: the newest, and one to fall back on should it be damaged.
@@ -133,7 +153,7 @@ impl KeptCheckpoints {
 
 #[cfg(test)]
 mod tests {
-    use spillway_events::TimeMicros;
+    use spillway_events::{ChunkDigest, TimeMicros};
 
     use super::*;
 

@@ -18,7 +18,7 @@ use spillway_events::{PartitionOffset, Tick, TimeMicros, encode, topics};
 use spillway_provisioning::State;
 
 use super::now;
-use crate::engine::checkpoint::Checkpoint;
+use crate::engine::checkpoint::{Checkpoint, read_tick};
 use crate::engine::records::Records;
 use crate::engine::ticks::decode_at;
 
@@ -63,9 +63,9 @@ impl<'a> Ticker<'a> {
         check: impl Fn() -> anyhow::Result<()>,
     ) -> anyhow::Result<Option<Tick>> {
         let log = self.log;
-        let checkpoint = Checkpoint::newest(log)?;
-        let mut last = checkpoint.as_ref().map(|checkpoint| checkpoint.read_tick(log)).transpose()?;
-        let from = checkpoint.map_or(0, |checkpoint| checkpoint.tick_offset + 1);
+        let newest = Checkpoint::newest_tick(log)?;
+        let mut last = newest.map(|(number, offset)| read_tick(log, number, offset)).transpose()?;
+        let from = newest.map_or(0, |(_, offset)| offset + 1);
         let mut ticks = Records::new(log, topics::TICKS, 0, from)?;
         let mut quiet = Duration::ZERO;
         while !stop.load(Ordering::Acquire) {
