@@ -58,12 +58,21 @@ fn under_load(at: &Installation, batches: usize, pause: Duration, make_trouble: 
                 }
             }
         });
+        let _over = SetAtTheEnd(&is_over);
         make_trouble();
-        is_over.store(true, Ordering::Release);
     });
     let found = sequences(at);
     assert_eq!(found.values().map(Vec::len).sum::<usize>(), batches);
     assert_contiguous(&found);
+}
+
+/// Sets a flag when it is dropped, also when a test fails: what others wait for comes.
+struct SetAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// The sequences of all batches in `measurements`, by source and boot.
@@ -116,6 +125,7 @@ fn killed_at_random_moments() {
     let mut last = None;
     under_load(&at, batches, Duration::from_millis(140), || {
         std::thread::scope(|scope| {
+            let over = SetAtTheEnd(&is_over);
             let strange = scope.spawn(|| {
                 while !is_over.load(Ordering::Acquire) {
                     // A broker that goes away takes the transaction with it.
@@ -135,18 +145,25 @@ fn killed_at_random_moments() {
             let log = at.log();
             for kill in 0..kills {
                 let workers = (1 + draws.below(4)).to_string();
-                let dataflow = at.role_with("dataflow", &["--workers", &workers]);
+                let start = || at.role_with("dataflow", &["--workers", &workers]);
+                let mut dataflow = start();
                 if kill % 4 > 0 {
                     // At work; any other moment is one of its start, as it waits three seconds before it ticks.
                     let ticks = log.end("ticks", 0).unwrap();
-                    until("a tick", || log.end("ticks", 0).unwrap() > ticks);
+                    until("a tick", || {
+                        if !dataflow.is_running() {
+                            // It found no broker when it started.
+                            dataflow = start();
+                        }
+                        log.end("ticks", 0).unwrap() > ticks
+                    });
                 }
                 draws.sleep_below(3_000);
                 drop(dataflow);
                 answered.fetch_add(usize::from(at.answers_with("s0.example", "s0")), Ordering::AcqRel);
             }
             breaking.join().unwrap();
-            is_over.store(true, Ordering::Release);
+            drop(over);
             strange.join().unwrap();
         });
         last = Some(at.role("dataflow"));
