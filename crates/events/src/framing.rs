@@ -98,23 +98,28 @@ where
     Frame<T>: Record,
 {
     let mut frames: Vec<(u64, Vec<T>)> = Vec::new();
-    let mut open: Option<(u64, u32, Vec<T>)> = None;
+    /// The tick and the digest, which chunk is next, and the items of those before.
+    type Open<T> = ((u64, u32), u32, Vec<T>);
+    let mut open: Option<Open<T>> = None;
     for (place, record) in records.into_iter().enumerate() {
         let frame: Frame<T> = decode(record.as_ref()).map_err(|error| (place, error))?;
         if frames.last().is_some_and(|(tick, _)| *tick >= frame.tick) {
             continue;
         }
-        // Two writers of one frame may alternate; whoever is first with a chunk has the same bytes.
-        let mut items = match open.take_if(|(tick, next, _)| *tick != frame.tick || *next == frame.chunk) {
-            Some((tick, _, items)) if tick == frame.tick => items,
-            _ if frame.chunk == 0 && open.is_none() => Vec::new(),
-            _ => continue,
+        // Two writers of one frame may alternate; whoever is first with a chunk has the same bytes. Only where records were
+        // given up may a frame that was cut short come again as another one.
+        let key = (frame.tick, frame.digest);
+        let mut items = match open.take_if(|(of, next, _)| *of == key && *next == frame.chunk) {
+            Some((.., items)) => items,
+            None if frame.chunk == 0 && open.as_ref().is_none_or(|(of, ..)| *of != key) => Vec::new(),
+            None => continue,
         };
         items.extend(frame.items);
         if frame.chunk + 1 < frame.chunks {
-            open = Some((frame.tick, frame.chunk + 1, items));
+            open = Some((key, frame.chunk + 1, items));
             continue;
         }
+        open = None;
         let mut digest = crc32fast::Hasher::new();
         for item in items.clone() {
             digest.update(&item_bytes(item).map_err(|error| (place, error))?);
@@ -157,6 +162,10 @@ mod tests {
         assert_eq!(frame_head(&first[1]), Some((1, 1, u32::try_from(first.len()).unwrap())));
         assert_eq!(frame_head(&first[1][..11]), None);
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
+        // Cut short, then derived anew without records that were given up.
+        let other = records(1, receipts(900));
+        let log = [&first[..2], &other[..], &first[..], &second[..]].concat();
+        assert_eq!(read_frames(&log), Ok(vec![(1, receipts(900)), (2, receipts(1))]));
     }
 
     /// The chunks are what the codec makes of the same items.

@@ -97,7 +97,13 @@ impl Roles {
 }
 
 pub(crate) fn up(options: &UpOptions) -> anyhow::Result<ExitCode> {
-    run(&Settings::of(&options.options)?, Roles::All)
+    let settings = Settings::of(&options.options)?;
+    if !settings.hosts.is_empty() {
+        bail!(
+            "`spillway up` runs a dataflow of one process: leave hosts out, or run each role as a process of its own"
+        );
+    }
+    run(&settings, Roles::All)
 }
 
 pub(crate) fn dataflow(options: &DataflowOptions) -> anyhow::Result<ExitCode> {

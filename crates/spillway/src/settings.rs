@@ -130,7 +130,7 @@ pub(crate) struct Settings {
     pub(crate) dns: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) workers: usize,
-    /// Where each process of the dataflow listens for the others; empty where there is one.
+    /// Where each process of the dataflow listens for the others; empty where there is one. Of no matter to other roles.
     pub(crate) hosts: Vec<String>,
     pub(crate) process: usize,
     pub(crate) probe_allow: Vec<Prefix>,
@@ -177,7 +177,7 @@ impl Settings {
             dns: options.dns.or(file.dns).map_or_else(|| DNS.parse(), Ok)?,
             api: options.api.or(file.api).map_or_else(|| API.parse(), Ok)?,
             workers,
-            hosts: Vec::new(),
+            hosts: file.hosts,
             process: 0,
             probe_allow: if options.probe_allow.is_empty() {
                 file.probe_allow

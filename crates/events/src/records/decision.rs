@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AgentName, CdnName, Metric, Micros, NetworkName, Reason, Route, SiteName, TimeMicros, Verdict};
 
-/// Written whenever route, verdict or reason of a site in a network changes.
+/// Written whenever route, verdict or reason of a site in a network changes, and for all of them when records are given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]

@@ -17,7 +17,7 @@ pub enum SnapshotKind {
     Heartbeat,
 }
 
-/// One step of the routing table. The version of a table is the tick that last changed it.
+/// One step of the routing table. The version of a table is the tick that last changed it, or said it anew as records were given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]

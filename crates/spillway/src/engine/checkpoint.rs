@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use spillway_dataflow::Restored;
-use spillway_eventlog::EventLog;
+use spillway_eventlog::{EventLog, LogError};
 use spillway_events::{CheckpointChunk, Manifest, Tick, decode, topics};
 
 use super::records::Records;
@@ -35,11 +35,8 @@ impl Checkpoint {
     fn newest_of(log: &dyn EventLog, wanted: impl Fn(&Manifest) -> bool) -> anyhow::Result<Option<Self>> {
         // By tick: a dataflow that was stopped for a while may write an old one behind a newer one.
         let mut all: BTreeMap<(u64, u32), Vec<Manifest>> = BTreeMap::new();
-        for manifest in manifests(log, log.start(topics::CHECKPOINTS, 0)?)? {
-            let (_, manifest) = manifest?;
-            if wanted(&manifest) {
-                all.entry((manifest.tick, manifest.parts)).or_default().push(manifest);
-            }
+        for manifest in all_manifests(log)?.into_iter().filter(wanted) {
+            all.entry((manifest.tick, manifest.parts)).or_default().push(manifest);
         }
         Ok(all.values().rev().find_map(|manifests| Self::whole(log, manifests)))
     }
@@ -58,12 +55,7 @@ impl Checkpoint {
 
     /// Where the tick of the newest one stands, whole or not: its number and its offset in `ticks`.
     pub(crate) fn newest_tick(log: &dyn EventLog) -> anyhow::Result<Option<(u64, u64)>> {
-        let mut newest = None;
-        for manifest in manifests(log, log.start(topics::CHECKPOINTS, 0)?)? {
-            let (_, Manifest { tick, tick_offset, .. }) = manifest?;
-            newest = newest.max(Some((tick, tick_offset)));
-        }
-        Ok(newest)
+        Ok(all_manifests(log)?.iter().map(|manifest| (manifest.tick, manifest.tick_offset)).max())
     }
 
     pub(crate) fn read_tick(&self, log: &dyn EventLog) -> anyhow::Result<Tick> {
@@ -77,6 +69,19 @@ pub(crate) fn read_tick(log: &dyn EventLog, number: u64, offset: u64) -> anyhow:
     let entries = log.read(topics::TICKS, 0, offset, 1, TICK_READ_BYTES_MAX)?;
     let entry = entries.first().context("the tick of the checkpoint is not in the log")?;
     decode_at(topics::TICKS, 0, entry)
+}
+
+/// All manifests of a log. A dataflow that is at work may truncate what is being read: then from the new start.
+fn all_manifests(log: &dyn EventLog) -> anyhow::Result<Vec<Manifest>> {
+    loop {
+        let all = manifests(log, log.start(topics::CHECKPOINTS, 0)?)?;
+        let all: anyhow::Result<Vec<Manifest>> =
+            all.map(|found| found.map(|(_, manifest)| manifest)).collect();
+        match all {
+            Err(error) if matches!(error.downcast_ref(), Some(LogError::Truncated { .. })) => {}
+            all => return all,
+        }
+    }
 }
 
 /// The manifests of a log from an offset on, each with its own. Chunks are not decoded.

@@ -164,6 +164,10 @@ impl Iterator for FrameRecords<'_> {
                 of_tick = Some(tick);
                 open.clear();
             }
+            // Only where records were given up may a frame that was cut short come again as another one.
+            if chunk == 0 && open.first().is_some_and(|first| *first != entry.bytes) {
+                open.clear();
+            }
             // Two writers of one frame may alternate; whoever is first with a chunk has the same bytes.
             if open.len() as u64 == u64::from(chunk) {
                 open.push(entry.bytes);

@@ -24,7 +24,7 @@ use super::records::FrameRecords;
 use super::ticks::LogTicks;
 use super::writer::FrameWriter;
 use super::{OUTPUT_PARTITIONS, Step};
-use crate::live::dataflow::derive;
+use crate::live::dataflow::{derive, load_newest};
 use crate::live::peers;
 use crate::provisioning_file;
 
@@ -251,7 +251,7 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     writer.flush().unwrap();
     let from = Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick() + 1;
     log.truncate_before(topics::MEASUREMENTS, 0, 240).unwrap();
-    let refusal = derive(log.as_ref(), config(2), Vec::new(), &AtomicBool::new(false)).unwrap_err();
+    let refusal = derive_on(log.as_ref(), 2, &AtomicBool::new(false)).unwrap_err();
     give_up(&log, &format!("{refusal:#}"), from, 240);
     tick(&log, GIVEN_UP_AT..TICKS);
 
@@ -291,11 +291,16 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     assert_eq!((full.version, full.sites.len()), (GIVEN_UP_AT, 8));
 }
 
+/// Derives with one process, from the newest checkpoint on.
+fn derive_on(log: &dyn EventLog, workers: usize, stop: &AtomicBool) -> anyhow::Result<()> {
+    derive(log, config(workers), Vec::new(), load_newest(log, &Vec::new())?, stop)
+}
+
 /// Derives until every tick has its snapshot, then stops.
 fn derive_to_the_end(log: &dyn EventLog, workers: usize) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let derived = scope.spawn(|| derive(log, config(workers), Vec::new(), &stop));
+        let derived = scope.spawn(|| derive_on(log, workers, &stop));
         let ticks = log.end(topics::TICKS, 0).unwrap();
         while !derived.is_finished() && found_snapshots(log) < ticks {
             std::thread::sleep(Duration::from_millis(10));
@@ -333,7 +338,7 @@ fn an_append_that_fails_in_mid_tick_ends_the_dataflow_and_loses_nothing() {
         let failing = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let derived = scope.spawn(|| derive(&failing, config(2), Vec::new(), &stop));
+            let derived = scope.spawn(|| derive_on(&failing, 2, &stop));
             // It ends by itself.
             assert!(derived.join().unwrap().is_err());
         });
@@ -356,7 +361,13 @@ fn derive_with_processes(log: &dyn EventLog, workers: usize) {
             let (hosts, stop) = (&hosts, &stop);
             scope.spawn(move || {
                 let peers = peers::connect(hosts, config, stop).unwrap().unwrap();
-                derive(log, config, peers, stop)
+                let checkpoint = if process == 0 {
+                    load_newest(log, &peers).unwrap()
+                } else {
+                    let start = peers::ask_start(&peers, stop).unwrap().unwrap();
+                    start.map(|tick| Checkpoint::of_tick(log, tick).unwrap())
+                };
+                derive(log, config, peers, checkpoint, stop)
             })
         });
         let processes: Vec<_> = processes.collect();

@@ -78,14 +78,15 @@ pub(crate) fn tick_and_derive(
     let no_more_ticks = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let deriving = scope.spawn(|| {
-            let derived = derive(log.as_ref(), config, peers, &no_more_ticks);
+            let derived = load_newest(log.as_ref(), &peers)
+                .and_then(|checkpoint| derive(log.as_ref(), config, peers, checkpoint, &no_more_ticks));
             stop.store(true, Ordering::Release);
             derived
         });
         let ticked = ticker.tick(won, stop);
         no_more_ticks.store(true, Ordering::Release);
         let derived = join_or_give_up(deriving, config, &give_up);
-        if config.processes > 1 && derived.is_ok() {
+        if config.processes > 1 && derived.as_ref().err().is_none_or(is_stop) {
             std::thread::sleep(FIRST_REST);
         }
         // The one that failed first has the reason; the other was only told to stop.
@@ -104,10 +105,13 @@ fn derive_with_others(
     let log = connector.connect(&give_up)?;
     let config = with_outputs(connector.connect(stop)?.as_ref(), config)?;
     let Some(peers) = peers::connect(hosts, config, stop)? else { return Ok(()) };
+    let Some(start) = peers::ask_start(&peers, stop)? else { return Ok(()) };
     let no_more_ticks = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let deriving = scope.spawn(|| {
-            let derived = derive(log.as_ref(), config, peers, &no_more_ticks);
+            let checkpoint = start.map(|tick| Checkpoint::of_tick(log.as_ref(), tick)).transpose();
+            let derived = checkpoint
+                .and_then(|checkpoint| derive(log.as_ref(), config, peers, checkpoint, &no_more_ticks));
             stop.store(true, Ordering::Release);
             derived
         });
@@ -149,21 +153,25 @@ fn join_or_give_up(
     deriving.join().unwrap_or_else(|_| bail!("the dataflow died"))
 }
 
-/// Runs the dataflow on the log's ticks until told to stop, from the newest checkpoint on.
+/// Loads the newest checkpoint, and tells the others which that is.
+pub(crate) fn load_newest(log: &dyn EventLog, peers: &Peers) -> anyhow::Result<Option<Checkpoint>> {
+    let newest = Checkpoint::newest(log)?;
+    peers::tell_start(peers, newest.as_ref().map(|newest| newest.restored.tick()))?;
+    Ok(newest)
+}
+
+/// Runs the dataflow on the log's ticks until told to stop, from a checkpoint on.
 pub(crate) fn derive(
     log: &dyn EventLog,
     config: Config,
     peers: Peers,
+    checkpoint: Option<Checkpoint>,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let checkpoint = if config.process == 0 {
-        let newest = Checkpoint::newest(log)?;
-        peers::tell_start(&peers, newest.as_ref().map(|newest| newest.restored.tick()))?;
-        newest
-    } else {
-        let Some(tick) = peers::ask_start(&peers, stop)? else { return Ok(()) };
-        tick.map(|tick| Checkpoint::of_tick(log, tick)).transpose()?
-    };
+    let loaded = checkpoint.as_ref().map(|checkpoint| checkpoint.restored.tick());
+    if !peers::all_have_loaded(&peers, config, loaded, stop)? {
+        return Ok(());
+    }
     if let Some(checkpoint) = &checkpoint {
         eprintln!("going on from the checkpoint of tick {}", checkpoint.restored.tick());
     }

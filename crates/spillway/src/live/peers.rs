@@ -8,6 +8,8 @@
 //!            ◄─ {"program":…,"process":0,…} ──
 //!            ── {"connected":2} ──────────────►   to all others
 //!            ◄─ {"checkpoint":4711} ──────────    once all have said so
+//!            ── {"loaded":4711} ──────────────►
+//!            ◄─ {"loaded":4711} ──────────────    once all have said so: nobody is sent to who does not read yet
 //! ```
 
 use std::io::{ErrorKind, Read, Write};
@@ -29,7 +31,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How often it is said who is missing.
 const SAY: Duration = Duration::from_secs(10);
 const LINE_BYTES_MAX: usize = 1_024;
-/// A machine that is gone without a word is noticed by what it does not acknowledge, or by three probes.
+/// A machine that is gone without a word is noticed by what it does not acknowledge, or by three probes. One that lives
+/// always reads: its threads take what comes, whatever the dataflow does.
 const SILENCE_MAX: Duration = Duration::from_secs(11);
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(5))
@@ -55,6 +58,12 @@ struct Hello {
 #[derive(Debug, Serialize, Deserialize)]
 struct Ready {
     connected: usize,
+}
+
+/// From which checkpoint a process is ready to go on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Loaded {
+    loaded: Option<u64>,
 }
 
 /// From where all go on.
@@ -129,9 +138,12 @@ fn all_are_connected(peers: &Peers, config: Config, stop: &AtomicBool) -> anyhow
         return Ok(true);
     }
     for peer in peers.iter().flatten() {
-        if hear::<Ready>(peer, peers, stop)?.is_none() {
-            return Ok(false);
-        }
+        let Some(ready) = hear::<Ready>(peer, peers, stop)? else { return Ok(false) };
+        ensure!(
+            ready.connected == config.processes - 1,
+            "a process is connected to {} others",
+            ready.connected
+        );
     }
     Ok(true)
 }
@@ -182,6 +194,26 @@ fn program() -> anyhow::Result<u32> {
     }
 }
 
+/// Waits until all processes have loaded what they go on from; false when told to stop before.
+pub(crate) fn all_have_loaded(
+    peers: &Peers,
+    config: Config,
+    loaded: Option<u64>,
+    stop: &AtomicBool,
+) -> anyhow::Result<bool> {
+    let Some(first) = peers.iter().flatten().next() else { return Ok(true) };
+    if config.process > 0 {
+        write_line(first, &Loaded { loaded })?;
+        return Ok(hear::<Loaded>(first, peers, stop)?.is_some());
+    }
+    for peer in peers.iter().flatten() {
+        let Some(theirs) = hear::<Loaded>(peer, peers, stop)? else { return Ok(false) };
+        ensure!(theirs.loaded == loaded, "a process has loaded {:?}, not {loaded:?}", theirs.loaded);
+    }
+    peers.iter().flatten().try_for_each(|peer| write_line(peer, &Loaded { loaded }))?;
+    Ok(true)
+}
+
 /// A connection to a process before this one; nothing while it does not listen, or has just ended.
 fn reach(host: &str, number: usize, ours: &Hello) -> anyhow::Result<Option<TcpStream>> {
     let addresses = host.to_socket_addrs().with_context(|| format!("the dataflow's host {host}"))?;
@@ -190,7 +222,15 @@ fn reach(host: &str, number: usize, ours: &Hello) -> anyhow::Result<Option<TcpSt
     if write_line(&stream, ours).is_err() {
         return Ok(None);
     }
-    let Ok(theirs) = read_hello(&stream) else { return Ok(None) };
+    let theirs = match read_hello(&stream) {
+        Ok(theirs) => theirs,
+        Err(error) if error.is::<serde_json::Error>() => {
+            return Err(
+                error.context(format!("at {host} is no process of this dataflow, or of another release"))
+            );
+        }
+        Err(_) => return Ok(None),
+    };
     check(&theirs, ours)?;
     ensure!(theirs.process == number, "at {host} is process {}, not {number}", theirs.process);
     Ok(Some(ready(stream)?))
@@ -199,9 +239,9 @@ fn reach(host: &str, number: usize, ours: &Hello) -> anyhow::Result<Option<TcpSt
 /// Who has connected to this process.
 fn answer(stream: TcpStream, ours: &Hello) -> anyhow::Result<(usize, TcpStream)> {
     stream.set_nonblocking(false)?;
-    let theirs = read_hello(&stream)?;
     // It finds out itself what differs.
     write_line(&stream, ours)?;
+    let theirs = read_hello(&stream)?;
     check(&theirs, ours)?;
     ensure!(
         (ours.process + 1..ours.processes).contains(&theirs.process),
