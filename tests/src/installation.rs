@@ -1,10 +1,10 @@
 //! An installation on real Kafka brokers, each role a process of its own.
 #![allow(clippy::unwrap_used, reason = "for tests, which stop where something fails")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -26,38 +26,47 @@ pub struct Installation {
 }
 
 /// A process that is killed at the end of the test, whatever becomes of it.
-pub struct Role(Child);
+pub struct Role {
+    child: Child,
+    stderr: Option<BufReader<ChildStderr>>,
+    said: String,
+}
 
 impl Drop for Role {
     fn drop(&mut self) {
         // One that has ended needs no killing.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 impl Role {
+    fn new(mut child: Child) -> Self {
+        let stderr = child.stderr.take().map(BufReader::new);
+        Self { child, stderr, said: String::new() }
+    }
+
     /// Sends a signal, such as `-TERM`.
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
     /// The number of its process.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.0.id()
+        self.child.id()
     }
 
     /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Its exit status, which it must come to within a minute.
     pub fn ended(&mut self) -> Option<i32> {
         for _ in 0..600 {
-            if let Some(status) = self.0.try_wait().unwrap() {
+            if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -67,15 +76,26 @@ impl Role {
 
     /// What it said on standard error, all of it once it has ended.
     pub fn said(&mut self) -> String {
-        let mut said = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        said
+        self.stderr.as_mut().unwrap().read_to_string(&mut self.said).unwrap();
+        self.said.clone()
+    }
+
+    /// Waits until it says something, among a few other lines at most.
+    pub fn until_it_says(&mut self, text: &str) {
+        for _ in 0..20 {
+            let before = self.said.len();
+            self.stderr.as_mut().unwrap().read_line(&mut self.said).unwrap();
+            if self.said[before..].contains(text) {
+                return;
+            }
+        }
+        panic!("{text}: not among {}", self.said);
     }
 
     /// The memory that it holds, in bytes, from Linux's `/proc`.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         kilobytes.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
@@ -135,13 +155,13 @@ impl Installation {
     /// Starts a role; what it says is seen.
     #[must_use]
     pub fn role(&self, role: &str) -> Role {
-        Role(self.command(role).spawn().unwrap())
+        Role::new(self.command(role).spawn().unwrap())
     }
 
     /// Starts a role with more flags; what it says is kept for [`Role::said`].
     #[must_use]
     pub fn role_with(&self, role: &str, flags: &[&str]) -> Role {
-        Role(self.command(role).args(flags).stderr(Stdio::piped()).spawn().unwrap())
+        Role::new(self.command(role).args(flags).stderr(Stdio::piped()).spawn().unwrap())
     }
 
     fn command(&self, role: &str) -> Command {

@@ -217,7 +217,13 @@ fn processes_make_one_dataflow() {
     assert_eq!(other.ended(), Some(2));
     let said = other.said();
     assert!(said.contains("processes of one dataflow are of the same program and set alike"), "{said}");
-    let mut second = process("2", "1");
+    // Connected, but not ticking yet: that is noticed as well.
+    let second = process("2", "1");
+    first.until_it_says("all processes are connected");
+    drop(second);
+    assert_eq!(first.ended(), Some(2));
+    assert!(first.said().contains("process 1 has ended"), "{}", first.said());
+    let (mut first, mut second) = (process("2", "0"), process("2", "1"));
     at.until_it_ticks();
     sender.send(50);
     for process in [&first, &second] {

@@ -145,6 +145,7 @@ fn all_are_connected(peers: &Peers, config: Config, stop: &AtomicBool) -> anyhow
             ready.connected
         );
     }
+    eprintln!("dataflow: all processes are connected");
     Ok(true)
 }
 
