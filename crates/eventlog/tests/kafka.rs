@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use spillway_eventlog::cluster::Cluster;
@@ -172,6 +172,18 @@ fn topics_are_made_as_they_should_be_and_differences_are_named() {
     assert!(found.contains(&"decisions retention.ms: 1000 not -1".to_owned()), "{found:?}");
     assert!(found.contains(&"measurements topic: missing not there".to_owned()), "{found:?}");
     assert!(!found.iter().any(|mismatch| mismatch.starts_with("ticks")), "{found:?}");
+
+    // An inbox that a stranger has made by writing to it is one like others afterwards.
+    let inbox = spec("inbox.cdn", 1, Kept::Days(30));
+    let stranger = NewTopic::new("inbox.cdn", 1, TopicReplication::Fixed(1)).set("max.message.bytes", "99");
+    pollster::block_on(admin.create_topics([&stranger], &AdminOptions::new())).unwrap();
+    log.create_topic("inbox.cdn", 1).unwrap();
+    let agrees = || log.check(std::slice::from_ref(&inbox)).unwrap().is_empty();
+    let soon = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        agrees()
+    });
+    assert!(soon, "{:?}", log.check(&[inbox]));
 }
 
 /// The broker is gone: a call waits, for as long as it was told to; once the broker is back, what waited is appended

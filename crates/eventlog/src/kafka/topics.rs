@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, ConfigEntry, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -84,7 +86,8 @@ impl TopicSpec {
 }
 
 impl KafkaLog {
-    /// Makes a topic with the settings that Spillway relies on. Does nothing if it exists with as many partitions.
+    /// Makes a topic with the settings that Spillway relies on. Does nothing if it exists with as many partitions; but an
+    /// inbox, which others may have made by writing to it, gets those settings.
     ///
     /// # Errors
     /// Those of [`crate::EventLog::create_topic`], and [`LogError::Refused`].
@@ -92,10 +95,10 @@ impl KafkaLog {
         Self::check_new(spec)?;
         if let Some(has) = self.ask_partitions(&spec.name)? {
             let (topic, wanted) = (spec.name.clone(), spec.partitions);
-            return if has == wanted {
-                Ok(())
-            } else {
-                Err(LogError::PartitionsDiffer { topic, has, wanted })
+            return match has == wanted {
+                true if topic.starts_with(INBOX_PREFIX) => self.set(spec),
+                true => Ok(()),
+                false => Err(LogError::PartitionsDiffer { topic, has, wanted }),
             };
         }
         let what = format!("making topic `{}`", spec.name);
@@ -125,6 +128,21 @@ impl KafkaLog {
                 Ok(())
             } else {
                 Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable))
+            }
+        })
+    }
+
+    /// Sets all settings of a topic that is there.
+    fn set(&self, spec: &TopicSpec) -> Result<(), LogError> {
+        let (what, admin) = (format!("setting topic `{}`", spec.name), self.admin()?);
+        let change = AlterConfig::new(ResourceSpecifier::Topic(&spec.name));
+        let settings = spec.settings(self.settings.replication);
+        let change = settings.iter().fold(change, |change, (name, value)| change.set(name, value));
+        self.health.request(&what, || {
+            let set = pollster::block_on(admin.alter_configs([&change], &options()))?;
+            match set.into_iter().next() {
+                Some(Err((_, code))) => Err(KafkaError::MetadataFetch(code)),
+                Some(Ok(_)) | None => Ok(()),
             }
         })
     }
