@@ -58,7 +58,7 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
         let stop_all = &stop;
         scope.spawn(move || {
             live::role("dataflow", stop_all, |stop| {
-                live::dataflow::tick_and_derive(&connector, config, &[], Duration::ZERO, stop)
+                live::dataflow::run(&connector, config, &[], Duration::ZERO, stop)
             })
         });
         let file = folder.path().join("table");

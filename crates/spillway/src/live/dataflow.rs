@@ -56,7 +56,7 @@ pub(crate) fn run(
 }
 
 /// Gets the right to tick, then ticks and derives until told to stop; what was ticked is derived before it ends.
-pub(crate) fn tick_and_derive(
+fn tick_and_derive(
     connector: &Connector,
     config: Config,
     hosts: &[String],
