@@ -15,8 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use spillway_eventlog::{EventLog, KafkaLog};
 use spillway_events::{
-    AgentName, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName, SourceName,
-    Tick, TimeMicros, Tried, decode, encode, frame_head, partition_of,
+    AgentName, FrameHead, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName,
+    SourceName, Tick, TimeMicros, Tried, decode, encode, partition_of,
 };
 use spillway_tests::installation::{Installation, Role, free_address};
 
@@ -235,7 +235,7 @@ fn wait_for_snapshot(log: &KafkaLog, number: u64) {
         log.wait("snapshots", 0, next, Duration::from_secs(60)).unwrap();
         for entry in log.read("snapshots", 0, next, 4_096, 16 << 20).unwrap() {
             next = entry.offset + 1;
-            if frame_head(&entry.bytes).is_some_and(|(tick, ..)| tick >= number) {
+            if FrameHead::of(&entry.bytes).is_some_and(|head| head.tick >= number) {
                 return;
             }
         }

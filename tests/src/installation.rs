@@ -208,7 +208,7 @@ impl Installation {
     /// A connection to the log.
     #[must_use]
     pub fn log(&self) -> KafkaLog {
-        KafkaLog::connect(KafkaSettings::plain(&self.cluster.bootstrap), std::sync::Arc::default()).unwrap()
+        KafkaLog::connect(KafkaSettings::plain(&self.cluster.bootstrap), Default::default()).unwrap()
     }
 
     /// Waits for some more ticks.

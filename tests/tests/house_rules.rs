@@ -1,5 +1,5 @@
-//! The rules of the house that neither the compiler nor clippy knows: which crate may use which, what a pure crate may
-//! not touch, how long files and functions may get, and that schemas, manifests and text stay in order.
+//! The rules of the house that neither the compiler nor clippy checks: which crate may use which, that pure crates stay pure,
+//! how long files may get, and that schemas, manifests and text stay in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -7,34 +7,61 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Each crate and what it may depend on: the table of DESIGN §11, top to bottom.
+/// Each crate and the crates that it may use, from the bottom to the top. Tests of a crate may also use crates above it.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("spillway-events", &[]),
-    ("spillway-provisioning", &["spillway-events"]),
-    ("spillway-steering", &["spillway-events", "spillway-provisioning"]),
-    ("spillway-billing", &["spillway-events", "spillway-provisioning"]),
-    ("spillway-dataflow", PURE_BELOW_DATAFLOW),
-    ("spillway-eventlog", &["spillway-events"]),
-    ("spillway-edge", &["spillway-events", "spillway-steering", "spillway-eventlog"]),
-    ("spillway-probe", &["spillway-events"]),
+    ("events", &[]),
+    ("provisioning", &["events"]),
+    ("steering", &["events", "provisioning"]),
+    ("routing", &["events"]),
+    ("billing", &["events", "provisioning"]),
+    ("dataflow", &["events", "provisioning", "steering", "routing", "billing"]),
+    ("eventlog", &["events"]),
+    ("serve", &[]),
+    ("runtime", &["events", "provisioning", "steering", "routing", "billing", "dataflow", "eventlog"]),
     (
-        "spillway-web",
+        "backtest",
+        &["events", "provisioning", "steering", "routing", "billing", "dataflow", "eventlog", "runtime"],
+    ),
+    ("control", &["events", "provisioning", "steering", "routing", "billing", "dataflow", "eventlog"]),
+    ("edge", &["events", "routing", "eventlog", "serve"]),
+    ("probe", &["events", "serve"]),
+    (
+        "gateway",
         &[
-            "spillway-events",
-            "spillway-provisioning",
-            "spillway-steering",
-            "spillway-billing",
-            "spillway-eventlog",
+            "events",
+            "provisioning",
+            "steering",
+            "routing",
+            "billing",
+            "dataflow",
+            "eventlog",
+            "control",
+            "serve",
         ],
     ),
-    ("spillway-influx", &["spillway-events", "spillway-eventlog"]),
+    (
+        "web",
+        &[
+            "events",
+            "provisioning",
+            "steering",
+            "routing",
+            "billing",
+            "dataflow",
+            "eventlog",
+            "control",
+            "backtest",
+            "gateway",
+            "serve",
+        ],
+    ),
+    ("influx", &["events", "eventlog", "serve"]),
 ];
-/// These may depend on every crate of `LAYERS`, and nothing may depend on them; the tests may run the binary.
+/// These may use every crate of `LAYERS`, and no crate may use them; the tests may run the binary.
 const TOPS: &[&str] = &["spillway", "spillway-tests"];
 
-const PURE_BELOW_DATAFLOW: &[&str] =
-    &["spillway-events", "spillway-provisioning", "spillway-steering", "spillway-billing"];
-const DATAFLOW: &str = "spillway-dataflow";
+/// The crates that know no clock, file, socket, environment or runtime.
+const PURE: &[&str] = &["events", "provisioning", "steering", "routing", "billing", "dataflow"];
 
 /// Sockets, disks, runtimes and clocks: what makes a crate a shell.
 const IMPURE: &[&str] = &[
@@ -61,27 +88,9 @@ const IMPURE: &[&str] = &[
     "tokio",
 ];
 
-/// What the source of a pure crate may not say. Whole words: `fs::` does not find `offs::`.
-const IMPURE_WORDS: &[&str] = &[
-    "SystemTime",
-    "Instant::now",
-    "std::fs",
-    "fs::",
-    "TcpListener",
-    "TcpStream",
-    "UdpSocket",
-    "thread::sleep",
-    "env::var",
-    "env::var_os",
-    "env::vars",
-];
-
 const FILE_LINES_MAX: usize = 600;
-const FUNCTION_LINES_MAX: usize = 70;
 /// Files over the bound, with their exact number of lines: the list may only shrink.
 const LONG_FILES: &[(&str, usize)] = &[];
-/// Functions over the bound, as `path::name`, with their exact number of lines: the list may only shrink.
-const LONG_FUNCTIONS: &[(&str, usize)] = &[];
 
 /// Asks cargo for the tree of each pure crate by itself: `cargo metadata` would add up the features of the whole
 /// workspace, and show hickory-proto with what the edge turns on in it.
@@ -89,10 +98,13 @@ const LONG_FUNCTIONS: &[(&str, usize)] = &[];
 fn pure_crates_reach_no_runtime_socket_disk_or_clock() {
     let members = members();
     let mut broken = Vec::new();
-    for package in pure_crates().filter(|package| members.contains_key(*package)) {
-        let tree = cargo(&["tree", "-p", package, "-e", "normal", "--all-features", "--prefix", "none"]);
+    for package in pure_crates().filter(|package| members.contains_key(package)) {
+        let tree = cargo(&["tree", "-p", &package, "-e", "normal", "--all-features", "--prefix", "none"]);
         let reached: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-        assert!(reached.contains(package), "cargo tree no longer prints a package's name first:\n{tree}");
+        assert!(
+            reached.contains(package.as_str()),
+            "cargo tree no longer prints a package's name first:\n{tree}"
+        );
         for impure in IMPURE.iter().filter(|impure| reached.contains(*impure)) {
             broken.push(format!(
                 "{package} reaches {impure}; `cargo tree -p {package} -e normal -i {impure}` shows how. \
@@ -103,73 +115,48 @@ fn pure_crates_reach_no_runtime_socket_disk_or_clock() {
     assert_none(&broken);
 }
 
-/// Compares the manifests, dev-dependencies too, with `LAYERS`.
+/// Compares the manifests with `LAYERS`.
 #[test]
 fn crates_depend_only_on_crates_above_them() {
     let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
     let mut broken = Vec::new();
     for (package, member) in members() {
+        let inside = |used: &str| used.strip_prefix("spillway-").unwrap_or(used).to_owned();
         if TOPS.contains(&package.as_str()) {
             for used in member.uses.iter().filter(|used| TOPS.contains(&used.as_str()) && **used != package) {
-                broken.push(format!("{package} depends on {used}, which nothing may depend on: remove it"));
+                broken.push(format!("{package} uses {used}, which no crate may use: remove it"));
             }
             continue;
         }
-        let Some(allowed) = layers.get(package.as_str()) else {
-            broken.push(format!("{package} is not in DESIGN §11: give it its place in LAYERS of this test"));
+        let Some(allowed) = layers.get(inside(&package).as_str()) else {
+            broken.push(format!("{package} has no place in LAYERS of this test: give it one"));
             continue;
         };
-        // A crate may turn features of its own on for its tests.
-        for used in member.uses.iter().filter(|used| **used != package && !allowed.contains(&used.as_str())) {
+        for used in member.uses.iter().filter(|used| !allowed.contains(&inside(used).as_str())) {
             broken.push(format!(
-                "{package} depends on {used}; it may only depend on {allowed:?} (DESIGN §11). Move the code that \
-                 needs it to a crate below both"
+                "{package} uses {used}; it may only use {allowed:?}. Move the code that needs it to a crate below both"
             ));
         }
     }
     assert_none(&broken);
 }
 
-/// Searches the code, without comments and literals, of all but test files.
+/// Clippy reads the file nearest to a crate: this one forbids the methods and types that a pure crate may not use.
 #[test]
-fn pure_crates_name_no_clock_file_socket_or_environment() {
+fn pure_crates_have_the_clippy_settings_of_pure_crates() {
     let members = members();
-    let mut broken = Vec::new();
-    for member in pure_crates().filter_map(|package| members.get(package)) {
-        for file in files_below(&member.folder.join("src")) {
-            let is_test = file.iter().any(|part| part == "tests" || part == "tests.rs");
-            if is_test || file.extension() != Some(OsStr::new("rs")) {
-                continue;
-            }
-            for (number, line) in code_of(&read(&file)).lines().enumerate() {
-                for word in IMPURE_WORDS.iter().filter(|word| has_word(line, word)) {
-                    broken.push(format!(
-                        "{}:{}: `{word}` in a pure crate: take its result as an argument",
-                        shown(&file),
-                        number + 1
-                    ));
-                }
-            }
-        }
+    let wanted = read(&root().join("pure.clippy.toml"));
+    for package in pure_crates() {
+        let Some(member) = members.get(&package) else { continue };
+        let file = member.folder.join("clippy.toml");
+        assert_eq!(read(&file), wanted, "{}: link it to pure.clippy.toml", shown(&file));
     }
-    assert_none(&broken);
 }
 
 #[test]
 fn no_file_is_too_long() {
     let lengths = rust_files().map(|file| (shown(&file), read(&file).lines().count()));
     assert_ratchet(lengths, FILE_LINES_MAX, LONG_FILES, "LONG_FILES");
-}
-
-#[test]
-fn no_function_is_too_long() {
-    let lengths = rust_files().flat_map(|file| {
-        let path = shown(&file);
-        functions(&code_of(&read(&file)))
-            .into_iter()
-            .map(move |(name, lines)| (format!("{path}::{name}"), lines))
-    });
-    assert_ratchet(lengths, FUNCTION_LINES_MAX, LONG_FUNCTIONS, "LONG_FUNCTIONS");
 }
 
 /// Compares the names of the files in `schemas/` with those in `record!(…)` lines.
@@ -253,22 +240,9 @@ fn no_text_names_a_path_of_one_machine() {
     assert_none(&broken);
 }
 
-/// Checks the scan that the rules above trust, on what is easy to get wrong.
-#[test]
-fn the_scan_sees_code_and_nothing_else() {
-    let source = "/// fn doc() {\npub(crate) fn first<'a>(x: &'a str) -> [u8; 2] {\n    let _ = '{'; // {\n    \
-                  let _ = r#\"\"}\"#;\n    let _ = b\"\\\"{\";\n}\n\ntrait T {\n    fn declared(&self) -> [u8; 2];\n    \
-                  const fn one() {}\n}\n/* { /* { */ { */\nasync fn last()\nwhere\n{\n    let _ = ['\\'', '\\u{7b}'];\n}\n";
-    let found = functions(&code_of(source));
-    let expected = [("first", 5), ("one", 1), ("last", 5)].map(|(name, lines)| (name.to_owned(), lines));
-    assert_eq!(found, expected);
-    assert!(has_word("use std::fs;", "std::fs") && has_word("fs::read(x)", "fs::"));
-    assert!(!has_word("offs::read(x)", "fs::") && !has_word("MySystemTime", "SystemTime"));
-}
-
 struct Member {
     folder: PathBuf,
-    /// The crates of this workspace that its manifest names, under any kind of dependency.
+    /// The crates of this workspace that it uses, except in tests.
     uses: BTreeSet<String>,
 }
 
@@ -287,15 +261,17 @@ fn members() -> BTreeMap<String, Member> {
         .map(|package| {
             let manifest = PathBuf::from(string(&package["manifest_path"]));
             let dependencies = list(&package["dependencies"]);
-            let inside = dependencies.iter().filter(|dependency| dependency["path"].is_string());
+            let inside = dependencies.iter().filter(|dependency| {
+                dependency["path"].is_string() && dependency["kind"].as_str() != Some("dev")
+            });
             let uses = inside.map(|dependency| string(&dependency["name"])).collect();
             (string(&package["name"]), Member { folder: folder_of(&manifest), uses })
         })
         .collect()
 }
 
-fn pure_crates() -> impl Iterator<Item = &'static str> {
-    PURE_BELOW_DATAFLOW.iter().copied().chain([DATAFLOW])
+fn pure_crates() -> impl Iterator<Item = String> {
+    PURE.iter().map(|name| format!("spillway-{name}"))
 }
 
 /// What cargo prints; first without the network, which is there only to fetch what this machine never built.
@@ -377,130 +353,4 @@ fn assert_ratchet(
     }
     broken.extend(left.keys().map(|name| format!("{name} is no longer too long: remove it from {list}")));
     assert_none(&broken);
-}
-
-fn has_word(line: &str, word: &str) -> bool {
-    let is_part = |part: char| part.is_alphanumeric() || part == '_';
-    line.match_indices(word).any(|(at, _)| {
-        let after = line[at + word.len()..].chars().next();
-        !line[..at].ends_with(is_part) && (word.ends_with(':') || !after.is_some_and(is_part))
-    })
-}
-
-/// Name and length of each function that has a body, from the line that says `fn` to its closing brace.
-fn functions(code: &str) -> Vec<(String, usize)> {
-    let lines: Vec<&str> = code.lines().collect();
-    let mut found = Vec::new();
-    for (first, line) in lines.iter().enumerate() {
-        let Some(name) = function_name(line) else { continue };
-        if let Some(length) = body_end(&lines[first..]) {
-            found.push((name.to_owned(), length));
-        }
-    }
-    found
-}
-
-fn function_name(line: &str) -> Option<&str> {
-    let at_start = line.trim_start().strip_prefix("fn ").map(|after| ("", after));
-    let (before, after) = at_start.or_else(|| line.split_once(" fn "))?;
-    let is_qualifier = |word: &str| {
-        word.starts_with("pub") || ["const", "async", "unsafe", "extern", "\"\""].contains(&word)
-    };
-    before
-        .split_whitespace()
-        .all(is_qualifier)
-        .then(|| after.split(|part: char| !part.is_alphanumeric() && part != '_').next())?
-}
-
-/// How many lines until the brace that closes the first one opened; none if a `;` ends the item before.
-fn body_end(lines: &[&str]) -> Option<usize> {
-    let (mut braces, mut brackets) = (0_usize, 0_usize);
-    for (number, line) in lines.iter().enumerate() {
-        for part in line.chars() {
-            match part {
-                '(' | '[' => brackets += 1,
-                ')' | ']' => brackets = brackets.saturating_sub(1),
-                '{' => braces += 1,
-                '}' if braces == 1 => return Some(number + 1),
-                '}' => braces = braces.saturating_sub(1),
-                ';' if braces == 0 && brackets == 0 => return None,
-                _ => {}
-            }
-        }
-    }
-    None
-}
-
-/// The source with comments left out and text and character literals emptied; every line stays where it was.
-fn code_of(source: &str) -> String {
-    let mut code = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(next) = rest.chars().next() {
-        let is_in_word = code.ends_with(|last: char| last.is_alphanumeric() || last == '_');
-        let skipped = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            block_comment_len(rest)
-        } else if let Some(hashes) = raw_text_hashes(rest).filter(|_| !is_in_word || code.ends_with('b')) {
-            let close = format!("\"{}", "#".repeat(hashes));
-            let open = hashes + 2;
-            rest[open..].find(&close).map_or(rest.len(), |at| open + at + close.len())
-        } else if next == '"' {
-            escaped_len(rest, '"')
-        } else if next == '\'' && is_character(rest) {
-            escaped_len(rest, '\'')
-        } else {
-            code.push(next);
-            rest = &rest[next.len_utf8()..];
-            continue;
-        };
-        if !rest.starts_with('/') {
-            code.push_str("\"\"");
-        }
-        code.extend(rest[..skipped].chars().filter(|part| *part == '\n'));
-        rest = &rest[skipped..];
-    }
-    code
-}
-
-fn block_comment_len(rest: &str) -> usize {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while at < rest.len() {
-        let (step, next) = match &rest.as_bytes()[at..] {
-            [b'/', b'*', ..] => (2, depth + 1),
-            [b'*', b'/', ..] => (2, depth - 1),
-            _ => (1, depth),
-        };
-        (at, depth) = (at + step, next);
-        if depth == 0 {
-            break;
-        }
-    }
-    at
-}
-
-/// How many `#` stand between `r` and the quote of a raw text.
-fn raw_text_hashes(rest: &str) -> Option<usize> {
-    let after = rest.strip_prefix('r')?;
-    let text = after.trim_start_matches('#');
-    text.starts_with('"').then(|| after.len() - text.len())
-}
-
-/// A character, not a lifetime: `'\…` or a quote right after one character.
-fn is_character(rest: &str) -> bool {
-    let mut parts = rest.chars().skip(1);
-    parts.next() == Some('\\') || parts.next() == Some('\'')
-}
-
-/// The length of a literal from quote to quote.
-fn escaped_len(rest: &str, quote: char) -> usize {
-    let mut is_escaped = false;
-    for (at, part) in rest.char_indices().skip(1) {
-        if part == quote && !is_escaped {
-            return at + 1;
-        }
-        is_escaped = part == '\\' && !is_escaped;
-    }
-    rest.len()
 }

@@ -210,13 +210,16 @@ fn processes_make_one_dataflow() {
     drop(second);
     assert_eq!(first.ended(), Some(2));
     let said = first.said();
-    assert!(said.contains("the connection to process 1 broke"), "{said}");
+    assert!(said.contains("the connection to process 1 of the dataflow broke"), "{said}");
     sender.send(50);
     let mut first = process("2", "0");
     let mut other = process("1", "1");
     assert_eq!(other.ended(), Some(2));
     let said = other.said();
-    assert!(said.contains("processes of one dataflow are of the same program and set alike"), "{said}");
+    assert!(
+        said.contains("all processes of one dataflow must run the same program with the same settings"),
+        "{said}"
+    );
     // Connected, but not ticking yet: that is noticed as well.
     let second = process("2", "1");
     first.until_it_says("all processes are connected");
@@ -232,7 +235,7 @@ fn processes_make_one_dataflow() {
     let ended = (first.ended(), second.ended());
     let said = [first.said(), second.said()];
     assert_eq!(ended, (Some(0), Some(0)), "{said:?}");
-    assert!(said.iter().all(|said| said.contains("going on from the checkpoint of tick ")), "{said:?}");
+    assert!(said.iter().all(|said| said.contains("continuing from the checkpoint of tick ")), "{said:?}");
     assert!(at.verify()["bytes_equal"].as_u64().unwrap() > 10_000);
 
     run_alone(&at, &mut sender);

@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use spillway_eventlog::{Appended, EventLog};
-use spillway_events::{PartitionOffset, ProvisioningRecord, Tick, TimeMicros, encode, frame_head};
+use spillway_events::{FrameHead, PartitionOffset, ProvisioningRecord, Tick, TimeMicros, encode};
 use spillway_provisioning::{Change, Command, State, decide, parse};
 use spillway_tests::installation::{Installation, until};
 use spillway_tests::load::Load;
@@ -66,7 +66,7 @@ fn derived(at: &Installation, workers: &str) -> BTreeMap<(&'static str, u32, u64
     for (topic, partitions) in [("decisions", 4), ("performance", 4), ("snapshots", 1)] {
         for partition in 0..partitions {
             for entry in log.read(topic, partition, 0, usize::MAX, usize::MAX).unwrap() {
-                let (tick, chunk, _) = frame_head(&entry.bytes).unwrap();
+                let FrameHead { tick, chunk, .. } = FrameHead::of(&entry.bytes).unwrap();
                 if tick < TICKS {
                     let frame: &mut Vec<Vec<u8>> = frames.entry((topic, partition, tick)).or_default();
                     assert_eq!(frame.len(), chunk as usize, "{topic}/{partition}: no repeats here");

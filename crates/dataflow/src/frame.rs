@@ -7,9 +7,12 @@ use spillway_events::{
 };
 
 use crate::checkpoint::{Restored, chunks};
-use crate::message::{Item, StateItem, TickFacts};
+use crate::config::Config;
+use crate::input::TickInput;
+use crate::message::{Due, Item, StateItem};
+use crate::output::Output;
 use crate::publish::Publisher;
-use crate::run::{Config, Output, shard};
+use crate::shard::shard;
 
 /// The state of one worker's `frame`.
 pub(crate) struct Framer {
@@ -29,7 +32,7 @@ impl Framer {
 
     /// The frames of one complete tick.
     pub(crate) fn tick(&mut self, tick: u64, items: Vec<Item>) -> Vec<Output> {
-        let mut facts: Option<TickFacts> = None;
+        let mut input: Option<(TickInput, Due)> = None;
         let mut decisions: Vec<Decision> = Vec::new();
         let mut performance: Vec<Performance> = Vec::new();
         let mut receipts: Vec<Receipt> = Vec::new();
@@ -37,7 +40,7 @@ impl Framer {
         let mut state: Vec<StateItem> = Vec::new();
         for item in items {
             match item {
-                Item::Facts(of_tick) => facts = Some(of_tick),
+                Item::Tick(of_tick, due) => input = Some((of_tick, due)),
                 Item::Decision(decision) => decisions.push(decision),
                 Item::Performance(item) => performance.push(item),
                 Item::Receipt(receipt) => receipts.push(receipt),
@@ -54,17 +57,18 @@ impl Framer {
         receipts.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         rejected.sort();
         let mut outputs = Vec::new();
-        if let (Some(publisher), Some(facts)) = (&mut self.publisher, &facts) {
-            let snapshots = publisher.tick(facts, &decisions);
+        if let (Some(publisher), Some((input, due))) = (&mut self.publisher, &input) {
+            let snapshots = publisher.tick(input, *due, &decisions);
             outputs.extend(frame(tick, topics::SNAPSHOTS, 0, snapshots));
-            if facts.due.checkpoint {
+            if due.checkpoint {
                 state.push(publisher.save());
             }
         }
-        if let Some(facts) = facts.filter(|facts| facts.due.checkpoint && self.writes_checkpoints) {
+        if let Some((input, _)) = input.filter(|(_, due)| due.checkpoint && self.writes_checkpoints) {
             let chunks = chunks(tick, state);
             let chunks = chunks.iter().filter_map(|chunk| encode(chunk).ok()).collect();
-            outputs.push(Output::Checkpoint { tick, at: facts.at, tick_offset: facts.offset, chunks });
+            let (at, tick_offset) = (input.tick.at_us, input.tick_offset);
+            outputs.push(Output::Checkpoint { tick, at, tick_offset, chunks });
         }
         let partitions = self.config.output_partitions;
         let by_site = |site: &str| shard(site) % partitions;

@@ -11,9 +11,11 @@ use spillway_provisioning::State;
 use spillway_steering::{AHEAD_MAX_US, Directory, NOTHING, Sample, rank_measurement};
 
 use crate::checkpoint::Restored;
+use crate::config::Config;
 use crate::dedupe::{Judgement, Seen};
-use crate::message::{CdnReport, Due, Ingested, Item, Routed, StateItem, TickFacts};
-use crate::run::{Config, InputRecord, InputTopic, TickInput, shard};
+use crate::input::{InputRecord, InputTopic, TickInput};
+use crate::message::{CdnReport, Due, Ingested, Item, Routed, StateItem};
+use crate::shard::shard;
 
 /// The version of the rules that this release decides by.
 pub const RULES_VERSION: u32 = 1;
@@ -87,9 +89,9 @@ impl Ingest {
     }
 
     /// Everything that one tick sends on from this worker.
-    pub(crate) fn tick(&mut self, input: TickInput) -> Routes {
+    pub(crate) fn tick(&mut self, mut input: TickInput) -> Routes {
         let mut routes = Routes::new();
-        let facts = self.facts(&input);
+        let (now, due) = (input.tick.at_us, self.due(input.tick.at_us));
         for record in &input.provisioning {
             if let Err(error) = self.state.apply(record) {
                 let why = error.to_string();
@@ -100,15 +102,15 @@ impl Ingest {
             self.update_directory();
         }
         let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); self.config.workers_total()];
-        for record in input.records {
-            self.record(&record, facts.at, &mut samples, &mut routes);
+        for record in std::mem::take(&mut input.records) {
+            self.record(&record, now, &mut samples, &mut routes);
         }
         for (to, samples) in (0..).zip(samples) {
             if !samples.is_empty() {
                 routes.push(Routed { to, message: Ingested::Samples(samples) });
             }
         }
-        if facts.due.receipts {
+        if due.receipts {
             let receipts = self.receipts.iter().map(|((topic, partition), receipt)| Receipt {
                 topic: topic.name(),
                 partition: *partition,
@@ -120,31 +122,25 @@ impl Ingest {
                 receipts.map(|receipt| to_itself(self.worker, Ingested::Item(Item::Receipt(receipt)))),
             );
         }
-        if facts.due.checkpoint {
+        if due.checkpoint {
             self.save(&mut routes);
         }
-        routes.push(to_itself(self.worker, Ingested::Facts(facts)));
+        routes.push(to_itself(self.worker, Ingested::Tick(input, due)));
         routes
     }
 
-    fn facts(&mut self, input: &TickInput) -> TickFacts {
-        let (before, now) = (self.previous_at.replace(input.tick.at_us), input.tick.at_us);
+    fn due(&mut self, now: TimeMicros) -> Due {
+        let before = self.previous_at.replace(now);
         let crossed = |period_us: i64| {
             before.is_none_or(|before| before.0.div_euclid(period_us) < now.0.div_euclid(period_us))
         };
-        TickFacts {
-            number: input.tick.number,
-            at: now,
-            offset: input.tick_offset,
-            provisioning: input.provisioning.clone(),
-            due: Due {
-                performance: crossed(self.config.performance_period_us),
-                heartbeat: crossed(SECOND_US),
-                full_table: crossed(600 * SECOND_US),
-                receipts: crossed(60 * SECOND_US),
-                // Not at the first tick, which holds nothing yet.
-                checkpoint: before.is_some() && self.config.checkpoint_period_us.is_some_and(crossed),
-            },
+        Due {
+            performance: crossed(self.config.performance_period_us),
+            heartbeat: crossed(SECOND_US),
+            full_table: crossed(600 * SECOND_US),
+            receipts: crossed(60 * SECOND_US),
+            // Not at the first tick: there is no state yet.
+            checkpoint: before.is_some() && self.config.checkpoint_period_us.is_some_and(crossed),
         }
     }
 

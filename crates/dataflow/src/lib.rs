@@ -20,16 +20,21 @@
 #![warn(missing_docs)]
 
 mod checkpoint;
+mod config;
 mod dedupe;
 mod frame;
 mod ingest;
+mod input;
 mod message;
+mod output;
 mod publish;
 mod run;
+mod shard;
 mod steer;
 
 pub use checkpoint::Restored;
+pub use config::{Config, PERFORMANCE_PERIOD_US};
 pub use ingest::RULES_VERSION;
-pub use run::{
-    Config, Input, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Running, Stopped, TickInput, start,
-};
+pub use input::{InputRecord, InputTopic, TickInput};
+pub use output::Output;
+pub use run::{Input, Running, Stopped, start};

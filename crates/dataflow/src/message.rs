@@ -1,10 +1,10 @@
 //! What travels between the operators.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{
-    CdnName, Decision, Event, Performance, ProvisioningRecord, Receipt, Rejected, SourceName, TimeMicros,
-};
+use spillway_events::{CdnName, Decision, Performance, Receipt, Rejected, SourceName, TimeMicros};
 use spillway_steering::Sample;
+
+use crate::input::TickInput;
 
 /// A message and the worker it goes to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,27 +13,7 @@ pub(crate) struct Routed<M> {
     pub(crate) message: M,
 }
 
-/// What every worker knows of a tick.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct TickFacts {
-    pub(crate) number: u64,
-    pub(crate) at: TimeMicros,
-    /// The offset in `ticks`.
-    pub(crate) offset: u64,
-    pub(crate) provisioning: Vec<ProvisioningRecord>,
-    pub(crate) due: Due,
-}
-
-impl TickFacts {
-    /// Whether the tick reads that records are given up. What was emitted before with them may be another than what is
-    /// derived without them: from this tick on readers are told everything anew.
-    pub(crate) fn gives_up(&self) -> bool {
-        let events = self.provisioning.iter().flat_map(|record| &record.events);
-        events.into_iter().any(|event| matches!(event, Event::Gap(_)))
-    }
-}
-
-/// Which periodic records a tick owes.
+/// Which periodic records are due at a tick.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Due {
     pub(crate) performance: bool,
@@ -46,14 +26,15 @@ pub(crate) struct Due {
 /// From `ingest` to `steer`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Ingested {
-    Facts(TickFacts),
+    /// The tick, without its records.
+    Tick(TickInput, Due),
     Samples(Vec<Sample>),
     Statistics(CdnReport),
-    /// Passes `steer` by.
+    /// Passes through `steer` unchanged.
     Item(Item),
 }
 
-/// What a CDN said of itself, with what orders it among others.
+/// What a CDN reported of itself, with the fields that order reports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct CdnReport {
     pub(crate) cdn: CdnName,
@@ -64,10 +45,11 @@ pub(crate) struct CdnReport {
     pub(crate) usable: bool,
 }
 
-/// From `steer` to `frame`: something that stands in a frame or a checkpoint, or that closes a tick.
+/// From `steer` to `frame`: an item of a frame or of a checkpoint, or the tick itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Item {
-    Facts(TickFacts),
+    /// The tick, without its records.
+    Tick(TickInput, Due),
     Decision(Decision),
     Performance(Performance),
     Receipt(Receipt),

@@ -8,10 +8,11 @@ use spillway_events::{
     Snapshot, SnapshotKind,
 };
 use spillway_provisioning::State;
-use spillway_steering::table::{format_digest, network_hash, route_hash, site_hash};
+use spillway_routing::table::{format_digest, network_hash, route_hash, site_hash};
 
 use crate::checkpoint::Restored;
-use crate::message::{StateItem, TickFacts};
+use crate::input::TickInput;
+use crate::message::{Due, StateItem};
 
 /// The published table and what it is made of.
 #[derive(Debug, Default)]
@@ -51,11 +52,11 @@ impl Publisher {
     }
 
     /// The snapshots of one tick: a delta where something changed, a heartbeat or a full table where one is due.
-    pub(crate) fn tick(&mut self, facts: &TickFacts, decisions: &[Decision]) -> Vec<Snapshot> {
+    pub(crate) fn tick(&mut self, input: &TickInput, due: Due, decisions: &[Decision]) -> Vec<Snapshot> {
         let base = self.table.version;
-        let mut delta = self.blank(SnapshotKind::Delta, facts);
-        if !facts.provisioning.is_empty() {
-            for record in &facts.provisioning {
+        let mut delta = self.blank(SnapshotKind::Delta, input);
+        if !input.provisioning.is_empty() {
+            for record in &input.provisioning {
                 // `ingest` says what was wrong with it.
                 let _ = self.state.apply(record);
             }
@@ -69,25 +70,25 @@ impl Publisher {
             && delta.routes.is_empty()
             && delta.routes_gone.is_empty());
         let mut snapshots = Vec::new();
-        if changed || facts.gives_up() {
-            self.table.version = facts.number;
+        if changed || input.accepts_loss() {
+            self.table.version = input.tick.number;
             snapshots.push(Snapshot { base, ..self.finish(delta) });
         }
-        if facts.due.full_table || facts.gives_up() {
-            let full = self.blank(SnapshotKind::Full, facts);
+        if due.full_table || input.accepts_loss() {
+            let full = self.blank(SnapshotKind::Full, input);
             snapshots.push(self.finish(self.full(full)));
-        } else if facts.due.heartbeat && !changed {
-            snapshots.push(self.finish(self.blank(SnapshotKind::Heartbeat, facts)));
+        } else if due.heartbeat && !changed {
+            snapshots.push(self.finish(self.blank(SnapshotKind::Heartbeat, input)));
         }
         snapshots
     }
 
-    fn blank(&self, kind: SnapshotKind, facts: &TickFacts) -> Snapshot {
+    fn blank(&self, kind: SnapshotKind, input: &TickInput) -> Snapshot {
         Snapshot {
             kind,
             version: 0,
             base: 0,
-            at_us: facts.at,
+            at_us: input.tick.at_us,
             digest: String::new(),
             revision: 0,
             sites: Vec::new(),

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use serde::{Deserialize, Serialize};
-use spillway_events::{CdnName, ProvisioningRecord, Tick, TimeMicros, topics};
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
@@ -20,9 +18,12 @@ use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
 use crate::checkpoint::Restored;
+use crate::config::Config;
 use crate::frame::Framer;
 use crate::ingest::Ingest;
+use crate::input::TickInput;
 use crate::message::{Ingested, Item, Routed};
+use crate::output::Output;
 use crate::steer::Steer;
 
 /// How many ticks wait before a worker takes them.
@@ -31,148 +32,6 @@ const INPUT_TICKS_MAX: usize = 64;
 const OUTPUTS_MAX: usize = 4_096;
 /// How many ticks `ingest` takes in one go.
 const TICKS_AT_ONCE_MAX: usize = 32;
-/// How many logical shards state is cut into.
-const SHARDS: u64 = 256;
-
-/// How often performance values are written, unless a person is to watch them.
-pub const PERFORMANCE_PERIOD_US: i64 = 10_000_000;
-
-/// What a dataflow is set to. All its processes are set alike, but for their number.
-#[derive(Debug, Clone, Copy)]
-pub struct Config {
-    /// Worker threads of each process.
-    pub workers: usize,
-    /// How many processes work together.
-    pub processes: usize,
-    /// Which of them this is, from 0.
-    pub process: usize,
-    /// Partitions of `decisions` and of `performance`.
-    pub output_partitions: u32,
-    /// Performance values at the first tick at or after each multiple of this, in microseconds.
-    pub performance_period_us: i64,
-    /// A checkpoint at the first tick at or after each multiple of this, in microseconds; none without.
-    pub checkpoint_period_us: Option<i64>,
-}
-
-impl Config {
-    /// The workers of all processes.
-    pub(crate) fn workers_total(&self) -> usize {
-        self.workers * self.processes
-    }
-
-    /// The worker that owns a partition or a logical shard, counted over all processes. Its process does not depend on
-    /// how many workers each has: so a part of a checkpoint holds the same shards whoever wrote it.
-    #[must_use]
-    pub fn owner(&self, number: u32) -> usize {
-        let number = number as usize;
-        number % self.processes * self.workers + number / self.processes % self.workers
-    }
-
-    /// The first worker of this process.
-    #[must_use]
-    pub fn first_worker(&self) -> usize {
-        self.process * self.workers
-    }
-
-    /// The place among this process's workers of the one that owns a partition; nothing where another process does.
-    #[must_use]
-    pub fn local_owner(&self, partition: u32) -> Option<usize> {
-        self.owner(partition).checked_sub(self.first_worker()).filter(|local| *local < self.workers)
-    }
-}
-
-/// The topics that bear input by partition.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum InputTopic {
-    /// Measurements.
-    Measurements,
-    /// Statistics.
-    Statistics,
-    /// Statistics that a CDN writes to the log itself; it speaks for nobody else.
-    Inbox(CdnName),
-}
-
-impl InputTopic {
-    /// The topic of that name, if it bears input.
-    #[must_use]
-    pub fn of(topic: &str) -> Option<Self> {
-        match topic {
-            topics::MEASUREMENTS => Some(Self::Measurements),
-            topics::STATISTICS => Some(Self::Statistics),
-            _ => CdnName::new(topic.strip_prefix(topics::INBOX_PREFIX)?).ok().map(Self::Inbox),
-        }
-    }
-
-    /// The topic's name on the log.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::Measurements => topics::MEASUREMENTS.to_owned(),
-            Self::Statistics => topics::STATISTICS.to_owned(),
-            Self::Inbox(cdn) => format!("{}{cdn}", topics::INBOX_PREFIX),
-        }
-    }
-}
-
-/// One record of an input partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputRecord {
-    /// The topic.
-    pub topic: InputTopic,
-    /// The partition.
-    pub partition: u32,
-    /// The offset.
-    pub offset: u64,
-    /// The record.
-    pub bytes: Vec<u8>,
-}
-
-/// A tick with what one worker reads at it: all provisioning, and the records of the partitions it owns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TickInput {
-    /// The tick.
-    pub tick: Tick,
-    /// Its offset in `ticks`.
-    pub tick_offset: u64,
-    /// The provisioning records that the tick reads, in offset order.
-    pub provisioning: Vec<ProvisioningRecord>,
-    /// The records that the tick reads, by topic and partition in offset order.
-    pub records: Vec<InputRecord>,
-}
-
-/// What the dataflow sends out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// A frame: records for one output partition, in order.
-    Frame {
-        /// The tick.
-        tick: u64,
-        /// The topic.
-        topic: &'static str,
-        /// The partition.
-        partition: u32,
-        /// The encoded chunks.
-        records: Vec<Vec<u8>>,
-    },
-    /// This process's part of a checkpoint, to be written after the tick's frames.
-    Checkpoint {
-        /// The tick whose state this is.
-        tick: u64,
-        /// That tick's time.
-        at: TimeMicros,
-        /// Its offset in `ticks`.
-        tick_offset: u64,
-        /// The encoded chunks.
-        chunks: Vec<Vec<u8>>,
-    },
-    /// One worker has sent everything of a tick.
-    Done {
-        /// The tick.
-        tick: u64,
-        /// The worker.
-        worker: usize,
-    },
-}
 
 /// A dataflow that runs. Dropping all inputs lets it finish what it has been given.
 pub struct Running {
@@ -221,11 +80,6 @@ impl Drop for Input {
         // A worker that is gone need not be woken.
         let _ = self.activator.activate();
     }
-}
-
-/// The logical shard of a name.
-pub(crate) fn shard(name: &str) -> u32 {
-    u32::try_from(xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % SHARDS).unwrap_or(0)
 }
 
 /// Starts the workers of this process, from a checkpoint if there is one. `peers` are connections to the other processes,

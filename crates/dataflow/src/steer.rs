@@ -7,8 +7,10 @@ use spillway_provisioning::State;
 use spillway_steering::Steering;
 
 use crate::checkpoint::Restored;
-use crate::message::{CdnReport, Ingested, Item, Routed, StateItem, TickFacts};
-use crate::run::{Config, shard};
+use crate::config::Config;
+use crate::input::TickInput;
+use crate::message::{CdnReport, Due, Ingested, Item, Routed, StateItem};
+use crate::shard::shard;
 
 /// The state of one worker's `steer`.
 pub(crate) struct Steer {
@@ -72,38 +74,38 @@ impl Steer {
     /// Everything that one complete tick sends on from this worker.
     pub(crate) fn tick(&mut self, messages: Vec<Ingested>) -> Vec<Routed<Item>> {
         let mut items = Vec::new();
-        let mut facts: Option<TickFacts> = None;
+        let mut input: Option<(TickInput, Due)> = None;
         let mut samples = Vec::new();
         let mut reports = Vec::new();
         for message in messages {
             match message {
-                Ingested::Facts(of_tick) => facts = Some(of_tick),
+                Ingested::Tick(of_tick, due) => input = Some((of_tick, due)),
                 Ingested::Samples(some) => samples.push(some),
                 Ingested::Statistics(report) => reports.push(report),
                 Ingested::Item(item) => items.push(self.route(item)),
             }
         }
-        let Some(facts) = facts else { return items };
-        for record in &facts.provisioning {
+        let Some((input, due)) = input else { return items };
+        for record in &input.provisioning {
             // `ingest` says what was wrong with it.
             let _ = self.state.apply(record);
         }
-        if !facts.provisioning.is_empty() {
+        if !input.provisioning.is_empty() {
             self.provision();
         }
-        if facts.gives_up() {
-            self.steering.say_all();
+        if input.accepts_loss() {
+            self.steering.redecide_all();
         }
         reports.into_iter().for_each(|report| self.report(report));
-        samples.iter().flatten().for_each(|sample| self.steering.add(sample, facts.at));
-        let outcome = self.steering.decide(facts.number, facts.at, facts.due.performance);
+        samples.iter().flatten().for_each(|sample| self.steering.add(sample, input.tick.at_us));
+        let outcome = self.steering.decide(input.tick.number, input.tick.at_us, due.performance);
         let publisher_sees = outcome.decisions.iter().cloned().map(Item::Decision);
         items.extend(publisher_sees.map(|item| self.route(item)));
         items.extend(outcome.performance.into_iter().map(Item::Performance).map(|item| self.route(item)));
-        if facts.due.checkpoint {
+        if due.checkpoint {
             items.extend(self.save().into_iter().map(Item::State).map(|item| self.route(item)));
         }
-        items.push(Routed { to: self.worker as u64, message: Item::Facts(facts) });
+        items.push(Routed { to: self.worker as u64, message: Item::Tick(input, due) });
         items
     }
 

@@ -2,6 +2,7 @@
 //! twice, and restored from a checkpoint onto another number of workers, it is byte for byte the same.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(clippy::disallowed_types, reason = "processes of the test are connected by real sockets")]
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};

@@ -14,8 +14,8 @@ use spillway_events::{
     Address, CdnEntry, CdnName, NetworkEntry, NetworkName, Prefix, Route, RouteEntry, SiteEntry, SiteName,
     Snapshot, SnapshotKind, TimeMicros,
 };
-use spillway_steering::answer::{Query, answer};
-use spillway_steering::table::{format_digest, network_hash, route_hash, site_hash};
+use spillway_routing::answer::{Query, answer};
+use spillway_routing::table::{format_digest, network_hash, route_hash, site_hash};
 
 const PREFIXES: u32 = 500_000;
 const DELTA_ROUTES: u32 = 1_000;

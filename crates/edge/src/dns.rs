@@ -1,6 +1,6 @@
 //! DNS over UDP and TCP, from the present table.
 //!
-//! hickory-server decodes and encodes; what is said is [`spillway_steering::answer`]'s. The loops around it are ours,
+//! hickory-server decodes and encodes; what is said is [`spillway_routing::answer`]'s. The loops around it are ours,
 //! because its own have no cap on connections, spawn a task for each query, and answer malformed responses:
 //!
 //! - UDP: a fixed number of tasks a socket, each one query at a time, nothing queued but in the kernel;
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_steering::answer::Zone;
+use spillway_routing::answer::Zone;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 

@@ -1,15 +1,17 @@
 //! The present table: taken from snapshots, kept on disk, swapped whole.
 
 mod file;
+mod follow;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use spillway_events::{Snapshot, SnapshotKind, TimeMicros};
-use spillway_steering::table::{Table, TableError};
+use spillway_routing::table::{Table, TableError};
 
 pub use self::file::StoreError;
+pub use self::follow::{FollowError, follow};
 
 /// Where readers find the present table; nothing until there is a first one.
 pub type SharedTable = Arc<ArcSwapOption<Table>>;

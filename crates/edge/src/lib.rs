@@ -7,8 +7,7 @@
 //!                 disk
 //! ```
 //!
-//! The log is read by the caller, who offers each snapshot to the [`follower`]. Readers never lock; an answer is
-//! computed from one table from beginning to end.
+//! [`follower::follow`] reads the snapshots of a log. Readers never lock; an answer is computed from one table.
 #![warn(missing_docs)]
 
 pub mod dns;

@@ -31,6 +31,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
 use spillway_events::topics::{INBOX_PREFIX, decides};
+use tokio_util::sync::CancellationToken;
 
 use self::client::{Context, Delivery, Health, LOOK, REQUEST, refused};
 use self::decided::Decided;
@@ -59,12 +60,12 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// Prepares the clients; connects to nobody yet. Once `stop` is set every call ends with [`LogError::Cancelled`].
+    /// Prepares the clients; opens no connection yet. After `cancel` every call ends with [`LogError::Cancelled`].
     ///
     /// # Errors
     /// [`LogError::Settings`].
-    pub fn connect(settings: KafkaSettings, stop: Arc<AtomicBool>) -> Result<Self, LogError> {
-        let health = Arc::new(Health::new(stop, settings.patience));
+    pub fn connect(settings: KafkaSettings, cancel: CancellationToken) -> Result<Self, LogError> {
+        let health = Arc::new(Health::new(cancel, settings.patience));
         let told = |error: &KafkaError| LogError::Settings { reason: error.to_string() };
         let consumer = || {
             let context = Context(Arc::clone(&health));

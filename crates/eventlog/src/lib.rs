@@ -11,27 +11,34 @@
 //!  waiters ◄──────────── wake-up  ◄─────────────────┘
 //! ```
 //!
-//! Records are bytes here: this crate knows no record kind. It also knows no clock: a time-out is an argument.
+//! The adapters carry bytes and know no record kind; [`Records`], [`RecordReader`] and [`FrameReader`] read typed records on top
+//! of the port. This crate knows no clock: a timeout is an argument.
 #![warn(missing_docs)]
 
 mod block;
 #[cfg(feature = "contract")]
 pub mod cluster;
+mod connector;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod embedded;
 mod error;
+mod frames;
 mod kafka;
 mod limits;
+mod records;
 
 use std::time::Duration;
 
+pub use connector::Connector;
 pub use embedded::EmbeddedLog;
 pub use error::LogError;
+pub use frames::{EncodedFrames, FrameReader};
 pub use kafka::{KafkaLog, KafkaSecurity, KafkaSettings, Kept, TopicMismatch, TopicSpec};
 pub use limits::{
     APPEND_BYTES_MAX, APPEND_RECORDS_MAX, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPIC_BYTES_MAX, TOPICS_MAX,
 };
+pub use records::{ReadError, RecordReader, Records, decode_entry};
 
 /// A log of topics; each has a fixed number of partitions, each partition is a sequence of records.
 ///

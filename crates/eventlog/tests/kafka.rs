@@ -17,7 +17,7 @@ use spillway_eventlog::{
 const ALL: usize = usize::MAX;
 
 fn connect(cluster: &Cluster) -> KafkaLog {
-    KafkaLog::connect(KafkaSettings::plain(&cluster.bootstrap), Arc::default()).unwrap()
+    KafkaLog::connect(KafkaSettings::plain(&cluster.bootstrap), CancellationToken::new()).unwrap()
 }
 
 fn delete_all_topics(cluster: &Cluster) {
@@ -191,15 +191,15 @@ fn topics_are_made_as_they_should_be_and_differences_are_named() {
 #[test]
 fn calls_wait_while_no_broker_answers() {
     let cluster = Cluster::start(1);
-    let stop = Arc::new(AtomicBool::new(false));
-    let log = KafkaLog::connect(KafkaSettings::plain(&cluster.bootstrap), Arc::clone(&stop)).unwrap();
+    let cancel = CancellationToken::new();
+    let log = KafkaLog::connect(KafkaSettings::plain(&cluster.bootstrap), cancel.clone()).unwrap();
     log.create_topic("usage", 1).unwrap();
     log.append("usage", 0, &[b"before"]).unwrap();
     assert_eq!(log.read("usage", 0, 0, ALL, ALL).unwrap().len(), 1);
     cluster.stop();
     let settings =
         KafkaSettings { patience: Some(Duration::from_secs(2)), ..KafkaSettings::plain(&cluster.bootstrap) };
-    let impatient = KafkaLog::connect(settings, Arc::default()).unwrap();
+    let impatient = KafkaLog::connect(settings, CancellationToken::new()).unwrap();
     let error = impatient.append("usage", 0, &[b"refused"]).unwrap_err();
     assert!(matches!(error, LogError::Unavailable { .. }), "{error:?}");
     std::thread::scope(|scope| {
@@ -217,7 +217,7 @@ fn calls_wait_while_no_broker_answers() {
     std::thread::scope(|scope| {
         let appending = scope.spawn(|| log.append("usage", 0, &[b"never"]));
         std::thread::sleep(Duration::from_millis(300));
-        stop.store(true, Ordering::Release);
+        cancel.cancel();
         assert!(matches!(appending.join().unwrap(), Err(LogError::Cancelled)));
     });
 }
@@ -241,15 +241,16 @@ fn tls_and_scram_are_spoken_and_secrets_stay_secret() {
     };
     let right = settings(secret("password"), true);
     assert!(!format!("{right:?}").contains(&secret("password")));
-    let log = KafkaLog::connect(right, Arc::default()).unwrap();
+    let log = KafkaLog::connect(right, CancellationToken::new()).unwrap();
     log.create_topic("usage", 1).unwrap();
     assert_eq!(log.append("usage", 0, &[b"hidden on the wire"]).unwrap(), 0);
     assert_eq!(offsets(&log, "usage"), [(0, b"hidden on the wire".to_vec())]);
 
-    let wrong = KafkaLog::connect(settings("wrong password".to_owned(), true), Arc::default()).unwrap();
+    let wrong =
+        KafkaLog::connect(settings("wrong password".to_owned(), true), CancellationToken::new()).unwrap();
     let error = wrong.topics().unwrap_err().to_string();
     assert!(error.contains("Authentication") && !error.contains("wrong password"), "{error}");
-    let untrusted = KafkaLog::connect(settings(secret("password"), false), Arc::default()).unwrap();
+    let untrusted = KafkaLog::connect(settings(secret("password"), false), CancellationToken::new()).unwrap();
     let error = untrusted.topics().unwrap_err().to_string();
     assert!(error.to_lowercase().contains("certificate") && !error.contains(&secret("password")), "{error}");
 }
@@ -261,7 +262,7 @@ fn brokers_are_killed_under_load_and_nothing_is_lost_or_doubled() {
     use rdkafka::consumer::{BaseConsumer, Consumer};
     let cluster = Cluster::start(3);
     let settings = KafkaSettings { replication: 3, ..KafkaSettings::plain(&cluster.bootstrap) };
-    let log = KafkaLog::connect(settings, Arc::default()).unwrap();
+    let log = KafkaLog::connect(settings, CancellationToken::new()).unwrap();
     log.create_topic("usage", 1).unwrap();
     log.create_topic("ticks", 1).unwrap();
     let asker: BaseConsumer =

@@ -64,73 +64,121 @@ fn put_long(bytes: &mut Vec<u8>, number: u64) {
     bytes.push((rest & 0x7F) as u8);
 }
 
-/// Tick, chunk and chunks of an encoded frame of whatever kind; nothing where the bytes are no frame.
-#[must_use]
-pub fn frame_head(record: &[u8]) -> Option<(u64, u32, u32)> {
-    // Behind the marker and the fingerprint: Avro longs, zigzag and 7 bits a byte. None of the three is negative.
-    let mut bytes = record.get(10..)?.iter();
-    let mut long = || {
-        let mut number = 0_u64;
-        for shift in (0..63).step_by(7) {
-            let byte = u64::from(*bytes.next()?);
-            number |= (byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                return Some(number >> 1);
-            }
-        }
-        None
-    };
-    Some((long()?, u32::try_from(long()?).ok()?, u32::try_from(long()?).ok()?))
+/// The head of an encoded frame chunk, of whatever kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHead {
+    /// The tick.
+    pub tick: u64,
+    /// The chunk's number, from 0.
+    pub chunk: u32,
+    /// How many chunks the frame has.
+    pub chunks: u32,
+    /// CRC-32 (IEEE 802.3) of the encoded items of the whole frame.
+    pub digest: u32,
 }
 
-/// The frames of one partition: by tick, rising.
-pub type Frames<T> = Vec<(u64, Vec<T>)>;
+impl FrameHead {
+    /// Reads the head of an encoded chunk; nothing if the bytes are not a chunk.
+    #[must_use]
+    pub fn of(record: &[u8]) -> Option<Self> {
+        // After the marker and the fingerprint: Avro longs, zigzag, 7 bits a byte. None of the four is negative.
+        let mut bytes = record.get(10..)?.iter();
+        let mut long = || {
+            let mut number = 0_u64;
+            for shift in (0..63).step_by(7) {
+                let byte = u64::from(*bytes.next()?);
+                number |= (byte & 0x7F) << shift;
+                if byte & 0x80 == 0 {
+                    return Some(number >> 1);
+                }
+            }
+            None
+        };
+        let (tick, chunk, chunks) = (long()?, u32::try_from(long()?).ok()?, u32::try_from(long()?).ok()?);
+        let digest = u32::try_from(long()?).ok()?;
+        (chunk < chunks).then_some(Self { tick, chunk, chunks, digest })
+    }
+}
 
-/// Puts frames together from the records of one partition, in order: each complete frame once, in rising tick
-/// order; repeats and frames cut short are passed over.
+/// One complete frame: its tick and its encoded chunks, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedFrame {
+    /// The tick.
+    pub tick: u64,
+    /// The encoded chunks.
+    pub chunks: Vec<Vec<u8>>,
+}
+
+/// Assembles the frames of one partition from its records in offset order: each complete frame once, in rising tick
+/// order. Repeated frames and incomplete ones are skipped.
+#[derive(Debug, Default)]
+pub struct FrameAssembler {
+    /// The tick of the last complete frame.
+    last: Option<u64>,
+    open: Option<OpenFrame>,
+}
+
+#[derive(Debug)]
+struct OpenFrame {
+    head: FrameHead,
+    chunks: Vec<Vec<u8>>,
+}
+
+impl FrameAssembler {
+    /// Takes the next record of the partition; returns a frame if this record completes one.
+    ///
+    /// # Errors
+    /// If the record is not a frame chunk. The record is skipped, and the next one can be taken.
+    pub fn push(&mut self, record: Vec<u8>) -> Result<Option<EncodedFrame>, DecodeError> {
+        let head = FrameHead::of(&record)
+            .ok_or_else(|| DecodeError::Invalid(String::from("the record is not a frame chunk")))?;
+        if self.last.is_some_and(|last| head.tick <= last) {
+            return Ok(None);
+        }
+        // Two writers of one frame may alternate; both write the same bytes, so the first copy of a chunk counts. An
+        // incomplete frame is followed by a different frame of the same tick only after records were given up.
+        let is_same = |open: &OpenFrame| (open.head.tick, open.head.digest) == (head.tick, head.digest);
+        match &mut self.open {
+            Some(open) if is_same(open) => {
+                if open.chunks.len() as u64 != u64::from(head.chunk) {
+                    return Ok(None);
+                }
+                open.chunks.push(record);
+            }
+            _ if head.chunk == 0 => self.open = Some(OpenFrame { head, chunks: vec![record] }),
+            _ => return Ok(None),
+        }
+        let is_complete = |open: &mut OpenFrame| open.chunks.len() as u64 == u64::from(open.head.chunks);
+        let Some(complete) = self.open.take_if(is_complete) else { return Ok(None) };
+        self.last = Some(head.tick);
+        Ok(Some(EncodedFrame { tick: head.tick, chunks: complete.chunks }))
+    }
+}
+
+/// Decodes a complete frame and verifies its digest.
 ///
 /// # Errors
-/// With the record's place, when it does not decode or a complete frame's digest is another.
-pub fn read_frames<T: Framed>(
-    records: impl IntoIterator<Item = impl AsRef<[u8]>>,
-) -> Result<Frames<T>, (usize, DecodeError)>
+/// If a chunk does not decode, or the digest of the items is not the one in the frame.
+pub fn decode_frame<T: Framed>(chunks: &[impl AsRef<[u8]>]) -> Result<Vec<T>, DecodeError>
 where
     Frame<T>: Record,
 {
-    let mut frames: Vec<(u64, Vec<T>)> = Vec::new();
-    /// The tick and the digest, which chunk is next, and the items of those before.
-    type Open<T> = ((u64, u32), u32, Vec<T>);
-    let mut open: Option<Open<T>> = None;
-    for (place, record) in records.into_iter().enumerate() {
-        let frame: Frame<T> = decode(record.as_ref()).map_err(|error| (place, error))?;
-        if frames.last().is_some_and(|(tick, _)| *tick >= frame.tick) {
-            continue;
+    let mut items = Vec::new();
+    let (mut expected, mut digest) = (None, crc32fast::Hasher::new());
+    for chunk in chunks {
+        let frame: Frame<T> = decode(chunk.as_ref())?;
+        expected = Some((frame.tick, frame.digest));
+        for item in &frame.items {
+            digest.update(&item_bytes(item.clone())?);
         }
-        // Two writers of one frame may alternate; whoever is first with a chunk has the same bytes. Only where records were
-        // given up may a frame that was cut short come again as another one.
-        let key = (frame.tick, frame.digest);
-        let mut items = match open.take_if(|(of, next, _)| *of == key && *next == frame.chunk) {
-            Some((.., items)) => items,
-            None if frame.chunk == 0 && open.as_ref().is_none_or(|(of, ..)| *of != key) => Vec::new(),
-            None => continue,
-        };
         items.extend(frame.items);
-        if frame.chunk + 1 < frame.chunks {
-            open = Some((key, frame.chunk + 1, items));
-            continue;
-        }
-        open = None;
-        let mut digest = crc32fast::Hasher::new();
-        for item in items.clone() {
-            digest.update(&item_bytes(item).map_err(|error| (place, error))?);
-        }
-        if digest.finalize() != frame.digest {
-            let why = format!("the digest of the frame of tick {} is another", frame.tick);
-            return Err((place, DecodeError::Invalid(why)));
-        }
-        frames.push((frame.tick, items));
     }
-    Ok(frames)
+    match expected {
+        Some((tick, expected)) if digest.finalize() != expected => {
+            Err(DecodeError::Invalid(format!("the items of the frame of tick {tick} do not have its digest")))
+        }
+        _ => Ok(items),
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +197,12 @@ mod tests {
         encode_frame(tick, items).unwrap()
     }
 
+    fn read_frames(records: &[Vec<u8>]) -> Result<Vec<(u64, Vec<Receipt>)>, DecodeError> {
+        let mut assembler = FrameAssembler::default();
+        let complete = records.iter().filter_map(|record| assembler.push(record.clone()).transpose());
+        complete.map(|frame| frame.and_then(|frame| Ok((frame.tick, decode_frame(&frame.chunks)?)))).collect()
+    }
+
     #[test]
     fn a_frame_is_cut_into_chunks_and_read_back_once() {
         let first = records(1, receipts(1_000));
@@ -159,8 +213,9 @@ mod tests {
         // Two writers at once, one of them ahead by two chunks and then behind.
         let mixed = [&first[..2], &first[..1], &first[2..3], &first[1..], &first[3..], &second[..]].concat();
         assert_eq!(read_frames(&mixed), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
-        assert_eq!(frame_head(&first[1]), Some((1, 1, u32::try_from(first.len()).unwrap())));
-        assert_eq!(frame_head(&first[1][..11]), None);
+        let head = FrameHead::of(&first[1]).unwrap();
+        assert_eq!((head.tick, head.chunk, head.chunks as usize), (1, 1, first.len()));
+        assert_eq!(FrameHead::of(&first[1][..11]), None);
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
         // Cut short, then derived anew without records that were given up.
         let other = records(1, receipts(900));
@@ -181,11 +236,19 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_no_chunk_is_refused_and_the_next_frame_is_read() {
+        let mut assembler = FrameAssembler::default();
+        assert!(assembler.push(b"junk".to_vec()).is_err());
+        let frame = records(3, receipts(1));
+        assert!(assembler.push(frame[0].clone()).unwrap().is_some());
+    }
+
+    #[test]
     fn a_frame_with_a_changed_item_is_refused() {
         let mut log = records(1, receipts(2));
         let mut frame: Frame<Receipt> = decode(&log[0]).unwrap();
         frame.items[1].crc = 8;
         log[0] = encode(&frame).unwrap();
-        assert!(matches!(read_frames::<Receipt>(&log), Err((0, DecodeError::Invalid(_)))));
+        assert!(matches!(read_frames(&log), Err(DecodeError::Invalid(_))));
     }
 }

@@ -15,7 +15,7 @@ pub mod topics;
 mod units;
 
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
-pub use framing::{Frames, encode_frame, frame_head, read_frames};
+pub use framing::{EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_frame};
 pub use names::{
     AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName,
 };

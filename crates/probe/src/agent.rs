@@ -9,6 +9,7 @@ use spillway_events::{MeasurementBatch, Series, SourceName, TimeMicros};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::assignment::Assignment;
 use crate::attempt::Attempt;
@@ -89,7 +90,7 @@ impl Agent {
         self.counts.subscribe()
     }
 
-    /// Runs the newest assignments until `stop` says true or its sender is gone; then hands over what it has.
+    /// Runs the newest assignments until cancelled; then hands over the measurements that it has.
     ///
     /// The sink is given one batch at a time, and the same one again until it says `Ok`: an error means "later". A
     /// sink that will never take a batch says `Ok` too. It may take as long as it needs; one that could hang forever sets
@@ -99,7 +100,7 @@ impl Agent {
         self,
         mut assignments: watch::Receiver<Arc<Vec<Assignment>>>,
         sink: S,
-        mut stop: watch::Receiver<bool>,
+        cancel: CancellationToken,
     ) -> AgentCounts
     where
         S: Fn(MeasurementBatch) -> F,
@@ -112,7 +113,7 @@ impl Agent {
         loop {
             let has_room = state.attempts.len() < ATTEMPTS_AT_ONCE_MAX;
             tokio::select! {
-                () = stopped(&mut stop) => break,
+                () = cancel.cancelled() => break,
                 changed = assignments.changed(), if provisioned => {
                     // Once nobody can change them any more, the last ones stay.
                     provisioned = changed.is_ok();
@@ -278,11 +279,6 @@ impl Running {
         }
         *self.counts.borrow()
     }
-}
-
-/// Returns once `stop` says true, or nobody is left who could say it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Returns at a time; never, when there is none.

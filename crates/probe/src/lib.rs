@@ -23,7 +23,6 @@ mod outbox;
 mod resolve;
 mod schedule;
 mod sender;
-pub mod standin;
 mod target;
 
 pub use address::is_public;

@@ -1,18 +1,21 @@
 //! Runs agents against stand-ins on real sockets, with sinks that remember what they were given.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod common;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::StandIn;
 use spillway_events::{
     Address, AgentName, Cdn, CdnKind, CdnName, CdnOfSite, ClientName, MeasurementBatch, NetworkName, Origin,
     Probe, Record, Series, Site, SiteName, SourceName, TimeMicros, decode, encode,
 };
-use spillway_probe::standin::StandIn;
 use spillway_probe::{Agent, AgentCounts, AgentSettings, Assignment, Limits, Target, assignments};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +56,7 @@ fn assignment(target: &str, url: String) -> Assignment {
 struct Running {
     agent: JoinHandle<AgentCounts>,
     assignments: watch::Sender<Arc<Vec<Assignment>>>,
-    stop: watch::Sender<bool>,
+    cancel: CancellationToken,
     given: mpsc::Receiver<(MeasurementBatch, bool)>,
     counts: watch::Receiver<AgentCounts>,
 }
@@ -62,7 +65,7 @@ impl Running {
     /// The sink asks `takes` whether it takes its nth batch, counted from 0.
     fn start(settings: AgentSettings, assignments: Vec<Assignment>, takes: fn(u64) -> bool) -> Self {
         let (to_given, given) = mpsc::channel(10_000);
-        let (stop, stopped) = watch::channel(false);
+        let cancel = CancellationToken::new();
         let (assignments, assigned) = watch::channel(Arc::new(assignments));
         let count = Arc::new(std::sync::atomic::AtomicU64::new(0));
         let agent = Agent::new(settings);
@@ -75,8 +78,8 @@ impl Running {
                 if taken { Ok(()) } else { Err(String::from("the log is away")) }
             }
         };
-        let agent = tokio::spawn(agent.run(assigned, sink, stopped));
-        Self { agent, assignments, stop, given, counts }
+        let agent = tokio::spawn(agent.run(assigned, sink, cancel.clone()));
+        Self { agent, assignments, cancel, given, counts }
     }
 
     async fn next(&mut self) -> (MeasurementBatch, bool) {
@@ -84,7 +87,7 @@ impl Running {
     }
 
     async fn stop(self) -> (AgentCounts, Vec<(MeasurementBatch, bool)>) {
-        self.stop.send(true).unwrap();
+        self.cancel.cancel();
         let counts = self.agent.await.unwrap();
         let mut given = self.given;
         let mut rest = Vec::new();

@@ -3,11 +3,13 @@
 //! No test asserts an upper bound of time: the machine may be slow.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod common;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use common::StandIn;
 use spillway_events::Micros;
-use spillway_probe::standin::StandIn;
 use spillway_probe::{Attempt, AttemptError, HEAD_BYTES_MAX, Limits, Stage, Target, TargetError, measure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -1,11 +1,4 @@
-//! `backtest`: the very same dataflow over recorded input, in its own event time.
-
-mod columns;
-mod record;
-mod report;
-mod rows;
-mod summary;
-mod ticks;
+//! `backtest`: tries a policy on recorded measurements.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,17 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use spillway_dataflow::Output;
+use spillway_backtest::{ColumnNames, Counts, Renames, Report, Rows, Ticks, first_record};
 use spillway_eventlog::EmbeddedLog;
-use spillway_events::{Decision, SourceName, TimeMicros, topics};
-use spillway_provisioning::State;
+use spillway_events::{SourceName, TimeMicros};
+use spillway_provisioning::{Document, State};
 
-use crate::engine::{self, FullTick, Step, ticks::LogTicks};
-use crate::provisioning_file;
-use columns::ColumnNames;
-use report::Report;
-use rows::{Counts, Renames, Rows};
-use ticks::Ticks;
+use crate::documents;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -33,7 +21,7 @@ Exit status: 0 done; 1 done, but some rows were wrong and --strict was given; 2 
 Examples:
   spillway backtest -f site.yaml measurements.csv.gz
   spillway backtest -f site.yaml --column at=time,network=as_name,site=page --format json rows.csv
-  spillway backtest -f site.yaml --log ./recorded measurements.csv    durable; run again to go on after a stop
+  spillway backtest -f site.yaml --log ./recorded measurements.csv    durable; run again to continue after a stop
   spillway backtest --log ./recorded                                   the ticks and policy of a recorded log")]
 pub(crate) struct Options {
     /// CSV file of recorded measurements, gzip or not; its first row names the columns
@@ -42,8 +30,8 @@ pub(crate) struct Options {
     /// Provisioning file (YAML documents) to try
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Which column is what: FIELD=COLUMN,… with the fields at, agent, network, target, site, response_time_ms,
-    /// throughput_bps, ok. A field not named is sought under its own name
+    /// Which column holds which field: FIELD=COLUMN,… with the fields at, agent, network, target, site, response_time_ms,
+    /// throughput_bps, ok. A field that is not named has the column of its own name
     #[arg(long, value_name = "FIELD=COLUMN,…", default_value = "", hide_default_value = true)]
     column: String,
     /// YAML file that renames what matches nothing provisioned: maps `sites`, `targets`, `networks`, `agents`
@@ -55,7 +43,7 @@ pub(crate) struct Options {
     /// Worker threads of the dataflow
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
-    /// Keep input, ticks and outputs in an embedded log in this folder; a run that was stopped goes on
+    /// Keep input, ticks and outputs in an embedded log in this folder; a run that was stopped can be continued
     #[arg(long, value_name = "FOLDER")]
     log: Option<PathBuf>,
     /// Exit with status 1 if any row was wrong or late
@@ -76,20 +64,39 @@ enum Format {
     Json,
 }
 
+impl From<Format> for spillway_backtest::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Table => Self::Table,
+            Format::Csv => Self::Csv,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut report = Report::new(options.format, std::io::stdout().lock());
+    let mut report = Report::new(options.format.into(), std::io::stdout().lock());
+    let workers = usize::from(options.workers);
     let counts = match (&options.input, &options.file, &options.log) {
         (Some(input), Some(file), log) => {
-            let (ticks, bar) = open(options, input, file)?;
-            let counts = match log {
-                None => direct(options, ticks, file, &mut report)?,
-                Some(folder) => record::run(options.workers.into(), folder, ticks, file, &bar, &mut report)?,
+            let documents = documents::read(file)?;
+            let (ticks, bar) = open(options, input, &documents)?;
+            let on_decision = &mut |decision: &_| report.decision(decision);
+            let (counts, last) = match log {
+                None => spillway_backtest::run(ticks, documents, workers, on_decision)?,
+                Some(folder) => {
+                    spillway_backtest::run_durable(folder, ticks, documents, workers, on_decision)?
+                }
             };
+            report.ended_at(last);
             bar.finish_and_clear();
             Some(counts)
         }
         (None, None, Some(folder)) => {
-            recorded(options, folder, &mut report)?;
+            let log = EmbeddedLog::open(folder)?;
+            let on_decision = &mut |decision: &_| report.decision(decision);
+            let last = spillway_backtest::run_recorded(&log, workers, on_decision)?;
+            report.ended_at(last);
             None
         }
         (None, Some(_), Some(_)) => {
@@ -102,7 +109,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
     };
     report.finish()?;
-    let Some(counts) = counts else { return Ok(ExitCode::SUCCESS) };
+    counts.map_or(Ok(ExitCode::SUCCESS), |counts| print_counts(options, &counts))
+}
+
+fn print_counts(options: &Options, counts: &Counts) -> anyhow::Result<ExitCode> {
     let mut to: Box<dyn Write> = if options.format == Format::Table {
         Box::new(std::io::stdout())
     } else {
@@ -112,11 +122,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(options.strict && counts.is_imperfect())))
 }
 
-/// Opens the input, with a progress bar over its bytes where a person watches.
-fn open(options: &Options, input: &Path, file: &Path) -> anyhow::Result<(Ticks, ProgressBar)> {
-    let record = provisioning_file::first_record(provisioning_file::read(file)?, TimeMicros(0))?;
+/// Opens the input, with a progress bar over its bytes if standard error is a terminal.
+fn open(options: &Options, input: &Path, documents: &[Document]) -> anyhow::Result<(Ticks, ProgressBar)> {
     let mut state = State::default();
-    state.apply(&record)?;
+    state.apply(&first_record(documents.to_vec(), TimeMicros(0))?)?;
     let renames: Renames = match &options.map {
         None => Renames::default(),
         Some(map) => {
@@ -137,97 +146,6 @@ fn open(options: &Options, input: &Path, file: &Path) -> anyhow::Result<(Ticks, 
         bar.set_length(file.metadata().map_or(0, |metadata| metadata.len()));
         Box::new(bar.wrap_read(file))
     };
-    let rows = Rows::open(input, progress, &names, renames, &state)?;
+    let rows = Rows::open(input, progress, &names, renames, &state, |line| eprintln!("{line}"))?;
     Ok((Ticks::new(rows, &state, SourceName::new("backtest")?), bar))
-}
-
-/// Rows to ticks to decisions, with nothing kept.
-fn direct(
-    options: &Options,
-    mut ticks: Ticks,
-    file: &Path,
-    report: &mut Report<impl Write>,
-) -> anyhow::Result<Counts> {
-    let at = ticks.first_at().unwrap_or(TimeMicros(0));
-    let mut provisioning = vec![provisioning_file::first_record(provisioning_file::read_quietly(file)?, at)?];
-    let workers = usize::from(options.workers);
-    let mut end = 0;
-    let mut taken = TickDecisions::default();
-    // Ticks are made by the feeder's thread, which gives them back with their counts.
-    let counts = std::sync::Mutex::new(Counts::default());
-    let full_ticks = std::iter::from_fn(|| match ticks.next() {
-        Some(recorded) => {
-            let records = recorded.batches.into_iter().map(|bytes| {
-                end += 1;
-                engine::measurement_record(end - 1, bytes)
-            });
-            Some(Ok(FullTick {
-                tick_offset: recorded.tick.number,
-                provisioning: std::mem::take(&mut provisioning),
-                records: records.collect(),
-                tick: recorded.tick,
-            }))
-        }
-        None => {
-            if let Ok(mut counts) = counts.lock() {
-                *counts = std::mem::take(&mut ticks.rows.counts);
-            }
-            None
-        }
-    });
-    let last = std::sync::Mutex::new(None);
-    let full_ticks = full_ticks.inspect(|tick: &anyhow::Result<FullTick>| {
-        if let (Ok(tick), Ok(mut last)) = (tick, last.lock()) {
-            *last = Some(tick.tick.at_us);
-        }
-    });
-    engine::run(engine::config(workers), None, Vec::new(), full_ticks, |step| taken.take(step, report))?;
-    report.ended_at(last.lock().ok().and_then(|last| *last));
-    let counts = counts.lock().map(|mut counts| std::mem::take(&mut *counts)).unwrap_or_default();
-    Ok(counts)
-}
-
-/// A recorded log under its own ticks: the policy of then repeats its decisions.
-fn recorded(options: &Options, folder: &Path, report: &mut Report<impl Write>) -> anyhow::Result<()> {
-    let log = EmbeddedLog::open(folder)?;
-    let workers = usize::from(options.workers);
-    let mut taken = TickDecisions::default();
-    let mut last = None;
-    let ticks = LogTicks::new(&log, engine::config(workers), None)?.inspect(|tick| {
-        if let Ok(tick) = tick {
-            last = Some(tick.tick.at_us);
-        }
-    });
-    engine::run(engine::config(workers), None, Vec::new(), ticks, |step| taken.take(step, report))?;
-    report.ended_at(last);
-    Ok(())
-}
-
-/// The decisions of one tick, from all partitions, in the order of site, then network.
-#[derive(Default)]
-struct TickDecisions {
-    decisions: Vec<Decision>,
-}
-
-impl TickDecisions {
-    fn take(&mut self, step: Step, report: &mut Report<impl Write>) -> anyhow::Result<()> {
-        let Step::Output(output) = step else { return Ok(()) };
-        match output {
-            Output::Frame { topic: topics::DECISIONS, records, .. } => {
-                let frames = spillway_events::read_frames::<Decision>(&records);
-                let frames = frames.map_err(|(_, error)| error)?;
-                self.decisions.extend(frames.into_iter().flat_map(|(_, decisions)| decisions));
-            }
-            // Worker 0 frames all decisions.
-            Output::Done { worker: 0, .. } if !self.decisions.is_empty() => {
-                let mut decisions = std::mem::take(&mut self.decisions);
-                decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
-                for decision in &decisions {
-                    report.decision(decision)?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
 }

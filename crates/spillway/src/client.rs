@@ -9,7 +9,8 @@ use reqwest::blocking::{Client, RequestBuilder};
 use spillway_eventlog::EmbeddedLog;
 use spillway_events::{Decision, NetworkName, ObjectiveEvidence, SiteName, format_time, parse_time};
 
-use crate::live;
+use crate::clock::now;
+use crate::documents;
 
 #[derive(Debug, Args)]
 pub(crate) struct Server {
@@ -71,7 +72,7 @@ pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for file in &options.files {
         // Mistakes within a file are found here, with its name and lines; the rest is the server's to decide.
-        crate::provisioning_file::read(file)?;
+        documents::read(file)?;
         let part =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         if !text.is_empty() {
@@ -89,7 +90,7 @@ pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
 
 /// An id for a command, of its own.
 pub(crate) fn command_id() -> String {
-    format!("cli-{}-{}", live::now().0, std::process::id())
+    format!("cli-{}-{}", now().0, std::process::id())
 }
 
 /// Prints what a command changed, as the API says it.
@@ -118,7 +119,7 @@ pub(crate) fn explain(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
             let network = options.network.clone().map(NetworkName::new).transpose()?;
             let at = options.at.as_deref().map(parse_time).transpose()?;
             let log = EmbeddedLog::open(folder)?;
-            spillway_web::explain(&log, &site, network.as_ref(), at)?
+            spillway_control::explain(&log, &site, network.as_ref(), at)?
         }
         None => {
             let mut url = reqwest::Url::parse(&url(&options.server, "explain"))?;

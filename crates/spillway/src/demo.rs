@@ -1,37 +1,36 @@
 //! `demo`: everything in one process, with real sockets on loopback.
 
 mod observer;
+mod web_server;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use spillway_dataflow::Config;
-use spillway_edge::dns::DnsConfig;
-use spillway_edge::follower::Follower;
-use spillway_eventlog::{EmbeddedLog, EventLog};
-use spillway_events::{AgentName, NetworkName, Prefix, Probe, encode, topics};
-use spillway_probe::assignments;
-use spillway_probe::standin::StandIn;
-use spillway_provisioning::State;
-use tokio::sync::watch;
+use spillway_control::Provisioner;
+use spillway_eventlog::{Connector, EmbeddedLog, EventLog};
+use spillway_events::Prefix;
+use tokio_util::sync::CancellationToken;
 
-use crate::settings::Connector;
-use crate::{engine, live, provisioning_file};
+use crate::clock::now;
+use crate::roles::{self, Roles};
+use crate::settings::Settings;
 use observer::Observer;
+use web_server::WebServer;
 
-/// How slow the origin gets; the threshold is 100 ms.
+/// The response times of the origin; the threshold is 100 ms.
 const SLOW: Duration = Duration::from_millis(250);
 const FAST: Duration = Duration::from_millis(10);
-/// How long each change may take: the window is 4 s, so that this is far more than enough.
-const PATIENCE: Duration = Duration::from_secs(25);
-
+/// How long each change may take. The window is 4 s, so this is far more than enough.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long each state is shown: more than a window.
 const HOLD: Duration = Duration::from_secs(5);
+/// How long the DNS node may take to get its first table.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -42,72 +41,68 @@ pub(crate) struct Options {}
 pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let log: Arc<EmbeddedLog> = Arc::new(EmbeddedLog::create(folder.path())?);
-    engine::topics::create(log.as_ref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let (origin, one, two) = runtime.block_on(stand_ins())?;
-    let text = documents(&origin, &one, &two);
-    let state = provision(log.as_ref(), &text)?;
-
-    let stop = Arc::new(AtomicBool::new(false));
-    let follower = Follower::default();
-    let table = follower.table();
-    // Values every second, for the person who watches.
-    let config = Config { performance_period_us: 1_000_000, ..live::dataflow::config(1) };
-    let outcome = std::thread::scope(|scope| {
-        let (connector, follower_log) = (Connector::Embedded(Arc::clone(&log)), &log);
-        let stop_all = &stop;
-        scope.spawn(move || {
-            live::role("dataflow", stop_all, |stop| {
-                live::dataflow::run(&connector, config, &[], Duration::ZERO, stop)
-            })
+    spillway_runtime::topics::create(log.as_ref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (origin, one, two) = runtime.block_on(web_servers())?;
+    provision(&log, &documents(&origin, &one, &two))?;
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let settings = Settings {
+        data: Some(folder.path().to_owned()),
+        dns: loopback(0),
+        api: loopback(0),
+        workers: 1,
+        hosts: Vec::new(),
+        process: 0,
+        probe_allow: vec![Prefix::containing(IpAddr::V4(Ipv4Addr::LOCALHOST), 8)],
+        // Values every second, for the person who watches.
+        performance_period_us: 1_000_000,
+        kafka: None,
+    };
+    let cancel = CancellationToken::new();
+    let (to, bound) = sync_channel(1);
+    let played = std::thread::scope(|scope| {
+        let (settings, log, cancelled) = (&settings, &log, cancel.clone());
+        let running = scope.spawn(move || {
+            let open = || Ok(Connector::Embedded(Arc::clone(log)));
+            let on_dns = |address| {
+                // Only the first address is waited for.
+                let _ = to.try_send(address);
+            };
+            roles::run(settings, Roles::All, &open, cancelled, &on_dns)
         });
-        let file = folder.path().join("table");
-        scope.spawn(move || {
-            live::role("follower", stop_all, |stop| {
-                live::follow(follower_log.as_ref(), follower, &file, stop)
-            })
-        });
-        let (stop_probe, probe_stopped) = watch::channel(false);
-        let probing = runtime.spawn(probe(Arc::clone(&log), state, probe_stopped));
-        let outcome = (|| {
-            let listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))];
-            let dns = runtime
-                .block_on(live::bind(DnsConfig { listen, ..DnsConfig::default() }, table, &stop))?
-                .context("a role has ended")?;
-            let server = *dns.local_addresses().first().context("the DNS node has no address")?;
-            let (stop_dns, dns_stopped) = tokio::sync::oneshot::channel::<()>();
-            let serving = runtime.spawn(dns.run(async move {
-                // A sender that is gone says stop as well.
-                let _ = dns_stopped.await;
-            }));
-            let outcome = play(log.as_ref(), server, &origin, &stop);
-            drop(stop_dns);
-            runtime.block_on(serving)??;
-            outcome
-        })();
-        // The probe has gone already if it failed.
-        let _ = stop_probe.send(true);
-        let probed = runtime.block_on(probing).map_err(anyhow::Error::from);
-        stop.store(true, Ordering::Release);
-        outcome.and_then(|()| probed.map(drop))
+        let played =
+            wait_for_dns(&bound, &cancel).and_then(|server| play(log.as_ref(), server, &origin, &cancel));
+        cancel.cancel();
+        let ran = running.join().map_err(|_| anyhow!("the roles ended with a panic"))?.map(drop);
+        played.and(ran)
     });
-    outcome?;
+    played?;
     println!(
         "\nThe answer turned to the CDN and back. `spillway backtest --help` tries a threshold on recorded traffic."
     );
     Ok(ExitCode::SUCCESS)
 }
 
-async fn stand_ins() -> anyhow::Result<(StandIn, StandIn, StandIn)> {
+fn wait_for_dns(bound: &Receiver<SocketAddr>, cancel: &CancellationToken) -> anyhow::Result<SocketAddr> {
+    match bound.recv_timeout(START_TIMEOUT) {
+        Ok(address) => Ok(address),
+        Err(RecvTimeoutError::Timeout) if !cancel.is_cancelled() => {
+            bail!("the DNS node has no table after {} s", START_TIMEOUT.as_secs())
+        }
+        Err(_) => bail!("the DNS node did not start"),
+    }
+}
+
+async fn web_servers() -> anyhow::Result<(WebServer, WebServer, WebServer)> {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let start = || StandIn::start(anywhere, 16 * 1024);
+    let start = || WebServer::start(anywhere);
     let (origin, one, two) = (start().await?, start().await?, start().await?);
     [&origin, &one].into_iter().for_each(|server| server.set_delay(FAST));
     two.set_delay(FAST * 3);
     Ok((origin, one, two))
 }
 
-fn documents(origin: &StandIn, one: &StandIn, two: &StandIn) -> String {
+fn documents(origin: &WebServer, one: &WebServer, two: &WebServer) -> String {
     format!(
         "kind: client\nname: acme\n---\nkind: network\nname: loopback\nprefixes: [127.0.0.0/8]\n---\n\
          kind: probe\nagent: demo-probe\nnetwork: loopback\n---\n\
@@ -122,44 +117,34 @@ fn documents(origin: &StandIn, one: &StandIn, two: &StandIn) -> String {
     )
 }
 
-fn provision(log: &dyn EventLog, text: &str) -> anyhow::Result<State> {
-    let parsed = spillway_provisioning::parse("demo", text);
-    let parsed = parsed
-        .map_err(|mistakes| anyhow!("{}", mistakes.iter().map(ToString::to_string).collect::<String>()))?;
-    let record = provisioning_file::first_record(parsed.documents, live::now())?;
-    log.append_at(topics::PROVISIONING, 0, &encode(&record)?)?;
-    let mut state = State::default();
-    state.apply(&record)?;
-    Ok(state)
-}
-
-/// Measures all targets until told to stop.
-async fn probe(log: Arc<EmbeddedLog>, state: State, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let probe = Probe { agent: AgentName::new("demo-probe")?, network: NetworkName::new("loopback")? };
-    let sites = state.sites().values().map(|site| &site.site);
-    let assigned = assignments(sites, |cdn| state.cdns().get(cdn), &probe);
-    let loopback = Prefix::containing(IpAddr::V4(Ipv4Addr::LOCALHOST), 8);
-    let (_assigner, assigned) = watch::channel(Arc::new(assigned));
-    live::probe::run(log, &probe.agent, vec![loopback], assigned, stop).await
+fn provision(log: &Arc<EmbeddedLog>, text: &str) -> anyhow::Result<()> {
+    let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(log));
+    provisioner.apply("demo", text, "demo", now(), false)?;
+    Ok(())
 }
 
 /// The story: fast, slow, fast again.
-fn play(log: &dyn EventLog, server: SocketAddr, origin: &StandIn, stop: &AtomicBool) -> anyhow::Result<()> {
+fn play(
+    log: &dyn EventLog,
+    server: SocketAddr,
+    origin: &WebServer,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut observer = Observer::new(log, server, "www.acme.example")?;
     println!("DNS on {server}; try: dig -p {} @{} www.acme.example A", server.port(), server.ip());
     println!(
         "Agreed: 75 % of measurements under 100 ms. Window 4 s, so that you can watch; real ones are minutes.\n"
     );
-    observer.until("the origin is fast", false, PATIENCE, stop)?;
-    observer.watch(HOLD, stop)?;
+    observer.until("the origin is fast", false, CHANGE_TIMEOUT, cancel)?;
+    observer.watch(HOLD, cancel)?;
     observer.note("the origin slows down to 250 ms");
     origin.set_delay(SLOW);
-    observer.until("the answer turns to the CDN", true, PATIENCE, stop)?;
-    observer.watch(HOLD, stop)?;
+    observer.until("the answer turns to the CDN", true, CHANGE_TIMEOUT, cancel)?;
+    observer.watch(HOLD, cancel)?;
     observer.note("the origin recovers");
     origin.set_delay(FAST);
-    observer.until("the answer turns back to the origin", false, PATIENCE, stop)?;
-    observer.watch(HOLD, stop)?;
+    observer.until("the answer turns back to the origin", false, CHANGE_TIMEOUT, cancel)?;
+    observer.watch(HOLD, cancel)?;
     observer.sum_up();
     Ok(())
 }

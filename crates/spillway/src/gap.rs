@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use reqwest::blocking::Client;
+use spillway_control::Provisioner;
 use spillway_eventlog::EmbeddedLog;
 use spillway_events::Gap;
-use spillway_web::Provisioner;
 
 use crate::client::{Server, call, command_id, print_applied, url};
-use crate::live;
+use crate::clock::now;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let applied = match &options.log {
         Some(folder) => {
             let provisioner = Provisioner::new(Arc::new(EmbeddedLog::open(folder)?));
-            serde_json::to_value(provisioner.give_up(gap, &command_id(), live::now(), *dry_run)?)?
+            serde_json::to_value(provisioner.give_up(gap, &command_id(), now(), *dry_run)?)?
         }
         None => {
             let query = [("id", command_id()), ("dry_run", dry_run.to_string())];

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use spillway_eventlog::{EmbeddedLog, EventLog, KafkaLog, TopicSpec};
+use spillway_eventlog::{EmbeddedLog, EventLog, KafkaLog, Records, TopicSpec};
+use spillway_runtime::topics::specs;
 
-use crate::engine::records::Records;
-use crate::engine::topics::specs;
 use crate::settings::{Kafka, LogOptions};
 
 /// How much is appended in one go.
@@ -73,14 +72,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     bar.set_length(records(&from, &topics)?);
     for spec in &topics {
         for partition in 0..spec.partitions {
-            let place = format!("{}/{partition}", spec.name);
-            copy(&from, &to, &spec.name, partition, &bar).with_context(|| place.clone())?;
+            let topic_partition = format!("{}/{partition}", spec.name);
+            copy(&from, &to, &spec.name, partition, &bar).with_context(|| topic_partition.clone())?;
             let (was, is) = (content(&from, &spec.name, partition)?, content(&to, &spec.name, partition)?);
             if was != is {
-                bail!("{place}: the copy differs: {is:?} instead of {was:?}");
+                bail!("{topic_partition}: the copy differs: {is:?} instead of {was:?}");
             }
             bar.suspend(|| {
-                println!("{place}: {} records, offsets {} to {}, equal", is.records, is.start, is.end)
+                println!(
+                    "{topic_partition}: {} records, offsets {} to {}, equal",
+                    is.records, is.start, is.end
+                )
             });
         }
     }
@@ -128,7 +130,7 @@ fn copy(
     to.truncate_before(topic, partition, start)?;
     let mut group: Vec<Vec<u8>> = Vec::new();
     let mut bytes = 0;
-    for entry in Records::new(from, topic, partition, start)? {
+    for entry in Records::new(from, topic, partition, start) {
         let entry = entry?;
         bytes += entry.bytes.len();
         group.push(entry.bytes);
@@ -173,7 +175,7 @@ fn append(
 fn content(log: &dyn EventLog, topic: &str, partition: u32) -> anyhow::Result<Content> {
     let (start, end) = (log.start(topic, partition)?, log.end(topic, partition)?);
     let (mut records, mut crc) = (0, crc32fast::Hasher::new());
-    for entry in Records::new(log, topic, partition, start)? {
+    for entry in Records::new(log, topic, partition, start) {
         let entry = entry?;
         records += 1;
         crc.update(&entry.offset.to_le_bytes());

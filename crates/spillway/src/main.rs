@@ -2,15 +2,16 @@
 
 mod backtest;
 mod client;
+mod clock;
 mod demo;
-mod engine;
+mod documents;
 mod gap;
-mod live;
 mod log_copy;
-mod provisioning_file;
+mod probe;
 mod replay;
 mod roles;
 mod settings;
+mod supervise;
 mod topics;
 
 use std::io::IsTerminal;
@@ -102,7 +103,8 @@ fn end_with_workers() {
 
 /// What the parts have to say besides, on standard error: warnings, or what `SPILLWAY_LOG` asks for.
 fn say_warnings() {
-    let wanted = EnvFilter::try_from_env("SPILLWAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let wanted =
+        EnvFilter::try_from_env("SPILLWAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,spillway=info"));
     let is_terminal = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -129,7 +131,7 @@ fn main() -> ExitCode {
         Command::Explain(options) => client::explain(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),
-        Command::Replay { command: ReplayCommand::Verify(options) } => replay::verify(&options),
+        Command::Replay { command: ReplayCommand::Verify(options) } => replay::run(&options),
     };
     match outcome {
         Ok(code) => code,

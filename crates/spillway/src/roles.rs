@@ -1,33 +1,33 @@
 //! Roles of a running system in one process: all of them (`up`), or one.
+//!
+//! The DNS node starts first and from the table on disk. It needs neither the log nor another role, and nothing that happens
+//! to these ends it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use spillway_control::Provisioner;
 use spillway_dataflow::Config;
-use spillway_edge::dns::DnsConfig;
-use spillway_edge::follower::{Follower, SharedTable};
-use spillway_eventlog::EventLog;
-use spillway_events::{AgentName, Prefix};
-use spillway_probe::{Assignment, assignments};
-use spillway_provisioning::State;
-use spillway_web::{Api, Provisioner, router};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use spillway_edge::dns::{Dns, DnsConfig};
+use spillway_edge::follower::{Follower, SharedTable, follow};
+use spillway_eventlog::Connector;
+use spillway_runtime::process::{self, Process};
+use spillway_runtime::{TAKEOVER_TIMEOUT, topics::specs};
+use spillway_web::{Api, router};
+use tokio_util::sync::CancellationToken;
 
-use crate::engine::topics::specs;
-use crate::live::{self, ticker};
-use crate::settings::{ClusterOptions, Connector, Kafka, RoleOptions, Settings};
+use crate::clock::now;
+use crate::probe;
+use crate::settings::{ClusterOptions, Kafka, RoleOptions, Settings};
+use crate::supervise::{OnFailure, Supervisor};
 use crate::topics::described;
 
-/// How often provisioning is looked at for what probes should measure, and whether to stop.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// How often a DNS node without a table checks whether there is one.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -103,7 +103,7 @@ pub(crate) fn up(options: &UpOptions) -> anyhow::Result<ExitCode> {
             "`spillway up` runs a dataflow of one process: leave hosts out, or run each role as a process of its own"
         );
     }
-    run(&settings, Roles::All)
+    run_until_signal(&settings, Roles::All)
 }
 
 pub(crate) fn dataflow(options: &DataflowOptions) -> anyhow::Result<ExitCode> {
@@ -120,46 +120,38 @@ fn run_one(settings: &Settings, role: Roles) -> anyhow::Result<ExitCode> {
             "a role of its own needs a log that processes share: name it with --kafka, or run `spillway up`"
         );
     }
-    run(settings, role)
+    run_until_signal(settings, role)
 }
 
-fn run(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
-    // A DNS node starts whatever the cluster says.
+fn run_until_signal(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
+    // A DNS node starts whatever state the cluster is in.
     if let Some(kafka) = settings.kafka.as_ref().filter(|_| roles != Roles::Dns) {
         check_topics(kafka)?;
     }
-    let connector = settings.connector()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    // A DNS node serves its last table whatever the log says.
-    let table_file = if roles.has(Roles::Dns) { Some(settings.table_file()?) } else { None };
-    let follower = table_file.as_deref().map(load).transpose()?;
-    let table = follower.as_ref().map(Follower::table);
-    std::thread::scope(|scope| {
-        let mut threads = Vec::new();
-        let (connector, stop) = (&connector, &stop);
-        if roles.has(Roles::Dataflow) {
-            let silence = if settings.kafka.is_some() { ticker::SILENCE } else { Duration::ZERO };
-            let (processes, process) = (settings.hosts.len().max(1), settings.process);
-            let config = Config { processes, process, ..live::dataflow::config(settings.workers) };
-            let hosts = &settings.hosts;
-            let run =
-                move |stop: &Arc<AtomicBool>| live::dataflow::run(connector, config, hosts, silence, stop);
-            threads.push(scope.spawn(move || live::role("dataflow", stop, run)));
+    let cancel = CancellationToken::new();
+    let signals = runtime()?;
+    signals.spawn(cancel_on_signal(cancel.clone()));
+    let open = || settings.connector();
+    run(settings, roles, &open, cancel, &|address| eprintln!("DNS on {address}"))
+}
+
+async fn cancel_on_signal(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await.map_or((), |()| ()),
+            Err(error) => eprintln!("error: cannot wait for SIGTERM: {error}"),
         }
-        if let (Some(follower), Some(file)) = (follower, table_file) {
-            let run = move |stop: &Arc<AtomicBool>| {
-                live::follow(connector.connect(stop)?.as_ref(), follower, &file, stop)
-            };
-            threads.push(scope.spawn(move || live::role("follower", stop, run)));
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => {
+            if let Err(error) = interrupted {
+                eprintln!("error: cannot wait for SIGINT: {error}");
+            }
         }
-        let served = runtime.block_on(serve(settings, roles, connector, table, stop));
-        stop.store(true, Ordering::Release);
-        // Each is waited for, whatever became of the others.
-        let ended: Vec<bool> = threads.into_iter().map(|role| role.join().unwrap_or(false)).collect();
-        served?;
-        if ended.iter().all(|well| *well) { Ok(ExitCode::SUCCESS) } else { bail!("a role has failed") }
-    })
+        () = terminated => {}
+    }
+    cancel.cancel();
 }
 
 /// Refuses a cluster whose topics are not as they should be.
@@ -173,139 +165,134 @@ fn check_topics(kafka: &Kafka) -> anyhow::Result<()> {
     bail!("topics are not as they should be:\n{}", found.join("\n"))
 }
 
+/// Runs roles until cancelled. `open` opens the log; it is called again if the roles that use the log could not be started.
+/// `on_dns` is called with each address at which the DNS node listens.
+pub(crate) fn run(
+    settings: &Settings,
+    roles: Roles,
+    open: &(dyn Fn() -> anyhow::Result<Connector> + Sync),
+    cancel: CancellationToken,
+    on_dns: &(dyn Fn(SocketAddr) + Sync),
+) -> anyhow::Result<ExitCode> {
+    let follower = if roles.has(Roles::Dns) { Some(load(settings)?) } else { None };
+    let has_table = follower.as_ref().is_some_and(|follower| follower.current().is_some());
+    let supervisor = Supervisor::new(cancel);
+    std::thread::scope(|scope| {
+        if let Some(follower) = &follower {
+            let (table, supervisor) = (follower.table(), &supervisor);
+            // If DNS itself fails, the process has nothing left to do.
+            scope.spawn(move || {
+                supervisor.run("dns", OnFailure::EndProcess, |cancel| {
+                    runtime()?.block_on(dns(settings.dns, Arc::clone(&table), cancel, on_dns))
+                });
+            });
+        }
+        let on_failure = if roles == Roles::All && has_table {
+            // DNS serves, so a log that does not open is tried again.
+            OnFailure::Restart
+        } else {
+            OnFailure::EndProcess
+        };
+        let follower = Mutex::new(follower);
+        supervisor.run("log", on_failure, |_| {
+            let connector = open()?;
+            run_on_log(settings, roles, &connector, &follower, &supervisor)
+        });
+    });
+    let failures = supervisor.failures.list();
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    bail!("roles had failed at the end: {}", failures.join("; "))
+}
+
 /// The last table on disk, at any age.
-fn load(file: &Path) -> anyhow::Result<Follower> {
-    match Follower::load(file) {
+fn load(settings: &Settings) -> anyhow::Result<Follower> {
+    match Follower::load(&settings.table_file()?) {
         Ok(follower) => Ok(follower),
         Err(error) if error.is_missing() => Ok(Follower::default()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Serves sockets and measures until a signal, or until a role has ended.
-async fn serve(
+/// Runs the roles that use the log, until all are cancelled.
+fn run_on_log(
     settings: &Settings,
     roles: Roles,
     connector: &Connector,
-    table: Option<SharedTable>,
-    stop: &Arc<AtomicBool>,
+    follower: &Mutex<Option<Follower>>,
+    supervisor: &Supervisor,
 ) -> anyhow::Result<()> {
-    let (stop_all, stopped) = watch::channel(false);
-    let mut tasks: Vec<JoinHandle<anyhow::Result<()>>> = Vec::new();
-    if roles.has(Roles::Web) || roles.has(Roles::Probe) {
-        let log = connector.connect(stop)?;
-        let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
+    let on_failure = if roles == Roles::All { OnFailure::Restart } else { OnFailure::EndProcess };
+    let log = connector.connect(&supervisor.cancel)?;
+    let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
+    let dataflow = |cancel: &CancellationToken| Ok(dataflow_process(settings, connector).run(cancel)?);
+    let follower = |cancel: &CancellationToken| {
+        let mut follower = follower.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(follower) = follower.as_mut() else { return Ok(()) };
+        Ok(follow(connector.connect(cancel)?.as_ref(), follower, &settings.table_file()?, cancel)?)
+    };
+    let web = |cancel: &CancellationToken| {
+        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), now);
+        runtime()?.block_on(web(settings.api, api, cancel.clone()))
+    };
+    let probe = |cancel: &CancellationToken| {
+        let (log, provisioner) = (Arc::clone(&log), Arc::clone(&provisioner));
+        let allowed = settings.probe_allow.clone();
+        runtime()?.block_on(probe::run(log, provisioner, allowed, cancel.clone()))
+    };
+    std::thread::scope(|scope| {
+        if roles.has(Roles::Dataflow) {
+            scope.spawn(|| supervisor.run("dataflow", on_failure, dataflow));
+        }
+        if roles.has(Roles::Dns) {
+            // The DNS node serves its table without it.
+            scope.spawn(|| supervisor.run("follower", OnFailure::Restart, follower));
+        }
         if roles.has(Roles::Web) {
-            let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), live::now);
-            tasks.push(tokio::spawn(web(settings.api, api, stopped.clone())));
+            scope.spawn(|| supervisor.run("web", on_failure, web));
         }
         if roles.has(Roles::Probe) {
-            let allowed = settings.probe_allow.clone();
-            tasks.push(tokio::spawn(probes(allowed, log, provisioner, stopped.clone())));
+            scope.spawn(|| supervisor.run("probe", on_failure, probe));
         }
-    }
-    if let Some(table) = table {
-        let config = DnsConfig { listen: vec![settings.dns], ..DnsConfig::default() };
-        tasks.push(tokio::spawn(dns(config, table, Arc::clone(stop), stopped)));
-    }
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let ended = async {
-        while !stop.load(Ordering::Acquire) && !tasks.iter().any(JoinHandle::is_finished) {
-            tokio::time::sleep(LOOK_INTERVAL).await;
-        }
-    };
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-        () = ended => {}
-    }
-    stop.store(true, Ordering::Release);
-    // Whoever listens no more has ended.
-    let _ = stop_all.send(true);
-    for task in tasks {
-        task.await??;
-    }
+    });
     Ok(())
 }
 
-async fn web(address: SocketAddr, api: Api, mut stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
+fn dataflow_process(settings: &Settings, connector: &Connector) -> Process {
+    let (processes, process) = (settings.hosts.len().max(1), settings.process);
+    let performance_period_us = settings.performance_period_us;
+    let config = Config { processes, process, performance_period_us, ..process::config(settings.workers) };
+    // Only this process can tick on an embedded log, so it does not wait for another one.
+    let takeover_timeout = if connector.has_inboxes() { TAKEOVER_TIMEOUT } else { Duration::ZERO };
+    Process { connector: connector.clone(), config, hosts: settings.hosts.clone(), takeover_timeout, now }
+}
+
+async fn web(address: SocketAddr, api: Api, cancel: CancellationToken) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("the API cannot listen on {address}"))?;
     eprintln!("API on http://{}", listener.local_addr()?);
-    let stopped = async move {
-        // A sender that is gone says stop as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    Ok(axum::serve(listener, router(api)).with_graceful_shutdown(stopped).await?)
+    Ok(axum::serve(listener, router(api)).with_graceful_shutdown(cancel.cancelled_owned()).await?)
 }
 
+/// Serves DNS once there is a table, until cancelled.
 async fn dns(
-    config: DnsConfig,
+    address: SocketAddr,
     table: SharedTable,
-    stop: Arc<AtomicBool>,
-    mut stopped: watch::Receiver<bool>,
+    cancel: &CancellationToken,
+    on_dns: &(dyn Fn(SocketAddr) + Sync),
 ) -> anyhow::Result<()> {
-    let Some(dns) = live::bind(config, table, &stop).await? else { return Ok(()) };
-    for address in dns.local_addresses() {
-        eprintln!("DNS on {address}");
-    }
-    let stopped = async move {
-        // A sender that is gone says stop as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    Ok(dns.run(stopped).await?)
-}
-
-/// The way to tell an agent what to measure, and its task.
-type RunningAgent = (watch::Sender<Arc<Vec<Assignment>>>, JoinHandle<anyhow::Result<()>>);
-
-/// Runs an agent for every agent that is provisioned, with what provisioning says it measures.
-async fn probes(
-    allowed: Vec<Prefix>,
-    log: Arc<dyn EventLog>,
-    provisioner: Arc<Provisioner>,
-    stopped: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let mut agents: BTreeMap<AgentName, RunningAgent> = BTreeMap::new();
-    let mut revision = None;
-    while !*stopped.borrow() {
-        let looked = Arc::clone(&provisioner);
-        let state = match tokio::task::spawn_blocking(move || looked.state()).await? {
-            Ok(state) => state,
-            // A call that ended because all roles were told to stop.
-            Err(_) if *stopped.borrow() => break,
-            Err(error) => return Err(error.into()),
-        };
-        if revision != Some(state.revision()) {
-            revision = Some(state.revision());
-            let mut wanted = by_agent(&state);
-            for name in agents.keys() {
-                wanted.entry(name.clone()).or_default();
-            }
-            for (name, assigned) in wanted {
-                let agent = agents.entry(name.clone()).or_insert_with(|| {
-                    let (sender, receiver) = watch::channel(Arc::default());
-                    let (log, allowed, stopped) = (Arc::clone(&log), allowed.clone(), stopped.clone());
-                    let task = async move { live::probe::run(log, &name, allowed, receiver, stopped).await };
-                    (sender, tokio::spawn(task))
-                });
-                agent.0.send_replace(Arc::new(assigned));
-            }
+    while table.load().is_none() {
+        if cancel.is_cancelled() {
+            return Ok(());
         }
-        tokio::time::sleep(LOOK_INTERVAL).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    for (_, task) in agents.into_values() {
-        task.await??;
-    }
-    Ok(())
+    let dns = Dns::bind(DnsConfig { listen: vec![address], ..DnsConfig::default() }, table).await?;
+    dns.local_addresses().into_iter().for_each(on_dns);
+    Ok(dns.run(cancel.clone().cancelled_owned()).await?)
 }
 
-fn by_agent(state: &State) -> BTreeMap<AgentName, Vec<Assignment>> {
-    let mut wanted: BTreeMap<AgentName, Vec<Assignment>> = BTreeMap::new();
-    for probe in state.probes() {
-        let sites = state.sites().values().map(|site| &site.site);
-        let assigned = assignments(sites, |cdn| state.cdns().get(cdn), probe);
-        wanted.entry(probe.agent.clone()).or_default().extend(assigned);
-    }
-    wanted
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }

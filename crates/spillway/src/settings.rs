@@ -3,16 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
-use spillway_eventlog::{EmbeddedLog, EventLog, KafkaLog, KafkaSecurity, KafkaSettings};
+use spillway_dataflow::PERFORMANCE_PERIOD_US;
+use spillway_eventlog::{Connector, EmbeddedLog, KafkaLog, KafkaSecurity, KafkaSettings};
 use spillway_events::Prefix;
-
-use crate::engine;
+use tokio_util::sync::CancellationToken;
 
 const DNS: &str = "127.0.0.1:5300";
 /// Where the API listens unless told otherwise.
@@ -134,6 +133,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<String>,
     pub(crate) process: usize,
     pub(crate) probe_allow: Vec<Prefix>,
+    /// How often performance values are emitted, in microseconds.
+    pub(crate) performance_period_us: i64,
     pub(crate) kafka: Option<Kafka>,
 }
 
@@ -143,15 +144,6 @@ pub(crate) struct Kafka {
     pub(crate) settings: KafkaSettings,
     pub(crate) input_partitions: u32,
     pub(crate) output_partitions: u32,
-}
-
-/// Where roles get the log from.
-#[derive(Clone)]
-pub(crate) enum Connector {
-    /// One process has it open, so its roles share it.
-    Embedded(Arc<EmbeddedLog>),
-    /// Each role has a connection of its own: a connection reads on where it was.
-    Kafka(KafkaSettings),
 }
 
 impl Settings {
@@ -184,6 +176,7 @@ impl Settings {
             } else {
                 options.probe_allow.clone()
             },
+            performance_period_us: PERFORMANCE_PERIOD_US,
             kafka: Kafka::of(&options.log, file.kafka)?,
         })
     }
@@ -205,7 +198,7 @@ impl Settings {
             Some(kafka) => Ok(Connector::Kafka(kafka.settings.clone())),
             None => {
                 let log = EmbeddedLog::create(self.data()?)?;
-                engine::topics::create(&log)?;
+                spillway_runtime::topics::create(&log)?;
                 Ok(Connector::Embedded(Arc::new(log)))
             }
         }
@@ -260,21 +253,6 @@ impl Kafka {
     pub(crate) fn connect_for_a_command(&self) -> anyhow::Result<KafkaLog> {
         const PATIENCE: Duration = Duration::from_secs(10);
         let settings = KafkaSettings { patience: Some(PATIENCE), ..self.settings.clone() };
-        Ok(KafkaLog::connect(settings, Arc::default())?)
-    }
-}
-
-impl Connector {
-    /// Whether others than this process can write to the log, so that CDNs get inboxes.
-    pub(crate) fn has_inboxes(&self) -> bool {
-        matches!(self, Self::Kafka(_))
-    }
-
-    /// A log whose calls end once `stop` is set.
-    pub(crate) fn connect(&self, stop: &Arc<AtomicBool>) -> anyhow::Result<Arc<dyn EventLog>> {
-        Ok(match self {
-            Self::Embedded(log) => Arc::<EmbeddedLog>::clone(log),
-            Self::Kafka(settings) => Arc::new(KafkaLog::connect(settings.clone(), Arc::clone(stop))?),
-        })
+        Ok(KafkaLog::connect(settings, CancellationToken::new())?)
     }
 }

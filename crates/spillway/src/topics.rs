@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use spillway_eventlog::TopicMismatch;
+use spillway_runtime::topics::specs;
 
-use crate::engine::topics::specs;
 use crate::settings::{Kafka, LogOptions};
 
 #[derive(Debug, Args)]

@@ -12,9 +12,9 @@ use spillway_events::{
 
 use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
 use crate::evidence::{Evidence, ProbeStat, combine, evidence, permille, verdict};
+use crate::moment::Moment;
 use crate::rank::{NOTHING, Rank};
 use crate::sample::Sample;
-use crate::steering::Moment;
 use crate::topology::Topology;
 use crate::window::{Panes, Window};
 
@@ -249,7 +249,7 @@ impl SiteState {
         topology: &Topology,
         probes: &[Probe],
         is_usable: impl Fn(&CdnName) -> bool,
-        say_all: bool,
+        redecide_all: bool,
     ) -> Vec<Decision> {
         let origin = self.target_evidence(topology, 0);
         let cdns = OnceCell::new();
@@ -263,7 +263,7 @@ impl SiteState {
             let (route, reason, candidates) = self.route(topology, network, previous, literal, views);
             let known = literal != Verdict::Unknown || previous.is_some_and(|previous| previous.known);
             let current = Current { route, verdict: literal, reason, known };
-            if !say_all && previous.is_some_and(|previous| same_outcome(previous, &current)) {
+            if !redecide_all && previous.is_some_and(|previous| same_outcome(previous, &current)) {
                 // `known` can only turn true with the verdict, which is an outcome.
                 continue;
             }

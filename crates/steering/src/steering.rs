@@ -3,88 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-use spillway_events::{
-    AgentName, CdnName, Decision, NetworkName, Performance, Probe, Site, SiteName, TimeMicros,
-};
+use spillway_events::{CdnName, Decision, NetworkName, Performance, Probe, Site, SiteName, TimeMicros};
 
+use crate::directory::Directory;
+use crate::moment::Moment;
 use crate::sample::Sample;
-use crate::site::{SavedSite, SeriesKey, SiteState, targets};
+use crate::site::{SavedSite, SeriesKey, SiteState};
 use crate::topology::Topology;
-
-/// Which tick decides.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
-    pub(crate) tick: u64,
-    pub(crate) at: TimeMicros,
-}
-
-/// Numbers for the names that samples refer to. Numbers are given in the order of names at each change, so that
-/// everybody who sees the same provisioning has the same.
-#[derive(Debug, Default, Clone)]
-pub struct Directory {
-    sites: FxHashMap<SiteName, u32>,
-    probes: FxHashMap<AgentName, FxHashMap<NetworkName, u32>>,
-    site_specs: Vec<Option<Arc<Site>>>,
-    probe_list: Vec<Probe>,
-    probe_present: Vec<bool>,
-}
-
-impl Directory {
-    /// Takes the provisioned sites and probes over, each in the order of names.
-    pub fn update<'a>(
-        &mut self,
-        sites: impl IntoIterator<Item = &'a Site>,
-        probes: impl IntoIterator<Item = &'a Probe>,
-    ) {
-        self.site_specs.iter_mut().for_each(|spec| *spec = None);
-        for site in sites {
-            let next = u32::try_from(self.site_specs.len()).unwrap_or(u32::MAX);
-            let number = *self.sites.entry(site.name.clone()).or_insert(next);
-            if number == next {
-                self.site_specs.push(None);
-            }
-            self.site_specs[number as usize] = Some(Arc::new(site.clone()));
-        }
-        self.probe_present.iter_mut().for_each(|present| *present = false);
-        for probe in probes {
-            let next = u32::try_from(self.probe_list.len()).unwrap_or(u32::MAX);
-            let of_agent = self.probes.entry(probe.agent.clone()).or_default();
-            let number = *of_agent.entry(probe.network.clone()).or_insert(next);
-            if number == next {
-                self.probe_list.push(probe.clone());
-                self.probe_present.push(true);
-            }
-            self.probe_present[number as usize] = true;
-        }
-    }
-
-    /// The number of a probe that is provisioned.
-    #[must_use]
-    pub fn probe(&self, agent: &AgentName, network: &NetworkName) -> Option<u32> {
-        let number = *self.probes.get(agent)?.get(network)?;
-        self.probe_present[number as usize].then_some(number)
-    }
-
-    fn probe_number(&self, probe: &Probe) -> Option<u32> {
-        self.probe(&probe.agent, &probe.network)
-    }
-
-    /// The numbers of a site and of its target of that name.
-    #[must_use]
-    pub fn target(&self, site: &SiteName, target: &str) -> Option<(u32, u16)> {
-        let number = *self.sites.get(site)?;
-        let spec = self.site_specs[number as usize].as_ref()?;
-        let place = targets(spec).position(|name| name == target)?;
-        Some((number, u16::try_from(place).ok()?))
-    }
-
-    /// The name of a numbered site.
-    #[must_use]
-    pub fn site(&self, number: u32) -> Option<&Arc<Site>> {
-        self.site_specs.get(number as usize)?.as_ref()
-    }
-}
 
 /// What a tick decided.
 #[derive(Debug, Default)]
@@ -108,7 +33,7 @@ pub struct Steering {
     touched: Vec<(u32, SeriesKey)>,
     dirty: BTreeSet<u32>,
     /// The next decisions are of every site in every network, changed or not.
-    say_all: bool,
+    redecide_all: bool,
 }
 
 impl Steering {
@@ -126,8 +51,8 @@ impl Steering {
         let topology = Topology::new(networks.iter().copied(), numbered);
         let mut seen = BTreeSet::new();
         for (site, agreement) in sites.iter().filter(|(site, _)| owns(&site.name)) {
-            let Some(number) = self.directory.sites.get(&site.name).copied() else { continue };
-            let Some(spec) = self.directory.site_specs[number as usize].clone() else { continue };
+            let Some(number) = self.directory.number(&site.name) else { continue };
+            let Some(spec) = self.directory.site(number).cloned() else { continue };
             seen.insert(number);
             let networks = self.topology.len();
             let place = number as usize;
@@ -139,8 +64,8 @@ impl Steering {
             if *state.spec() != spec {
                 state.respecify(spec, *agreement);
             }
-            let present = &self.directory.probe_present;
-            state.retopologize(&self.topology, &topology, |probe| present[probe as usize]);
+            let directory = &self.directory;
+            state.retopologize(&self.topology, &topology, |probe| directory.is_present(probe));
             for (time, key, objective) in state.due() {
                 self.calendar.entry(time).or_default().push((number, key, objective));
             }
@@ -172,8 +97,8 @@ impl Steering {
     }
 
     /// Decides every site in every network at the next tick, whether or not anything changed.
-    pub fn say_all(&mut self) {
-        self.say_all = true;
+    pub fn redecide_all(&mut self) {
+        self.redecide_all = true;
         let present = (0..).zip(&self.sites).filter(|(_, state)| state.is_some());
         self.dirty.extend(present.map(|(number, _)| number));
     }
@@ -200,7 +125,7 @@ impl Steering {
             }
         }
         let mut outcome = Outcome::default();
-        let say_all = std::mem::take(&mut self.say_all);
+        let redecide_all = std::mem::take(&mut self.redecide_all);
         for site in std::mem::take(&mut self.dirty) {
             let Some(state) = site_mut(&mut self.sites, site) else { continue };
             let unusable = &self.unusable;
@@ -208,9 +133,9 @@ impl Steering {
             outcome.decisions.extend(state.decide(
                 moment,
                 &self.topology,
-                &self.directory.probe_list,
+                self.directory.probes(),
                 is_usable,
-                say_all,
+                redecide_all,
             ));
         }
         outcome.decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
@@ -246,7 +171,7 @@ impl Steering {
     #[must_use]
     pub fn save(&self) -> Vec<(SiteName, String)> {
         let sites = self.sites.iter().flatten();
-        let saved = sites.map(|state| state.save(&self.topology, &self.directory.probe_list));
+        let saved = sites.map(|state| state.save(&self.topology, self.directory.probes()));
         let mut saved: Vec<(SiteName, String)> = saved
             .filter_map(|saved| Some((saved.site.clone(), serde_json::to_string(&saved).ok()?)))
             .collect();
@@ -260,7 +185,7 @@ impl Steering {
     /// When the text is not what [`Steering::save`] wrote.
     pub fn restore(&mut self, saved: &str) -> Result<(), serde_json::Error> {
         let saved: SavedSite = serde_json::from_str(saved)?;
-        let Some(number) = self.directory.sites.get(&saved.site).copied() else { return Ok(()) };
+        let Some(number) = self.directory.number(&saved.site) else { return Ok(()) };
         if let Some(state) = site_mut(&mut self.sites, number) {
             state.restore(saved, &self.topology, |probe| self.directory.probe_number(probe));
             for (time, key, objective) in state.due() {

@@ -9,12 +9,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
+use spillway_control::{ExplainError, ProvisionError, Provisioner, explain};
 use spillway_eventlog::{EventLog, LogError};
 use spillway_events::{Gap, NetworkName, SiteName, TimeMicros, parse_time};
 use spillway_provisioning::export;
-
-use crate::explain::{ExplainError, explain};
-use crate::provisioner::{ProvisionError, Provisioner};
 
 /// The longest body, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

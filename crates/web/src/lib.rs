@@ -11,9 +11,5 @@
 #![warn(missing_docs)]
 
 mod api;
-mod explain;
-mod provisioner;
 
 pub use api::{Api, router};
-pub use explain::{ExplainError, explain};
-pub use provisioner::{Applied, ProvisionError, Provisioner};

@@ -5,7 +5,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a benchmark may stop, and prints ratios"
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a benchmark may stop, prints ratios, and reads the clock and /proc"
 )]
 
 mod plain;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 use spillway_dataflow::{Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, TickInput, start};
 use spillway_events::{
     AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Performance, ProvisioningRecord, Series,
-    SiteName, SourceName, Tick, TimeMicros, Tried, decode, encode, read_frames, topics,
+    SiteName, SourceName, Tick, TimeMicros, Tried, decode, decode_frame, encode, topics,
 };
 use spillway_provisioning::{Change, Command, State, decide, parse};
 
@@ -221,8 +223,7 @@ fn run(input: &Input, mut on_tick: impl FnMut(usize)) -> (Values, Duration) {
         for output in outputs {
             match output {
                 Output::Frame { topic: topics::PERFORMANCE, records, .. } => {
-                    let frames = read_frames::<Performance>(&records).unwrap();
-                    for item in frames.into_iter().flat_map(|(_, items)| items) {
+                    for item in decode_frame::<Performance>(&records).unwrap() {
                         if item.network != NetworkName::everywhere() {
                             let key =
                                 (item.at_us, item.site.to_string(), item.target, item.network.to_string());

@@ -11,7 +11,7 @@ use hickory_server::net::runtime::{Time, TokioTime};
 use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder};
-use spillway_steering::answer::{Asked, Reply, Zone, reply};
+use spillway_routing::answer::{Asked, Reply, Zone, reply};
 
 use crate::follower::SharedTable;
 

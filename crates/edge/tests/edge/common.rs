@@ -4,7 +4,7 @@ use spillway_events::{
     Address, CdnEntry, CdnName, NetworkEntry, NetworkName, Route, RouteEntry, SiteEntry, SiteName, Snapshot,
     SnapshotKind, TimeMicros,
 };
-use spillway_steering::table::{format_digest, network_hash, route_hash, site_hash};
+use spillway_routing::table::{format_digest, network_hash, route_hash, site_hash};
 
 pub(crate) fn address(text: &str) -> Address {
     Address(text.parse().unwrap())

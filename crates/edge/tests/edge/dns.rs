@@ -9,7 +9,7 @@ use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RecordType};
 use spillway_edge::dns::{Dns, DnsConfig, DnsError};
 use spillway_edge::follower::Follower;
-use spillway_steering::answer::Zone;
+use spillway_routing::answer::Zone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinHandle;

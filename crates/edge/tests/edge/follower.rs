@@ -2,7 +2,7 @@
 
 use spillway_edge::follower::{Follower, StoreError};
 use spillway_events::{SnapshotKind, TimeMicros};
-use spillway_steering::table::TableError;
+use spillway_routing::table::TableError;
 
 use crate::common::{full, route, site, snapshot};
 

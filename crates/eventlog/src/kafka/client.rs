@@ -1,6 +1,5 @@
 //! What a client reports between calls, and how long a call tries.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use std::sync::mpsc::SyncSender;
+use tokio_util::sync::CancellationToken;
 
 use crate::LogError;
 
@@ -21,8 +21,8 @@ const SAY_AFTER: Duration = Duration::from_secs(10);
 
 /// What all clients of one log share.
 pub(super) struct Health {
-    /// Set from outside: every call ends.
-    stop: Arc<AtomicBool>,
+    /// Cancelled by the caller: every call ends.
+    cancel: CancellationToken,
     patience: Option<Duration>,
     /// Why nothing goes on any more; set once.
     fatal: OnceLock<String>,
@@ -33,8 +33,14 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) fn new(stop: Arc<AtomicBool>, patience: Option<Duration>) -> Self {
-        Self { stop, patience, fatal: OnceLock::new(), trouble: Mutex::new(None), said_at: Mutex::new(None) }
+    pub(super) fn new(cancel: CancellationToken, patience: Option<Duration>) -> Self {
+        Self {
+            cancel,
+            patience,
+            fatal: OnceLock::new(),
+            trouble: Mutex::new(None),
+            said_at: Mutex::new(None),
+        }
     }
 
     /// An error if nothing goes on any more, or nothing should.
@@ -42,7 +48,7 @@ impl Health {
         if let Some(reason) = self.fatal.get() {
             return Err(LogError::Stopped { reason: reason.clone() });
         }
-        if self.stop.load(Ordering::Acquire) {
+        if self.cancel.is_cancelled() {
             return Err(LogError::Cancelled);
         }
         Ok(())

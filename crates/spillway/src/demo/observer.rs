@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
-use spillway_eventlog::EventLog;
-use spillway_events::{Decision, Metric, Performance, TimeMicros, Verdict, format_time, read_frames, topics};
+use spillway_eventlog::{EventLog, FrameReader};
+use spillway_events::{Decision, Metric, Performance, TimeMicros, Verdict, format_time, topics};
+use spillway_runtime::OUTPUT_PARTITIONS;
+use tokio_util::sync::CancellationToken;
 
-use crate::engine::OUTPUT_PARTITIONS;
-use crate::live;
+use crate::clock::now;
 
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,12 +21,12 @@ const NETWORK: &str = "loopback";
 
 /// Watches until something is so, and remembers what changed when.
 pub(super) struct Observer<'a> {
-    log: &'a dyn EventLog,
     server: SocketAddr,
     socket: UdpSocket,
     host: &'static str,
-    decisions_read: Vec<u64>,
-    performance_read: Vec<u64>,
+    /// By partition.
+    decisions: Vec<FrameReader<'a, Decision>>,
+    performance: Vec<FrameReader<'a, Performance>>,
     /// The latest value of each target, by its name.
     values: BTreeMap<String, String>,
     latest: Option<Decision>,
@@ -45,12 +45,15 @@ impl<'a> Observer<'a> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(Duration::from_secs(2)))?;
         Ok(Self {
-            log,
             server,
             socket,
             host,
-            decisions_read: vec![0; OUTPUT_PARTITIONS as usize],
-            performance_read: vec![0; OUTPUT_PARTITIONS as usize],
+            decisions: (0..OUTPUT_PARTITIONS)
+                .map(|partition| FrameReader::new(log, topics::DECISIONS, partition, 0))
+                .collect(),
+            performance: (0..OUTPUT_PARTITIONS)
+                .map(|partition| FrameReader::new(log, topics::PERFORMANCE, partition, 0))
+                .collect(),
             values: BTreeMap::new(),
             latest: None,
             changes: Vec::new(),
@@ -58,7 +61,7 @@ impl<'a> Observer<'a> {
     }
 
     pub(super) fn note(&self, what: &str) {
-        println!("{}  -- {what} --", clock(live::now()));
+        println!("{}  -- {what} --", clock(now()));
     }
 
     /// Waits until the site's verdict is known and the answer is a CNAME, or not.
@@ -66,13 +69,13 @@ impl<'a> Observer<'a> {
         &mut self,
         what: &str,
         cname: bool,
-        patience: Duration,
-        stop: &AtomicBool,
+        timeout: Duration,
+        cancel: &CancellationToken,
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut line_at = started;
         loop {
-            if stop.load(Ordering::Acquire) {
+            if cancel.is_cancelled() {
                 bail!("a role has ended");
             }
             let (answer, is_cname) = self.ask()?;
@@ -86,22 +89,22 @@ impl<'a> Observer<'a> {
             }
             if is_so {
                 let decided_at = known.map_or(TimeMicros(0), |decision| decision.at_us);
-                self.changes.push(Change { decided_at, answered_at: live::now(), answer });
+                self.changes.push(Change { decided_at, answered_at: now(), answer });
                 return Ok(());
             }
-            if started.elapsed() > patience {
-                bail!("{what}: that did not happen within {} s", patience.as_secs());
+            if started.elapsed() > timeout {
+                bail!("{what}: that did not happen within {} s", timeout.as_secs());
             }
             std::thread::sleep(ASK_INTERVAL);
         }
     }
 
     /// Shows what is, for a while.
-    pub(super) fn watch(&mut self, how_long: Duration, stop: &AtomicBool) -> anyhow::Result<()> {
+    pub(super) fn watch(&mut self, how_long: Duration, cancel: &CancellationToken) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut line_at = started;
         while started.elapsed() < how_long {
-            if stop.load(Ordering::Acquire) {
+            if cancel.is_cancelled() {
                 bail!("a role has ended");
             }
             let (answer, _) = self.ask()?;
@@ -128,30 +131,17 @@ impl<'a> Observer<'a> {
         Ok((text.join("; "), is_cname))
     }
 
-    /// Reads what the log has more of.
+    /// Reads the decisions and values that were appended since.
     fn read(&mut self) -> anyhow::Result<()> {
-        for (partition, read) in (0..).zip(&mut self.decisions_read) {
-            for entry in self.log.read(topics::DECISIONS, partition, *read, 1_000, 1 << 20)? {
-                *read = entry.offset + 1;
-                let frames = read_frames::<Decision>([&entry.bytes]).map_err(|(_, error)| error)?;
-                let of_network = |decision: &Decision| decision.network.as_str() == NETWORK;
-                let decisions = frames.into_iter().flat_map(|(_, decisions)| decisions).filter(of_network);
-                for decision in decisions {
-                    println!("{}  decided: {}", clock(decision.at_us), described(&decision));
-                    self.latest = Some(decision);
-                }
+        for frame in self.decisions.iter_mut().flatten() {
+            for decision in frame?.1.into_iter().filter(|decision| decision.network.as_str() == NETWORK) {
+                println!("{}  decided: {}", clock(decision.at_us), described(&decision));
+                self.latest = Some(decision);
             }
         }
-        for (partition, read) in (0..).zip(&mut self.performance_read) {
-            for entry in self.log.read(topics::PERFORMANCE, partition, *read, 1_000, 1 << 20)? {
-                *read = entry.offset + 1;
-                let frames = read_frames::<Performance>([&entry.bytes]).map_err(|(_, error)| error)?;
-                for item in frames.into_iter().flat_map(|(_, items)| items) {
-                    if item.network.as_str() == NETWORK {
-                        self.values
-                            .insert(item.target.clone(), value_text(item.metric, item.value, item.failed));
-                    }
-                }
+        for frame in self.performance.iter_mut().flatten() {
+            for item in frame?.1.into_iter().filter(|item| item.network.as_str() == NETWORK) {
+                self.values.insert(item.target, value_text(item.metric, item.value, item.failed));
             }
         }
         Ok(())
@@ -161,7 +151,7 @@ impl<'a> Observer<'a> {
     fn line(&self, answer: &str) {
         let values: Vec<String> =
             self.values.iter().map(|(target, value)| format!("{target} {value}")).collect();
-        println!("{}  values:   {}", clock(live::now()), values.join(", "));
+        println!("{}  values:   {}", clock(now()), values.join(", "));
         if let Some(decision) = &self.latest {
             println!("              decided:  {}", standing(decision));
         }

@@ -1,0 +1,122 @@
+//! The ticks of recorded rows: whole seconds of event time in which something can change.
+//!
+//! Rows are taken in file order; the tick at T reads those of event time in (T − 1 s, T]; a row earlier than that
+//! joins the tick being gathered. Between them stand ticks at the seconds in which a pane leaves a window.
+
+use std::collections::{BTreeSet, HashMap};
+
+use spillway_events::{
+    BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode,
+    topics,
+};
+use spillway_provisioning::State;
+use spillway_steering::Panes;
+
+use crate::rows::{Row, Rows};
+
+const SECOND_US: i64 = 1_000_000;
+/// Groups of rows that fill a batch are cut well below the batch's bound.
+const _: () = assert!(BATCH_RECORDS_MAX >= 10_000);
+
+/// A tick with the measurement records that it reads beyond the one before.
+pub(crate) struct RecordedTick {
+    pub(crate) tick: Tick,
+    pub(crate) batches: Vec<Vec<u8>>,
+}
+
+/// Gathers rows into ticks.
+pub struct Ticks {
+    pub(crate) rows: Rows,
+    panes: BTreeSet<Panes>,
+    /// Whole seconds at which a pane leaves a window.
+    losses: BTreeSet<TimeMicros>,
+    next_row: Option<Row>,
+    number: u64,
+    measurements_end: u64,
+    sequence: u64,
+    source: SourceName,
+}
+
+impl Ticks {
+    /// The ticks of rows under the policy of a state. Batches name `source`.
+    #[must_use]
+    pub fn new(mut rows: Rows, state: &State, source: SourceName) -> Self {
+        let next_row = rows.next();
+        let objectives = state.sites().values().flat_map(|site| &site.site.objectives);
+        let panes = objectives.map(Panes::of).collect();
+        let (losses, number, measurements_end, sequence) = (BTreeSet::new(), 0, 0, 0);
+        Self { rows, panes, losses, next_row, number, measurements_end, sequence, source }
+    }
+
+    /// The time of the first tick, as long as no tick has been taken; nothing if there are no rows.
+    #[must_use]
+    pub fn first_at(&self) -> Option<TimeMicros> {
+        self.next_row.as_ref().map(tick_of)
+    }
+
+    fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> RecordedTick {
+        let mut batches = Vec::new();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            self.sequence += 1;
+            let group = rows.by_ref().take(10_000);
+            batches.extend(encode(&batch(&self.source, self.sequence, group)).ok());
+        }
+        self.measurements_end += batches.len() as u64;
+        let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
+        let offsets =
+            vec![offset(topics::MEASUREMENTS, self.measurements_end), offset(topics::PROVISIONING, 1)];
+        let tick = Tick { number: self.number, at_us, rules: spillway_dataflow::RULES_VERSION, offsets };
+        self.number += 1;
+        RecordedTick { tick, batches }
+    }
+}
+
+impl Ticks {
+    /// The next tick; nothing after the last row.
+    pub(crate) fn next(&mut self) -> Option<RecordedTick> {
+        let upcoming = tick_of(self.next_row.as_ref()?);
+        if let Some(loss) = self.losses.first().copied().filter(|loss| *loss < upcoming) {
+            self.losses.pop_first();
+            return Some(self.cut(loss, Vec::new()));
+        }
+        self.losses.remove(&upcoming);
+        let mut rows = Vec::new();
+        while let Some(row) = self.next_row.take_if(|row| tick_of(row) <= upcoming) {
+            if row.measurement.at_us.0 <= upcoming.0 - SECOND_US {
+                let (count, first) = &mut self.rows.counts.late;
+                *first = if *count == 0 { row.line } else { *first };
+                *count += 1;
+            }
+            for panes in &self.panes {
+                let leaves = panes.leaves_at(panes.pane(row.measurement.at_us));
+                if leaves > upcoming {
+                    self.losses.insert(leaves);
+                }
+            }
+            rows.push(row);
+            self.next_row = self.rows.next();
+        }
+        Some(self.cut(upcoming, rows))
+    }
+}
+
+/// The first whole second at or after a row.
+fn tick_of(row: &Row) -> TimeMicros {
+    TimeMicros(-(-row.measurement.at_us.0).div_euclid(SECOND_US) * SECOND_US)
+}
+
+fn batch(source: &SourceName, sequence: u64, rows: impl Iterator<Item = Row>) -> MeasurementBatch {
+    let mut series: Vec<Series> = Vec::new();
+    let mut places: HashMap<Series, u32> = HashMap::new();
+    let mut measurements = Vec::new();
+    for row in rows {
+        let next = u32::try_from(series.len()).unwrap_or(u32::MAX);
+        let place = *places.entry(row.series).or_insert_with_key(|new| {
+            series.push(new.clone());
+            next
+        });
+        measurements.push(spillway_events::Measurement { series: place, ..row.measurement });
+    }
+    MeasurementBatch { source: source.clone(), boot: 1, sequence, series, measurements }
+}

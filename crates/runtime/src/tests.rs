@@ -1,0 +1,421 @@
+//! The dataflow on a log that several write to and that fails: what readers find is byte for byte what one worker makes
+//! of the same log. A log in between blocks or fails appends where a test says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use spillway_control::Provisioner;
+use spillway_dataflow::{Config, Output};
+use spillway_eventlog::{Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError};
+use spillway_events::{
+    AgentName, Decision, Gap, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset, Series,
+    SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict, decode_frame, encode,
+    topics,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::checkpoint::{Checkpoint, manifests};
+use super::process::{derive, load_newest};
+use super::{FrameWriter, LogTicks, OUTPUT_PARTITIONS, RuntimeError, Step, peers};
+
+const TICKS: u64 = 300;
+const START_US: i64 = 1_700_000_000_000_000;
+
+/// A log whose appends of frames go wrong.
+struct Faulty {
+    log: Arc<EmbeddedLog>,
+    appends: AtomicUsize,
+    fault: Fault,
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    /// Waits before the append of that number until the log has this many ticks' snapshots.
+    Pause { before: usize, until_snapshots: u64 },
+    /// Appends only the first half of the batches, then fails for good.
+    FailIn { append: usize },
+}
+
+impl EventLog for Faulty {
+    fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        self.log.create_topic(topic, partitions)
+    }
+    fn topics(&self) -> Result<Vec<String>, LogError> {
+        self.log.topics()
+    }
+    fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        self.log.partitions(topic)
+    }
+    fn append(&self, topic: &str, partition: u32, records: &[&[u8]]) -> Result<u64, LogError> {
+        self.log.append(topic, partition, records)
+    }
+    fn append_many(&self, batches: &[Batch<'_>]) -> Result<Vec<u64>, LogError> {
+        let number = self.appends.fetch_add(1, Ordering::SeqCst);
+        match self.fault {
+            Fault::Pause { before, until_snapshots } if before == number => {
+                while self.log.end(topics::SNAPSHOTS, 0)? < until_snapshots {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            Fault::FailIn { append } if append <= number => {
+                if append == number {
+                    self.log.append_many(&batches[..batches.len() / 2])?;
+                }
+                return Err(LogError::Stopped { reason: "the test says so".to_owned() });
+            }
+            _ => {}
+        }
+        self.log.append_many(batches)
+    }
+    fn append_at(&self, topic: &str, number: u64, record: &[u8]) -> Result<Appended, LogError> {
+        self.log.append_at(topic, number, record)
+    }
+    fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Entry>, LogError> {
+        self.log.read(topic, partition, from, records_max, bytes_max)
+    }
+    fn start(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        self.log.start(topic, partition)
+    }
+    fn end(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
+        self.log.end(topic, partition)
+    }
+    fn truncate_before(&self, topic: &str, partition: u32, offset: u64) -> Result<(), LogError> {
+        self.log.truncate_before(topic, partition, offset)
+    }
+    fn wait(&self, topic: &str, partition: u32, end_seen: u64, timeout: Duration) -> Result<bool, LogError> {
+        self.log.wait(topic, partition, end_seen, timeout)
+    }
+}
+
+/// A log with provisioning, 300 ticks of a second, and a batch of measurements a tick; the origins of some sites are
+/// slow now and then.
+fn recorded() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
+    let (folder, log) = provisioned();
+    tick(&log, 0..TICKS);
+    (folder, log)
+}
+
+/// Without ticks.
+fn provisioned() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::create(folder.path()).unwrap();
+    super::topics::create(&log).unwrap();
+    let mut text = String::from(
+        "kind: client\nname: acme\n---\nkind: network\nname: net\n---\nkind: probe\nagent: agent\nnetwork: net\n---\n\
+         kind: cdn\nname: cdn\ntype: operated\ndns_name: cdn.example\n---\n",
+    );
+    for site in 0..8 {
+        text += &format!(
+            "kind: site\nname: s{site}\nclient: acme\nhosts: [s{site}.example]\norigin: {{name: origin}}\ncdns: [cdn]\n\
+             objectives: [{{metric: response_time, threshold: 100ms, percentile: 75, window: 20s, samples_min: 3, \
+             probes_min: 1}}]\n---\n"
+        );
+    }
+    let log = Arc::new(log);
+    let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(&log));
+    provisioner.apply("test", &text, "test", TimeMicros(START_US), false).unwrap();
+    (folder, log)
+}
+
+/// Ticks a second apart, each with a batch of its own.
+fn tick(log: &EmbeddedLog, numbers: Range<u64>) {
+    for number in numbers {
+        let at_us = TimeMicros(START_US + i64::try_from(number).unwrap() * 1_000_000);
+        log.append(topics::MEASUREMENTS, 0, &[&encode(&batch(number, at_us)).unwrap()]).unwrap();
+        let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
+        let offsets = vec![
+            offset(topics::MEASUREMENTS, number + 1),
+            offset(topics::PROVISIONING, log.end(topics::PROVISIONING, 0).unwrap()),
+            offset(topics::STATISTICS, 0),
+        ];
+        let tick = Tick { number, at_us, rules: 1, offsets };
+        log.append_at(topics::TICKS, number, &encode(&tick).unwrap()).unwrap();
+    }
+}
+
+fn batch(number: u64, at_us: TimeMicros) -> MeasurementBatch {
+    let series = |site: u64| Series {
+        site: SiteName::new(format!("s{site}")).unwrap(),
+        target: String::from("origin"),
+        agent: AgentName::new("agent").unwrap(),
+        network: NetworkName::new("net").unwrap(),
+    };
+    let measurement = |site: u32| Measurement {
+        series: site,
+        at_us,
+        tried: Tried::ResponseTime,
+        ok: true,
+        response_time_us: Some(Micros(if (number / 17 + u64::from(site)).is_multiple_of(3) {
+            300_000
+        } else {
+            20_000
+        })),
+        throughput_bps: None,
+        bytes: None,
+        phases: None,
+        error: None,
+    };
+    let source = SourceName::new("agent").unwrap();
+    MeasurementBatch {
+        source,
+        boot: 1,
+        sequence: number + 1,
+        series: (0..8).map(series).collect(),
+        measurements: (0..8).map(measurement).collect(),
+    }
+}
+
+type Frames = BTreeMap<(String, u32, u64), Vec<Vec<u8>>>;
+
+/// What readers find, repeats removed.
+fn found(log: &dyn EventLog) -> Frames {
+    let mut frames = Frames::new();
+    for topic in [topics::DECISIONS, topics::PERFORMANCE, topics::SNAPSHOTS, topics::RECEIPTS] {
+        for partition in 0..log.partitions(topic).unwrap() {
+            for frame in EncodedFrames::all(log, topic, partition).unwrap() {
+                let frame = frame.unwrap();
+                frames.insert((topic.to_owned(), partition, frame.tick), frame.chunks);
+            }
+        }
+    }
+    frames
+}
+
+/// What one worker makes of the log.
+fn replayed(log: &dyn EventLog) -> Frames {
+    let mut frames = Frames::new();
+    let ticks = LogTicks::new(log, super::config(1), None).unwrap();
+    super::run(super::config(1), None, Vec::new(), ticks, |step| {
+        if let Step::Output(Output::Frame { tick, topic, partition, records }) = step {
+            frames.insert((topic.to_owned(), partition, tick), records);
+        }
+        Ok::<(), RuntimeError>(())
+    })
+    .unwrap();
+    frames
+}
+
+fn config(workers: usize) -> Config {
+    Config {
+        checkpoint_period_us: Some(30_000_000),
+        output_partitions: OUTPUT_PARTITIONS,
+        ..super::config(workers)
+    }
+}
+
+fn assert_found_is_replayed(log: &dyn EventLog) {
+    let (found, replayed) = (found(log), replayed(log));
+    assert!(replayed.keys().filter(|(topic, ..)| topic == topics::DECISIONS).count() > 20);
+    assert!(found == replayed, "{} frames found, {} replayed", found.len(), replayed.len());
+}
+
+/// The command that the refusal names; run on the log, given that it names what is missing.
+fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
+    let numbers = format!("--topic measurements --partition 0 --from {from} --to {to}");
+    assert!(refusal.contains(&numbers), "{refusal}");
+    let (topic, reason) = (topics::MEASUREMENTS.to_owned(), String::from("lost"));
+    let gap = Gap { topic, partition: 0, from, to, reason };
+    Provisioner::new(Arc::<EmbeddedLog>::clone(log)).give_up(gap, "gap", TimeMicros(0), false).unwrap();
+}
+
+#[test]
+fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_never_sent() {
+    const STOPPED_AT: usize = 140;
+    const GIVEN_UP_AT: u64 = 250;
+    let (folder, log) = provisioned();
+    tick(&log, 0..GIVEN_UP_AT);
+    let mut writer = FrameWriter::new(log.as_ref(), config(2));
+    let ticks = LogTicks::new(log.as_ref(), config(2), None).unwrap().take(STOPPED_AT);
+    super::run(config(2), None, Vec::new(), ticks, |step| match step {
+        Step::Output(output) => writer.take(output),
+        Step::Idle => writer.flush(),
+    })
+    .unwrap();
+    writer.flush().unwrap();
+    let from = Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick() + 1;
+    log.truncate_before(topics::MEASUREMENTS, 0, 240).unwrap();
+    let refusal = derive_on(log.as_ref(), 2, &CancellationToken::new()).unwrap_err();
+    let RuntimeError::MissingRecords(missing) = refusal else { panic!("{refusal}") };
+    give_up(&log, &missing.command(), from, 240);
+    tick(&log, GIVEN_UP_AT..TICKS);
+
+    drop(log);
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()) {
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let [one, three] = [(&folder, 1), (&copy, 3)].map(|(folder, workers)| {
+        let log = EmbeddedLog::open(folder.path()).unwrap();
+        derive_to_the_end(&log, workers);
+        found(&log)
+    });
+    assert!(one == three);
+    // Verdicts turn unknown once the windows are empty, and come back with what was measured later.
+    let decisions = |ticks: Range<u64>| -> Vec<Decision> {
+        let of_topic =
+            one.iter().filter(|((topic, _, tick), _)| topic == topics::DECISIONS && ticks.contains(tick));
+        let mut decisions: Vec<Decision> =
+            of_topic.flat_map(|(_, records)| decode_frame::<Decision>(records).unwrap()).collect();
+        decisions.sort_by_key(|decision| decision.tick);
+        decisions
+    };
+    let last = |ticks| -> BTreeMap<SiteName, Verdict> {
+        decisions(ticks).into_iter().map(|decision| (decision.site, decision.verdict)).collect()
+    };
+    assert!(last(140..240).values().all(|verdict| *verdict == Verdict::Unknown));
+    assert_eq!(last(140..240).len(), 8);
+    assert!(last(240..TICKS).values().all(|verdict| *verdict != Verdict::Unknown));
+    // What was emitted with the records before may differ: the tick that reads that they are given up says it all anew.
+    assert_eq!(decisions(GIVEN_UP_AT..GIVEN_UP_AT + 1).len(), 8 * 2);
+    let snapshots = &one[&(topics::SNAPSHOTS.to_owned(), 0, GIVEN_UP_AT)];
+    let snapshots = decode_frame::<Snapshot>(snapshots).unwrap();
+    let full = snapshots.iter().find(|snapshot| snapshot.kind == SnapshotKind::Full).unwrap();
+    assert_eq!((full.version, full.sites.len()), (GIVEN_UP_AT, 8));
+}
+
+/// Derives with one process, from the newest checkpoint on.
+fn derive_on(log: &dyn EventLog, workers: usize, stop: &CancellationToken) -> Result<(), RuntimeError> {
+    derive(log, config(workers), Vec::new(), load_newest(log, &Vec::new())?, stop)
+}
+
+/// Derives until every tick has its snapshot, then stops.
+fn derive_to_the_end(log: &dyn EventLog, workers: usize) {
+    let stop = CancellationToken::new();
+    std::thread::scope(|scope| {
+        let derived = scope.spawn(|| derive_on(log, workers, &stop));
+        let ticks = log.end(topics::TICKS, 0).unwrap();
+        while !derived.is_finished() && found_snapshots(log) < ticks {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        stop.cancel();
+        derived.join().unwrap().unwrap();
+    });
+}
+
+/// The last tick whose snapshot is there, counted from 1.
+fn found_snapshots(log: &dyn EventLog) -> u64 {
+    let frames = EncodedFrames::all(log, topics::SNAPSHOTS, 0).unwrap();
+    frames.map(|frame| frame.unwrap().tick + 1).max().unwrap_or(0)
+}
+
+#[test]
+fn two_dataflows_of_which_one_pauses_write_what_one_would() {
+    let (_folder, log) = recorded();
+    let fault = Fault::Pause { before: 0, until_snapshots: TICKS / 2 };
+    let paused = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
+    std::thread::scope(|scope| {
+        scope.spawn(|| derive_to_the_end(&paused, 2));
+        scope.spawn(|| derive_to_the_end(log.as_ref(), 1));
+    });
+    // The one that paused has written its own as well: repeats are really there.
+    assert!(log.end(topics::SNAPSHOTS, 0).unwrap() > TICKS + 10);
+    assert_found_is_replayed(log.as_ref());
+}
+
+#[test]
+fn an_append_that_fails_in_mid_tick_ends_the_dataflow_and_loses_nothing() {
+    for append in [0, 1, 2] {
+        let (_folder, log) = recorded();
+        let fault = Fault::FailIn { append };
+        let failing = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
+        let stop = CancellationToken::new();
+        std::thread::scope(|scope| {
+            let derived = scope.spawn(|| derive_on(&failing, 2, &stop));
+            // It ends by itself.
+            assert!(derived.join().unwrap().is_err());
+        });
+        assert!(found_snapshots(log.as_ref()) < TICKS);
+        derive_to_the_end(log.as_ref(), 3);
+        assert_found_is_replayed(log.as_ref());
+    }
+}
+
+/// Three processes, as threads that have nothing in common but the log: they derive until every tick has its snapshot.
+fn derive_with_processes(log: &dyn EventLog, workers: usize) {
+    const PROCESSES: usize = 3;
+    let free: Vec<TcpListener> = (0..PROCESSES).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let hosts: Vec<String> = free.iter().map(|free| free.local_addr().unwrap().to_string()).collect();
+    drop(free);
+    let stop = CancellationToken::new();
+    std::thread::scope(|scope| {
+        let processes = (0..PROCESSES).map(|process| {
+            let config = Config { processes: PROCESSES, process, ..config(workers) };
+            let (hosts, stop) = (&hosts, &stop);
+            scope.spawn(move || {
+                let peers = peers::connect(hosts, config, stop).unwrap().unwrap();
+                let checkpoint = if process == 0 {
+                    load_newest(log, &peers).unwrap()
+                } else {
+                    let start = peers::receive_start(&peers, stop).unwrap().unwrap();
+                    start.map(|tick| Checkpoint::of_tick(log, tick).unwrap())
+                };
+                derive(log, config, peers, checkpoint, stop)
+            })
+        });
+        let processes: Vec<_> = processes.collect();
+        let ticks = log.end(topics::TICKS, 0).unwrap();
+        while found_snapshots(log) < ticks {
+            assert!(!processes.iter().any(|process| process.is_finished()), "a process has ended");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        stop.cancel();
+        processes.into_iter().for_each(|process| process.join().unwrap().unwrap());
+    });
+}
+
+#[test]
+fn processes_write_together_what_one_would_and_go_on_from_each_others_checkpoints() {
+    let (_folder, log) = provisioned();
+    let parts = |log: &EmbeddedLog| -> BTreeSet<(u64, u32, u32)> {
+        let all = manifests(log, log.start(topics::CHECKPOINTS, 0).unwrap());
+        all.map(|manifest| manifest.unwrap().1).map(|m| (m.tick, m.part, m.parts)).collect()
+    };
+    tick(&log, 0..110);
+    derive_with_processes(log.as_ref(), 2);
+    // Every 30 s from tick 10 on, each of three parts; at least the last two are kept.
+    let last_two: BTreeSet<_> = (0..3).flat_map(|part| [(70, part, 3), (100, part, 3)]).collect();
+    assert!(last_two.is_subset(&parts(&log)));
+    assert_eq!(Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick(), 100);
+    tick(&log, 110..200);
+    derive_to_the_end(log.as_ref(), 2);
+    let kept = parts(&log);
+    assert!(kept.contains(&(190, 0, 1)) && !kept.contains(&(100, 0, 3)), "{kept:?}");
+    tick(&log, 200..TICKS);
+    derive_with_processes(log.as_ref(), 1);
+    assert!(parts(&log).contains(&(280, 2, 3)));
+    assert_found_is_replayed(log.as_ref());
+}
+
+#[test]
+fn a_checkpoint_counts_once_all_its_parts_are_there() {
+    let (_folder, log) = provisioned();
+    tick(&log, 0..110);
+    derive_with_processes(log.as_ref(), 1);
+    let last = manifests(log.as_ref(), log.start(topics::CHECKPOINTS, 0).unwrap()).last();
+    let (offset, manifest) = last.unwrap().unwrap();
+    assert_eq!(manifest.tick, 100);
+    // A log that was cut short before the last manifest.
+    let copy_folder = tempfile::tempdir().unwrap();
+    let copy = EmbeddedLog::create(copy_folder.path()).unwrap();
+    super::topics::create(&copy).unwrap();
+    let start = log.start(topics::CHECKPOINTS, 0).unwrap();
+    copy.append(topics::CHECKPOINTS, 0, &vec![&b"gone"[..]; usize::try_from(start).unwrap()]).unwrap();
+    for entry in log.read(topics::CHECKPOINTS, 0, start, usize::MAX, usize::MAX).unwrap() {
+        if entry.offset < offset {
+            copy.append(topics::CHECKPOINTS, 0, &[&entry.bytes]).unwrap();
+        }
+    }
+    assert_eq!(Checkpoint::newest(&copy).unwrap().unwrap().restored.tick(), 70);
+    assert!(Checkpoint::of_tick(&copy, 100).is_err());
+}

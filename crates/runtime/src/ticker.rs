@@ -1,0 +1,205 @@
+//! Cuts the ticks of a log, one number after the other. A process that wins a number goes on ticking; one that then loses
+//! a number has been replaced, and ends.
+//!
+//! ```text
+//!  standby ── no tick for a while ──► tries the next number ── won ──► ticks ── lost ──► ends
+//!     ▲                                        │
+//!     └───────────────── lost ─────────────────┘
+//! ```
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use spillway_dataflow::RULES_VERSION;
+use spillway_eventlog::{Appended, EventLog, LogError, RecordReader};
+use spillway_events::{PartitionOffset, ProvisioningRecord, Tick, TimeMicros, encode, topics};
+use spillway_provisioning::State;
+use tokio_util::sync::CancellationToken;
+
+use crate::RuntimeError;
+use crate::checkpoint::{Checkpoint, read_tick};
+use crate::peers::PeerError;
+
+/// A tick is cut at most this often, when input has arrived, and at least every second.
+const TICK_INTERVAL_MIN: Duration = Duration::from_millis(100);
+const TICK_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// How often the ends of the input partitions are read.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a standby waits for a tick in one call. A call that takes much longer means that the log did not answer.
+const WAIT_TIMEOUT: Duration = Duration::from_millis(200);
+/// A standby takes over after this time without a tick.
+pub const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many offsets of one partition a tick reads at most. A batch of 500 measurements has about 20 KB, and all records of
+/// a tick are in memory.
+const TICK_RECORDS_MAX: u64 = 2_000;
+/// How many offsets of an inbox a tick reads at most: others write it, and a record there has up to 1 MiB.
+const TICK_INBOX_RECORDS_MAX: u64 = 100;
+/// The topics that every tick reads, sorted.
+const INPUTS: [&str; 3] = [topics::MEASUREMENTS, topics::PROVISIONING, topics::STATISTICS];
+
+/// Cuts ticks.
+pub(crate) struct Ticker<'a> {
+    log: &'a dyn EventLog,
+    now: fn() -> TimeMicros,
+    /// If CDNs can write to the log themselves: provisioning up to the last tick.
+    provisioned: Option<(RecordReader<'a, ProvisioningRecord>, State)>,
+}
+
+impl<'a> Ticker<'a> {
+    pub(crate) fn new(
+        log: &'a dyn EventLog,
+        has_inboxes: bool,
+        now: fn() -> TimeMicros,
+    ) -> Result<Self, LogError> {
+        let start = has_inboxes.then(|| log.start(topics::PROVISIONING, 0)).transpose()?;
+        let reader = |start| RecordReader::new(log, topics::PROVISIONING, 0, start);
+        let provisioned = start.map(|start| (reader(start), State::default()));
+        Ok(Self { log, now, provisioned })
+    }
+
+    /// Follows ticks until there has been none for `timeout`, counted only while the log answers, and wins the next
+    /// number; nothing if cancelled before. Does not wait if there is no tick at all. `check` is called repeatedly; an
+    /// error means that this process can no longer derive.
+    pub(crate) fn take_over(
+        &mut self,
+        timeout: Duration,
+        cancel: &CancellationToken,
+        check: impl Fn() -> Result<(), PeerError>,
+    ) -> Result<Option<Tick>, RuntimeError> {
+        let log = self.log;
+        let newest = Checkpoint::newest_tick(log)?;
+        let mut last = newest.map(|(number, offset)| read_tick(log, number, offset)).transpose()?;
+        let from = newest.map_or(0, |(_, offset)| offset + 1);
+        let mut ticks = RecordReader::<Tick>::new(log, topics::TICKS, 0, from);
+        let mut without_tick = Duration::ZERO;
+        while !cancel.is_cancelled() {
+            check()?;
+            let end = log.end(topics::TICKS, 0)?;
+            while let Some((_, tick)) = ticks.next_before(end)? {
+                last = Some(tick);
+                without_tick = Duration::ZERO;
+            }
+            if last.is_none() || without_tick >= timeout {
+                let offsets = self.input_ends(last.as_ref())?;
+                let tick = self.next_tick(last.as_ref(), offsets);
+                if let Appended::Won(_) = self.append(&tick)? {
+                    return Ok(Some(tick));
+                }
+                without_tick = Duration::ZERO;
+                continue;
+            }
+            let started = Instant::now();
+            if !log.wait(topics::TICKS, 0, end, WAIT_TIMEOUT)? && started.elapsed() < 2 * WAIT_TIMEOUT {
+                without_tick += WAIT_TIMEOUT;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Cuts ticks after one that was won, until cancelled. Ends with an error if another process wins a number.
+    pub(crate) fn tick(&mut self, won: Tick, cancel: &CancellationToken) -> Result<(), RuntimeError> {
+        let mut last = won;
+        let mut cut_at = Instant::now();
+        while !cancel.is_cancelled() {
+            std::thread::sleep(POLL_INTERVAL);
+            let offsets = self.input_ends(Some(&last))?;
+            let since = cut_at.elapsed();
+            let arrived = last.offsets != offsets;
+            if since >= TICK_INTERVAL_MAX || (arrived && since >= TICK_INTERVAL_MIN) {
+                let tick = self.next_tick(Some(&last), offsets);
+                if let Appended::Lost { next } = self.append(&tick)? {
+                    return Err(RuntimeError::TickLost { next, wanted: tick.number });
+                }
+                cut_at = Instant::now();
+                last = tick;
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&self, tick: &Tick) -> Result<Appended, RuntimeError> {
+        let topic = topics::TICKS;
+        let encoded = encode(tick).map_err(|source| RuntimeError::Encode { topic, source })?;
+        Ok(self.log.append_at(topic, tick.number, &encoded)?)
+    }
+
+    fn next_tick(&self, last: Option<&Tick>, offsets: Vec<PartitionOffset>) -> Tick {
+        let (number, now) = (last.map_or(0, |last| last.number + 1), (self.now)());
+        let at_us = last.map_or(now, |last| TimeMicros(now.0.max(last.at_us.0 + 1_000)));
+        Tick { number, at_us, rules: RULES_VERSION, offsets }
+    }
+
+    /// The offsets up to which the next tick reads, sorted by topic, then partition. The partitions are those of the first
+    /// tick, and an inbox for each CDN from the tick on that reads its provisioning.
+    fn input_ends(&mut self, last: Option<&Tick>) -> Result<Vec<PartitionOffset>, RuntimeError> {
+        let mut partitions_read: Vec<(String, u32)> = Vec::new();
+        for topic in INPUTS {
+            let partitions = self.log.partitions(topic)?;
+            check_partitions(topic, partitions, last)?;
+            partitions_read.extend((0..partitions).map(|partition| (topic.to_owned(), partition)));
+        }
+        let mut offsets = self.ends(&partitions_read, last)?;
+        let provisioned = offsets.iter().find(|offset| offset.topic == topics::PROVISIONING);
+        let inboxes = self.inboxes(provisioned.map_or(0, |offset| offset.end), last)?;
+        offsets.extend(self.ends(&inboxes, last)?);
+        offsets.sort();
+        Ok(offsets)
+    }
+
+    fn ends(
+        &self,
+        partitions: &[(String, u32)],
+        last: Option<&Tick>,
+    ) -> Result<Vec<PartitionOffset>, LogError> {
+        let asked: Vec<(&str, u32)> =
+            partitions.iter().map(|(topic, partition)| (topic.as_str(), *partition)).collect();
+        let ends = self.log.ends(&asked)?;
+        let offset = |((topic, partition), end): (&(String, u32), u64)| {
+            let mut of_last = last.iter().flat_map(|last| &last.offsets);
+            let before = of_last.find(|offset| offset.topic == *topic && offset.partition == *partition);
+            let before = before.map_or(0, |offset| offset.end);
+            // Never lower than in the last tick, whatever the log says.
+            let records_max = if topic.starts_with(topics::INBOX_PREFIX) {
+                TICK_INBOX_RECORDS_MAX
+            } else {
+                TICK_RECORDS_MAX
+            };
+            let end = end.clamp(before, before.saturating_add(records_max));
+            PartitionOffset { topic: topic.clone(), partition: *partition, end }
+        };
+        Ok(partitions.iter().zip(ends).map(offset).collect())
+    }
+
+    /// The inboxes of the CDNs that are provisioned up to an offset; creates those that do not exist. An inbox that a tick
+    /// has read once is read by all later ticks.
+    fn inboxes(&mut self, end: u64, last: Option<&Tick>) -> Result<Vec<(String, u32)>, RuntimeError> {
+        let joined = last.iter().flat_map(|last| &last.offsets).map(|offset| offset.topic.clone());
+        let mut inboxes: BTreeSet<String> =
+            joined.filter(|topic| topic.starts_with(topics::INBOX_PREFIX)).collect();
+        if let Some((records, state)) = &mut self.provisioned {
+            while let Some((_, record)) = records.next_before(end)? {
+                // The dataflow reports a record that does not apply.
+                let _ = state.apply(&record);
+            }
+            for cdn in state.cdns().keys() {
+                let inbox = format!("{}{cdn}", topics::INBOX_PREFIX);
+                if !inboxes.contains(&inbox) {
+                    self.log.create_topic(&inbox, 1)?;
+                    inboxes.insert(inbox);
+                }
+            }
+        }
+        Ok(inboxes.into_iter().map(|topic| (topic, 0)).collect())
+    }
+}
+
+fn check_partitions(topic: &str, partitions: u32, last: Option<&Tick>) -> Result<(), RuntimeError> {
+    let before = |last: &Tick| last.offsets.iter().filter(|offset| offset.topic == topic).count();
+    let known = last.map(before).filter(|known| *known > 0);
+    match known {
+        Some(known) if known != partitions as usize => {
+            Err(RuntimeError::PartitionsChanged { topic: topic.to_owned(), partitions, known })
+        }
+        _ => Ok(()),
+    }
+}
