@@ -50,11 +50,8 @@ fn until_cname(dns: &str) {
     panic!("no answer with the CDN's name in it");
 }
 
-#[test]
-fn it_is_provisioned_answers_and_survives_a_kill() {
-    let folder = folder("up");
-    let data = folder.join("data");
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+/// A site whose origin and CDN refuse connections.
+fn provisioning(folder: &Path) -> String {
     let closed = free_port();
     let file = folder.join("site.yaml");
     std::fs::write(
@@ -70,12 +67,39 @@ fn it_is_provisioned_answers_and_survives_a_kill() {
         ),
     )
     .unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Applies a file as soon as the API answers.
+fn apply(api: &str, file: &str) {
+    for _ in 0..100 {
+        if spillway(["apply", "-f", file, "--api", api]).status.success() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the API does not answer");
+}
+
+/// Ends a process by SIGTERM; returns its exit status.
+fn terminate(mut child: Child) -> Option<i32> {
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn it_is_provisioned_answers_and_survives_a_kill() {
+    let folder = folder("up");
+    let data = folder.join("data");
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let file = provisioning(&folder);
     let mut child = up(&data, &dns, &api);
     let client = |arguments: &[&str]| {
         let output = spillway(arguments.iter().copied().chain(["--api", &api]));
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
-    let file = file.to_str().unwrap();
+    let file = file.as_str();
     // The API is there a moment after the start.
     let mut tried = client(&["apply", "-f", file, "--dry-run"]);
     for _ in 0..100 {
@@ -102,10 +126,66 @@ fn it_is_provisioned_answers_and_survives_a_kill() {
     assert!(String::from_utf8(explained.stdout).unwrap().contains("cdn:cdn"));
     assert_eq!(spillway(["replay", "verify", "--log", data_text]).status.code(), Some(0));
 
-    let mut child = up(&data, &dns, &api);
+    let child = up(&data, &dns, &api);
     until_cname(&dns);
-    let ended = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(ended.success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(terminate(child), Some(0));
     assert_eq!(spillway(["replay", "verify", "--log", data_text]).status.code(), Some(0));
+}
+
+/// A first run leaves a table and a log. Then the API's port is taken, so that the web role fails; then the log is damaged,
+/// so that every role but DNS fails.
+#[test]
+fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
+    let folder = folder("outlives");
+    let data = folder.join("data");
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let file = provisioning(&folder);
+    let child = up(&data, &dns, &api);
+    apply(&api, &file);
+    until_cname(&dns);
+    assert_eq!(terminate(child), Some(0));
+
+    let taken = TcpListener::bind(&api).unwrap();
+    let child = up(&data, &dns, &api);
+    until_cname(&dns);
+    drop(taken);
+    apply(&api, &file);
+    assert_eq!(terminate(child), Some(0));
+
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "redb") {
+            std::fs::write(&path, b"no log").unwrap();
+        }
+    }
+    let child = up(&data, &dns, &api);
+    until_cname(&dns);
+    std::thread::sleep(Duration::from_secs(2));
+    until_cname(&dns);
+    assert_eq!(terminate(child), Some(2), "the roles had failed at the end");
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_is_no_failure() {
+    let folder = folder("pipe");
+    let data = folder.join("data");
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let file = provisioning(&folder);
+    let child = up(&data, &dns, &api);
+    apply(&api, &file);
+    until_cname(&dns);
+    for arguments in [&["explain", "shop"][..], &["get"], &["apply", "--dry-run", "-f", &file]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(binary())
+            .args(arguments)
+            .args(["--api", &api])
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && error.is_empty(), "{arguments:?}: {:?}, {error}", output.status);
+    }
+    assert_eq!(terminate(child), Some(0));
 }

@@ -92,8 +92,15 @@ impl ColumnNames {
     }
 }
 
+/// The names of the columns, cut if they are too many to print.
 fn list(header: &csv::StringRecord) -> String {
-    header.iter().collect::<Vec<_>>().join(", ")
+    const CHARACTERS_MAX: usize = 1_000;
+    let mut names = header.iter().collect::<Vec<_>>().join(", ");
+    if let Some((end, _)) = names.char_indices().nth(CHARACTERS_MAX) {
+        names.truncate(end);
+        names.push('…');
+    }
+    names
 }
 
 #[cfg(test)]

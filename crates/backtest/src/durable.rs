@@ -62,7 +62,7 @@ fn append_input(
     let mut last: Option<Tick> = None;
     let mut group: Vec<RecordedTick> = Vec::new();
     loop {
-        let next = ticks.next();
+        let next = ticks.next().transpose()?;
         let ended = next.is_none();
         if let Some(tick) = next {
             last = Some(tick.tick.clone());

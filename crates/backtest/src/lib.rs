@@ -8,9 +8,11 @@
 //! [`run_recorded`] uses the ticks and the policy of a recorded log.
 #![warn(missing_docs)]
 
+mod bound;
 mod columns;
 mod durable;
 mod error;
+mod jumps;
 mod report;
 mod rows;
 mod run;

@@ -14,12 +14,11 @@ use spillway_events::{
 use spillway_provisioning::State;
 
 use crate::BacktestError;
+use crate::bound::{Allowance, BUFFER_BYTES, Bounded, ROW_BYTES_MAX};
 use crate::columns::{ColumnNames, Columns};
 
 /// How many wrong rows are shown one by one.
 const SHOWN_MAX: u64 = 20;
-/// The longest row, in bytes.
-const ROW_BYTES_MAX: usize = 1024 * 1024;
 
 /// New names for what matches nothing provisioned, by the name in the input.
 #[derive(Debug, Default, Deserialize)]
@@ -59,7 +58,8 @@ pub(crate) struct Row {
 /// Reads the rows of a file.
 pub struct Rows {
     file: PathBuf,
-    reader: csv::Reader<Box<dyn Read + Send>>,
+    reader: csv::Reader<Bounded<Box<dyn Read + Send>>>,
+    allowance: Allowance,
     columns: Columns,
     renames: Renames,
     provisioned: Provisioned,
@@ -100,7 +100,10 @@ impl Rows {
         } else {
             Box::new(buffered)
         };
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(input);
+        let allowance = Allowance::new();
+        let input = Bounded { input, allowance: allowance.clone() };
+        let mut reader =
+            csv::ReaderBuilder::new().flexible(true).buffer_capacity(BUFFER_BYTES).from_reader(input);
         let header =
             reader.headers().map_err(|source| BacktestError::Header { path: file.to_owned(), source })?;
         if header.is_empty() {
@@ -113,6 +116,7 @@ impl Rows {
         Ok(Self {
             file: file.to_owned(),
             reader,
+            allowance,
             columns,
             renames,
             provisioned: Provisioned::of(state),
@@ -123,7 +127,8 @@ impl Rows {
         })
     }
 
-    fn wrong(&mut self, line: u64, why: &'static str, detail: &str) {
+    /// Counts a wrong row and, if it is one of the first, describes it.
+    pub(crate) fn wrong(&mut self, line: u64, why: &'static str, detail: &str) {
         let (count, _) = self.counts.wrong.entry(why).or_insert((0, line));
         *count += 1;
         self.counts.shown += 1;
@@ -160,6 +165,7 @@ impl Rows {
     pub(crate) fn next(&mut self) -> Option<Row> {
         while !self.ended {
             let line = self.reader.position().line();
+            self.allowance.renew();
             match self.reader.read_record(&mut self.record) {
                 Ok(true) => {
                     let line = self.record.position().map_or(line, csv::Position::line);
@@ -175,7 +181,7 @@ impl Rows {
                     // A reader that fails does not go on: a truncated gzip, say.
                     if error.is_io_error() {
                         self.ended = true;
-                        self.wrong(line, "the file ends early", &detail);
+                        self.wrong(line, "the rest of the file cannot be read", &detail);
                     } else {
                         self.wrong(line, "not a CSV row", &detail);
                     }

@@ -45,6 +45,10 @@ pub fn run(
             outcome.0 = std::mem::take(&mut ticks.rows.counts);
             return None;
         };
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(error) => return Some(Err(error)),
+        };
         outcome.1 = Some(recorded.tick.at_us);
         let records = recorded.batches.into_iter().map(|bytes| {
             measurements_end += 1;

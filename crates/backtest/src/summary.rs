@@ -122,6 +122,14 @@ impl Counts {
                 out,
                 "  {count} used late: earlier than the second being gathered, first in line {line}"
             )?;
+            if count.saturating_mul(100) > self.kept {
+                writeln!(
+                    out,
+                    "warning: more than 1 % of the rows are late, so the decisions are not those of the time recorded: sort \
+                     the rows by time first, for example with `(head -n 1 FILE; tail -n +2 FILE | sort -t, -k N,N)`, N \
+                     being the number of the time's column"
+                )?;
+            }
         }
         Ok(())
     }

@@ -3,15 +3,17 @@
 //! Rows are taken in file order; the tick at T reads those of event time in (T − 1 s, T]; a row earlier than that
 //! joins the tick being gathered. Between them stand ticks at the seconds in which a pane leaves a window.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use spillway_events::{
     BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode,
-    topics,
+    format_time, topics,
 };
 use spillway_provisioning::State;
+use spillway_runtime::RuntimeError;
 use spillway_steering::Panes;
 
+use crate::jumps::{WITNESSES, is_wrong_jump};
 use crate::rows::{Row, Rows};
 
 const SECOND_US: i64 = 1_000_000;
@@ -31,6 +33,10 @@ pub struct Ticks {
     /// Whole seconds at which a pane leaves a window.
     losses: BTreeSet<TimeMicros>,
     next_row: Option<Row>,
+    /// Rows read ahead, to confirm or refute a jump in time.
+    ahead: VecDeque<Row>,
+    /// The time of the last row taken.
+    previous_at: Option<TimeMicros>,
     number: u64,
     measurements_end: u64,
     sequence: u64,
@@ -40,12 +46,25 @@ pub struct Ticks {
 impl Ticks {
     /// The ticks of rows under the policy of a state. Batches name `source`.
     #[must_use]
-    pub fn new(mut rows: Rows, state: &State, source: SourceName) -> Self {
-        let next_row = rows.next();
+    pub fn new(rows: Rows, state: &State, source: SourceName) -> Self {
         let objectives = state.sites().values().flat_map(|site| &site.site.objectives);
         let panes = objectives.map(Panes::of).collect();
         let (losses, number, measurements_end, sequence) = (BTreeSet::new(), 0, 0, 0);
-        Self { rows, panes, losses, next_row, number, measurements_end, sequence, source }
+        let (next_row, ahead, previous_at) = (None, VecDeque::new(), None);
+        let mut ticks = Self {
+            rows,
+            panes,
+            losses,
+            next_row,
+            ahead,
+            previous_at,
+            number,
+            measurements_end,
+            sequence,
+            source,
+        };
+        ticks.next_row = ticks.read_row();
+        ticks
     }
 
     /// The time of the first tick, as long as no tick has been taken; nothing if there are no rows.
@@ -54,13 +73,33 @@ impl Ticks {
         self.next_row.as_ref().map(tick_of)
     }
 
-    fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> RecordedTick {
+    /// The next row whose time can be right.
+    fn read_row(&mut self) -> Option<Row> {
+        loop {
+            while self.ahead.len() <= WITNESSES {
+                let Some(row) = self.rows.next() else { break };
+                self.ahead.push_back(row);
+            }
+            let row = self.ahead.pop_front()?;
+            if !is_wrong_jump(self.previous_at, &row, &self.ahead) {
+                self.previous_at = self.previous_at.max(Some(row.measurement.at_us));
+                return Some(row);
+            }
+            self.rows.counts.kept -= 1;
+            let at = format_time(row.measurement.at_us);
+            self.rows.wrong(row.line, "the time is more than a day ahead of the rows around it", &at);
+        }
+    }
+
+    fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> Result<RecordedTick, RuntimeError> {
         let mut batches = Vec::new();
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             self.sequence += 1;
             let group = rows.by_ref().take(10_000);
-            batches.extend(encode(&batch(&self.source, self.sequence, group)).ok());
+            let topic = topics::MEASUREMENTS;
+            let encoded = encode(&batch(&self.source, self.sequence, group));
+            batches.push(encoded.map_err(|source| RuntimeError::Encode { topic, source })?);
         }
         self.measurements_end += batches.len() as u64;
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
@@ -68,13 +107,13 @@ impl Ticks {
             vec![offset(topics::MEASUREMENTS, self.measurements_end), offset(topics::PROVISIONING, 1)];
         let tick = Tick { number: self.number, at_us, rules: spillway_dataflow::RULES_VERSION, offsets };
         self.number += 1;
-        RecordedTick { tick, batches }
+        Ok(RecordedTick { tick, batches })
     }
 }
 
 impl Ticks {
     /// The next tick; nothing after the last row.
-    pub(crate) fn next(&mut self) -> Option<RecordedTick> {
+    pub(crate) fn next(&mut self) -> Option<Result<RecordedTick, RuntimeError>> {
         let upcoming = tick_of(self.next_row.as_ref()?);
         if let Some(loss) = self.losses.first().copied().filter(|loss| *loss < upcoming) {
             self.losses.pop_first();
@@ -95,7 +134,7 @@ impl Ticks {
                 }
             }
             rows.push(row);
-            self.next_row = self.rows.next();
+            self.next_row = self.read_row();
         }
         Some(self.cut(upcoming, rows))
     }

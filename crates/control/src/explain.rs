@@ -1,16 +1,37 @@
 //! Explains a route: the decision records that held at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use spillway_eventlog::{EventLog, FrameReader, LogError, ReadError};
-use spillway_events::{Decision, NetworkName, SiteName, TimeMicros, topics};
+use spillway_eventlog::{EncodedFrames, EventLog, FrameReader, LogError, ReadError};
+use spillway_events::{Decision, NetworkName, SiteName, TimeMicros, decode_frame, topics};
+use spillway_provisioning::State;
+
+/// How many decisions the index holds. Beyond that the oldest of each site and network are dropped, and found by reading.
+const ENTRIES_MAX: usize = 4_000_000;
 
 /// Why there is no explanation.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
-    /// No decision was made for the site, in the network or by the time asked for.
-    #[error("there is no decision for site {0} in that network by that time")]
-    Unknown(SiteName),
+    /// There is no such site now, and no decision was ever made for it.
+    #[error("there is no site {site}{}", suggestion(nearest.as_deref()))]
+    UnknownSite {
+        /// The name.
+        site: SiteName,
+        /// The name of the site that is spelled most like it.
+        nearest: Option<String>,
+    },
+    /// There is no such network now, and no decision was ever made in it.
+    #[error("there is no network {network}{}", suggestion(nearest.as_deref()))]
+    UnknownNetwork {
+        /// The name.
+        network: NetworkName,
+        /// The name of the network that is spelled most like it.
+        nearest: Option<String>,
+    },
+    /// Site and network are known, but nothing had been decided by that time.
+    #[error("no decision for site {0} had been made by that time")]
+    NotYet(SiteName),
     /// The log failed.
     #[error("the log failed")]
     Log(#[from] LogError),
@@ -19,33 +40,181 @@ pub enum ExplainError {
     Read(#[from] ReadError),
 }
 
-/// The decision that holds for a site at a time (now if none is given), in one network or in all, by network.
-///
-/// # Errors
-/// If nothing was decided for it, or the log cannot be read.
-pub fn explain(
-    log: &dyn EventLog,
-    site: &SiteName,
-    network: Option<&NetworkName>,
-    at: Option<TimeMicros>,
-) -> Result<Vec<Decision>, ExplainError> {
-    let mut latest: BTreeMap<NetworkName, Decision> = BTreeMap::new();
-    let is_wanted = |decision: &Decision| {
-        decision.site == *site
-            && network.is_none_or(|network| decision.network == *network)
-            && at.is_none_or(|at| decision.at_us <= at)
-    };
-    for partition in 0..log.partitions(topics::DECISIONS)? {
-        for frame in FrameReader::<Decision>::all(log, topics::DECISIONS, partition)? {
-            let (_, decisions) = frame?;
-            for decision in decisions.into_iter().filter(is_wanted) {
-                latest.insert(decision.network.clone(), decision);
+impl ExplainError {
+    /// Whether what was asked for does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::UnknownSite { .. } | Self::UnknownNetwork { .. } | Self::NotYet(_))
+    }
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+}
+
+/// Finds the decisions that held at a time. Keeps an index of `decisions`: built by reading the log once, and brought up to
+/// date at each call.
+pub struct Explainer {
+    log: Arc<dyn EventLog>,
+    index: Mutex<Index>,
+}
+
+/// Where a decision is in the log.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: TimeMicros,
+    partition: u32,
+    /// The offset of the first chunk of its frame.
+    offset: u64,
+}
+
+/// By site and network, the places of all decisions.
+#[derive(Default)]
+struct Index {
+    /// By partition: the offset up to which decisions are indexed.
+    next: Vec<u64>,
+    /// Rising in time.
+    places: HashMap<SiteName, BTreeMap<NetworkName, Vec<Place>>>,
+    entries: usize,
+    has_dropped: bool,
+}
+
+impl Explainer {
+    /// An explainer that reads the log when it is first asked.
+    #[must_use]
+    pub fn new(log: Arc<dyn EventLog>) -> Self {
+        Self { log, index: Mutex::default() }
+    }
+
+    /// The decision that holds for a site at a time (now if none is given), in one network or in all, by network. `state`
+    /// is the present provisioning; names that are not in it either are reported as unknown.
+    ///
+    /// # Errors
+    /// If nothing was decided for it, or the log cannot be read.
+    pub fn explain(
+        &self,
+        state: &State,
+        site: &SiteName,
+        network: Option<&NetworkName>,
+        at: Option<TimeMicros>,
+    ) -> Result<Vec<Decision>, ExplainError> {
+        let log = self.log.as_ref();
+        // A panic elsewhere left the index between two frames.
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index.catch_up(log)?;
+        let Some(networks) = index.places.get(site) else { return Err(unknown_site(state, site)) };
+        if let Some(network) = network.filter(|network| !networks.contains_key(*network)) {
+            return Err(unknown_network(state, site, network));
+        }
+        let asked = networks.iter().filter(|(name, _)| network.is_none_or(|network| network == *name));
+        let mut found = Vec::new();
+        for (network, places) in asked {
+            let is_wanted = |decision: &Decision| {
+                decision.site == *site
+                    && decision.network == *network
+                    && at.is_none_or(|at| decision.at_us <= at)
+            };
+            let held = places.partition_point(|place| at.is_none_or(|at| place.at <= at));
+            match (held.checked_sub(1).and_then(|last| places.get(last)), places.first()) {
+                (Some(place), _) => {
+                    found.extend(read_first_frame(log, *place)?.into_iter().find(is_wanted));
+                }
+                // The index may have dropped the decision.
+                (None, Some(first)) if index.has_dropped => {
+                    found.extend(search(log, first.partition, is_wanted)?);
+                }
+                (None, _) => {}
             }
         }
+        if found.is_empty() { Err(ExplainError::NotYet(site.clone())) } else { Ok(found) }
     }
-    if latest.is_empty() {
-        Err(ExplainError::Unknown(site.clone()))
-    } else {
-        Ok(latest.into_values().collect())
+}
+
+impl Index {
+    fn catch_up(&mut self, log: &dyn EventLog) -> Result<(), ExplainError> {
+        let partitions = log.partitions(topics::DECISIONS)?;
+        for partition in 0..partitions {
+            let index = partition as usize;
+            if self.next.len() <= index {
+                self.next.push(log.start(topics::DECISIONS, partition)?);
+            }
+            let from = self.next.get(index).copied().unwrap_or(0);
+            for frame in EncodedFrames::new(log, topics::DECISIONS, partition, from) {
+                let frame = frame?;
+                // A frame that does not decode is a defect of its writer; the decisions around it can still be explained.
+                let Ok(decisions) = decode_frame::<Decision>(&frame.chunks) else { continue };
+                decisions.iter().for_each(|decision| self.insert(decision, partition, frame.offset));
+                if let Some(next) = self.next.get_mut(index) {
+                    *next = frame.offset + frame.chunks.len() as u64;
+                }
+            }
+        }
+        Ok(())
     }
+
+    fn insert(&mut self, decision: &Decision, partition: u32, offset: u64) {
+        let networks = self.places.entry(decision.site.clone()).or_default();
+        let places = networks.entry(decision.network.clone()).or_default();
+        if places.last().is_some_and(|last| last.offset >= offset) {
+            return;
+        }
+        places.push(Place { at: decision.at_us, partition, offset });
+        self.entries += 1;
+        if self.entries > ENTRIES_MAX {
+            self.drop_oldest();
+        }
+    }
+
+    /// Halves what is kept of every site and network.
+    fn drop_oldest(&mut self) {
+        self.has_dropped = true;
+        for places in self.places.values_mut().flat_map(BTreeMap::values_mut) {
+            let dropped = places.len() / 2;
+            places.drain(..dropped);
+            self.entries -= dropped;
+        }
+    }
+}
+
+/// The decisions of the frame that starts at a place.
+fn read_first_frame(log: &dyn EventLog, place: Place) -> Result<Vec<Decision>, ReadError> {
+    let mut frames = FrameReader::<Decision>::new(log, topics::DECISIONS, place.partition, place.offset);
+    Ok(frames.next().transpose()?.map(|(_, decisions)| decisions).unwrap_or_default())
+}
+
+/// The last wanted decision of a partition, by reading all of it.
+fn search(
+    log: &dyn EventLog,
+    partition: u32,
+    is_wanted: impl Fn(&Decision) -> bool,
+) -> Result<Option<Decision>, ExplainError> {
+    let mut last = None;
+    for frame in FrameReader::<Decision>::all(log, topics::DECISIONS, partition)? {
+        last = frame?.1.into_iter().filter(&is_wanted).last().or(last);
+    }
+    Ok(last)
+}
+
+fn unknown_site(state: &State, site: &SiteName) -> ExplainError {
+    if state.sites().get(site).is_some() {
+        return ExplainError::NotYet(site.clone());
+    }
+    let nearest = nearest(site.as_str(), state.sites().keys().map(SiteName::as_str));
+    ExplainError::UnknownSite { site: site.clone(), nearest }
+}
+
+fn unknown_network(state: &State, site: &SiteName, network: &NetworkName) -> ExplainError {
+    if *network == NetworkName::everywhere() || state.networks().get(network).is_some() {
+        return ExplainError::NotYet(site.clone());
+    }
+    let nearest = nearest(network.as_str(), state.networks().keys().map(NetworkName::as_str));
+    ExplainError::UnknownNetwork { network: network.clone(), nearest }
+}
+
+/// The name that is spelled most like another one, if any is similar.
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    const SIMILAR: f64 = 0.7;
+    let scored = names.map(|name| (strsim::jaro_winkler(wanted, name), name));
+    let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.filter(|(score, _)| *score >= SIMILAR).map(|(_, name)| name.to_owned())
 }

@@ -1,11 +1,11 @@
 //! What the API, the portal and the command line ask of an installation.
 //!
 //! [`Provisioner`] follows the head of provisioning and is the only writer of provisioning records in a process.
-//! [`explain`] reads the decisions that held at a time.
+//! [`Explainer`] finds the decisions that held at a time.
 #![warn(missing_docs)]
 
 mod explain;
 mod provisioner;
 
-pub use explain::{ExplainError, explain};
+pub use explain::{ExplainError, Explainer};
 pub use provisioner::{Applied, ProvisionError, Provisioner};

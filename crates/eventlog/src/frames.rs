@@ -57,7 +57,7 @@ impl Iterator for EncodedFrames<'_> {
                 Err(error) => return Some(Err(error)),
             };
             self.offset = entry.offset;
-            match self.assembler.push(entry.bytes) {
+            match self.assembler.push(entry.offset, entry.bytes) {
                 Ok(None) => {}
                 Ok(Some(frame)) => return Some(Ok(frame)),
                 Err(error) => return Some(Err(self.failed(error))),
@@ -106,7 +106,7 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         let frame = self.frames.next()?;
-        Some(frame.and_then(|EncodedFrame { tick, chunks }| {
+        Some(frame.and_then(|EncodedFrame { tick, chunks, .. }| {
             let items = decode_frame(&chunks).map_err(|error| self.frames.failed(error))?;
             Ok((tick, items))
         }))

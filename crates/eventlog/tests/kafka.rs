@@ -13,6 +13,7 @@ use spillway_eventlog::cluster::Cluster;
 use spillway_eventlog::{
     Appended, EventLog, KafkaLog, KafkaSettings, Kept, LogError, TopicMismatch, TopicSpec, contract,
 };
+use tokio_util::sync::CancellationToken;
 
 const ALL: usize = usize::MAX;
 

@@ -105,6 +105,8 @@ impl FrameHead {
 pub struct EncodedFrame {
     /// The tick.
     pub tick: u64,
+    /// The offset of its first chunk.
+    pub offset: u64,
     /// The encoded chunks.
     pub chunks: Vec<Vec<u8>>,
 }
@@ -121,15 +123,16 @@ pub struct FrameAssembler {
 #[derive(Debug)]
 struct OpenFrame {
     head: FrameHead,
+    offset: u64,
     chunks: Vec<Vec<u8>>,
 }
 
 impl FrameAssembler {
-    /// Takes the next record of the partition; returns a frame if this record completes one.
+    /// Takes the next record of the partition and its offset; returns a frame if this record completes one.
     ///
     /// # Errors
     /// If the record is not a frame chunk. The record is skipped, and the next one can be taken.
-    pub fn push(&mut self, record: Vec<u8>) -> Result<Option<EncodedFrame>, DecodeError> {
+    pub fn push(&mut self, offset: u64, record: Vec<u8>) -> Result<Option<EncodedFrame>, DecodeError> {
         let head = FrameHead::of(&record)
             .ok_or_else(|| DecodeError::Invalid(String::from("the record is not a frame chunk")))?;
         if self.last.is_some_and(|last| head.tick <= last) {
@@ -145,13 +148,13 @@ impl FrameAssembler {
                 }
                 open.chunks.push(record);
             }
-            _ if head.chunk == 0 => self.open = Some(OpenFrame { head, chunks: vec![record] }),
+            _ if head.chunk == 0 => self.open = Some(OpenFrame { head, offset, chunks: vec![record] }),
             _ => return Ok(None),
         }
         let is_complete = |open: &mut OpenFrame| open.chunks.len() as u64 == u64::from(open.head.chunks);
         let Some(complete) = self.open.take_if(is_complete) else { return Ok(None) };
         self.last = Some(head.tick);
-        Ok(Some(EncodedFrame { tick: head.tick, chunks: complete.chunks }))
+        Ok(Some(EncodedFrame { tick: head.tick, offset: complete.offset, chunks: complete.chunks }))
     }
 }
 
@@ -199,7 +202,9 @@ mod tests {
 
     fn read_frames(records: &[Vec<u8>]) -> Result<Vec<(u64, Vec<Receipt>)>, DecodeError> {
         let mut assembler = FrameAssembler::default();
-        let complete = records.iter().filter_map(|record| assembler.push(record.clone()).transpose());
+        let numbered = (0..).zip(records);
+        let complete =
+            numbered.filter_map(|(offset, record)| assembler.push(offset, record.clone()).transpose());
         complete.map(|frame| frame.and_then(|frame| Ok((frame.tick, decode_frame(&frame.chunks)?)))).collect()
     }
 
@@ -238,9 +243,9 @@ mod tests {
     #[test]
     fn a_record_that_is_no_chunk_is_refused_and_the_next_frame_is_read() {
         let mut assembler = FrameAssembler::default();
-        assert!(assembler.push(b"junk".to_vec()).is_err());
+        assert!(assembler.push(0, b"junk".to_vec()).is_err());
         let frame = records(3, receipts(1));
-        assert!(assembler.push(frame[0].clone()).unwrap().is_some());
+        assert!(assembler.push(1, frame[0].clone()).unwrap().is_some());
     }
 
     #[test]

@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod checkpoint;
+mod clock;
 mod error;
 mod in_flight;
 mod peers;

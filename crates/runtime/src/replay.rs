@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use spillway_dataflow::{Config, Output};
-use spillway_eventlog::{EncodedFrames, EventLog};
-use spillway_events::{EncodedFrame, topics};
+use spillway_eventlog::{EncodedFrames, EventLog, ReadError, RecordReader};
+use spillway_events::{EncodedFrame, Tick, topics};
 
 use crate::{LogTicks, RuntimeError, Step};
 
+/// How far before the last tick frames may be missing: the dataflow had not appended them when it was stopped.
+const MISSING_MAX_US: i64 = 10_000_000;
+/// How many ticks before the last one are searched for the first tick within that time.
+const TICKS_SEARCHED: u64 = 2_000;
 /// How many differences are described.
 const DIFFERENCES_MAX: usize = 20;
 
@@ -28,15 +32,24 @@ pub struct Verification {
 }
 
 impl Verification {
-    fn compare(&mut self, partition: &str, recomputed: &EncodedFrame, emitted: Option<&EncodedFrame>) {
+    fn compare(
+        &mut self,
+        partition: &str,
+        (tick, recomputed): (u64, &[Vec<u8>]),
+        emitted: Option<&EncodedFrame>,
+        may_be_missing_from: u64,
+    ) {
         let Some(emitted) = emitted else {
-            self.frames_not_yet_emitted += 1;
+            if tick >= may_be_missing_from {
+                self.frames_not_yet_emitted += 1;
+            } else {
+                self.differ(format!("{partition}: the frame of tick {tick} is missing"));
+            }
             return;
         };
-        let tick = recomputed.tick;
-        if emitted == recomputed {
+        if emitted.tick == tick && emitted.chunks == recomputed {
             self.frames_equal += 1;
-            self.bytes_equal += recomputed.chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+            self.bytes_equal += recomputed.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
         } else if emitted.tick == tick {
             self.differ(format!("{partition}: the frame of tick {tick} differs"));
         } else {
@@ -68,6 +81,7 @@ pub fn verify(log: &dyn EventLog) -> Result<Verification, RuntimeError> {
             emitted.insert((topic, partition), EncodedFrames::all(log, topic, partition)?);
         }
     }
+    let may_be_missing_from = may_be_missing_from(log)?;
     let mut found = Verification::default();
     let ticks = LogTicks::new(log, config, None)?;
     crate::run(config, None, Vec::new(), ticks, |step| {
@@ -75,8 +89,8 @@ pub fn verify(log: &dyn EventLog) -> Result<Verification, RuntimeError> {
             Step::Output(Output::Done { .. }) => found.ticks += 1,
             Step::Output(Output::Frame { tick, topic, partition, records }) => {
                 let next = emitted.get_mut(&(topic, partition)).and_then(Iterator::next).transpose()?;
-                let recomputed = EncodedFrame { tick, chunks: records };
-                found.compare(&format!("{topic}/{partition}"), &recomputed, next.as_ref());
+                let partition = format!("{topic}/{partition}");
+                found.compare(&partition, (tick, &records), next.as_ref(), may_be_missing_from);
             }
             Step::Output(Output::Checkpoint { .. }) | Step::Idle => {}
         }
@@ -91,4 +105,15 @@ pub fn verify(log: &dyn EventLog) -> Result<Verification, RuntimeError> {
         }
     }
     Ok(found)
+}
+
+/// The first tick whose frames may be missing because the dataflow was stopped before it appended them.
+fn may_be_missing_from(log: &dyn EventLog) -> Result<u64, RuntimeError> {
+    let (start, end) = (log.start(topics::TICKS, 0)?, log.end(topics::TICKS, 0)?);
+    let from = end.saturating_sub(TICKS_SEARCHED).max(start);
+    let ticks = RecordReader::<Tick>::new(log, topics::TICKS, 0, from);
+    let ticks: Vec<Tick> = ticks.map(|tick| tick.map(|(_, tick)| tick)).collect::<Result<_, ReadError>>()?;
+    let Some(last) = ticks.last() else { return Ok(0) };
+    let is_late = |tick: &&Tick| last.at_us.0 - tick.at_us.0 <= MISSING_MAX_US;
+    Ok(ticks.iter().rev().take_while(is_late).last().map_or(last.number, |tick| tick.number))
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::RuntimeError;
 use crate::checkpoint::{Checkpoint, read_tick};
+use crate::clock::TickClock;
 use crate::peers::PeerError;
 
 /// A tick is cut at most this often, when input has arrived, and at least every second.
@@ -40,7 +41,10 @@ const INPUTS: [&str; 3] = [topics::MEASUREMENTS, topics::PROVISIONING, topics::S
 /// Cuts ticks.
 pub(crate) struct Ticker<'a> {
     log: &'a dyn EventLog,
+    /// The wall clock.
     now: fn() -> TimeMicros,
+    started: Instant,
+    clock: Option<TickClock>,
     /// If CDNs can write to the log themselves: provisioning up to the last tick.
     provisioned: Option<(RecordReader<'a, ProvisioningRecord>, State)>,
 }
@@ -54,7 +58,7 @@ impl<'a> Ticker<'a> {
         let start = has_inboxes.then(|| log.start(topics::PROVISIONING, 0)).transpose()?;
         let reader = |start| RecordReader::new(log, topics::PROVISIONING, 0, start);
         let provisioned = start.map(|start| (reader(start), State::default()));
-        Ok(Self { log, now, provisioned })
+        Ok(Self { log, now, started: Instant::now(), clock: None, provisioned })
     }
 
     /// Follows ticks until there has been none for `timeout`, counted only while the log answers, and wins the next
@@ -85,6 +89,8 @@ impl<'a> Ticker<'a> {
                 if let Appended::Won(_) = self.append(&tick)? {
                     return Ok(Some(tick));
                 }
+                // The winner's clock counts now.
+                self.clock = None;
                 without_tick = Duration::ZERO;
                 continue;
             }
@@ -123,8 +129,11 @@ impl<'a> Ticker<'a> {
         Ok(self.log.append_at(topic, tick.number, &encoded)?)
     }
 
-    fn next_tick(&self, last: Option<&Tick>, offsets: Vec<PartitionOffset>) -> Tick {
-        let (number, now) = (last.map_or(0, |last| last.number + 1), (self.now)());
+    fn next_tick(&mut self, last: Option<&Tick>, offsets: Vec<PartitionOffset>) -> Tick {
+        let (wall, monotonic) = ((self.now)(), self.started.elapsed());
+        let start = || TickClock::new(wall, monotonic, last.map(|last| last.at_us));
+        let now = self.clock.get_or_insert_with(start).read(wall, monotonic);
+        let number = last.map_or(0, |last| last.number + 1);
         let at_us = last.map_or(now, |last| TimeMicros(now.0.max(last.at_us.0 + 1_000)));
         Tick { number, at_us, rules: RULES_VERSION, offsets }
     }

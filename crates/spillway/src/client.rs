@@ -1,16 +1,20 @@
 //! Commands that speak to a running system over HTTP: `apply`, `get`, `explain`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::blocking::{Client, RequestBuilder};
-use spillway_eventlog::EmbeddedLog;
+use spillway_control::{Explainer, Provisioner};
+use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{Decision, NetworkName, ObjectiveEvidence, SiteName, format_time, parse_time};
 
 use crate::clock::now;
 use crate::documents;
+use crate::output::line;
 
 #[derive(Debug, Args)]
 pub(crate) struct Server {
@@ -33,6 +37,9 @@ pub(crate) struct ApplyOptions {
     /// Only say what would change
     #[arg(long)]
     dry_run: bool,
+    /// Print every change, however many there are
+    #[arg(long, short)]
+    verbose: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -84,7 +91,7 @@ pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
     let dry_run = options.dry_run.to_string();
     let query = [("file", names.join(" + ")), ("id", command_id()), ("dry_run", dry_run)];
     let request = Client::new().post(url(&options.server, "provisioning")).query(&query).body(text);
-    print_applied(&serde_json::from_str(&call(request)?)?);
+    print_applied(&serde_json::from_str(&call(request)?)?, options.verbose)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,22 +100,30 @@ pub(crate) fn command_id() -> String {
     format!("cli-{}-{}", now().0, std::process::id())
 }
 
-/// Prints what a command changed, as the API says it.
-pub(crate) fn print_applied(applied: &serde_json::Value) {
-    let lines = |key: &str| applied[key].as_array().cloned().unwrap_or_default();
-    for change in lines("changes") {
-        println!("{}", change.as_str().unwrap_or_default());
+/// How many changes are printed one by one unless all are asked for.
+const LINES_MAX: usize = 20;
+
+/// Prints what a command changed, as the API says it: a line for each change, or how many there are.
+pub(crate) fn print_applied(applied: &serde_json::Value, all_lines: bool) -> anyhow::Result<()> {
+    let changes = applied["changes"].as_array().map_or(&[][..], Vec::as_slice);
+    let shown = if all_lines || changes.len() <= LINES_MAX { changes.len() } else { 0 };
+    for change in changes.iter().take(shown) {
+        line(format_args!("{}", change.as_str().unwrap_or_default()))?;
     }
-    let what = match (lines("changes").is_empty(), applied["dry_run"] == true) {
+    if shown < changes.len() {
+        line(format_args!("{} changes; --verbose prints each", changes.len()))?;
+    }
+    let what = match (changes.is_empty(), applied["dry_run"] == true) {
         (true, _) => "nothing to change",
         (false, true) => "not applied: a dry run",
         (false, false) => "applied",
     };
-    println!("{what}; revision {}", applied["revision"]);
+    line(format_args!("{what}; revision {}", applied["revision"]))
 }
 
 pub(crate) fn get(options: &GetOptions) -> anyhow::Result<ExitCode> {
-    print!("{}", call(Client::new().get(url(&options.server, "provisioning")))?);
+    let documents = call(Client::new().get(url(&options.server, "provisioning")))?;
+    std::io::stdout().write_all(documents.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -118,8 +133,9 @@ pub(crate) fn explain(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
             let site = SiteName::new(options.site.as_str())?;
             let network = options.network.clone().map(NetworkName::new).transpose()?;
             let at = options.at.as_deref().map(parse_time).transpose()?;
-            let log = EmbeddedLog::open(folder)?;
-            spillway_control::explain(&log, &site, network.as_ref(), at)?
+            let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(folder)?);
+            let state = Provisioner::new(Arc::clone(&log)).state()?;
+            Explainer::new(log).explain(&state, &site, network.as_ref(), at)?
         }
         None => {
             let mut url = reqwest::Url::parse(&url(&options.server, "explain"))?;
@@ -134,9 +150,9 @@ pub(crate) fn explain(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
     };
     for decision in &decisions {
         if options.json {
-            println!("{}", serde_json::to_string(decision)?);
+            line(format_args!("{}", serde_json::to_string(decision)?))?;
         } else {
-            print_decision(decision);
+            print_decision(decision)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -155,27 +171,27 @@ pub(crate) fn call(request: RequestBuilder) -> anyhow::Result<String> {
         return Ok(body);
     }
     let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-    for mistake in problem["mistakes"].as_array().into_iter().flatten() {
+    for mistake in problem["errors"].as_array().into_iter().flatten() {
         eprintln!("{}", mistake.as_str().unwrap_or_default());
     }
     bail!("{}", problem["detail"].as_str().unwrap_or(&body));
 }
 
-fn print_decision(decision: &Decision) {
+fn print_decision(decision: &Decision) -> anyhow::Result<()> {
     let reason = decision.reason.map_or_else(String::new, |reason| format!(", because of {reason}"));
-    println!(
+    line(format_args!(
         "{} in {}: {} since {}",
         decision.site,
         decision.network,
         decision.route,
         format_time(decision.at_us)
-    );
-    println!(
+    ))?;
+    line(format_args!(
         "  verdict {}{reason}; tick {}, agreement {}",
         decision.verdict, decision.tick, decision.agreement
-    );
+    ))?;
     for objective in &decision.objectives {
-        print_objective(objective);
+        print_objective(objective)?;
     }
     for candidate in &decision.candidates {
         let level =
@@ -186,11 +202,12 @@ fn print_decision(decision: &Decision) {
             spillway_events::PassedOver::Unknown => "passed over: no evidence",
             spillway_events::PassedOver::Preferred => "passed over: another is preferred",
         });
-        println!("  cdn {}: {}{level}, {passed}", candidate.cdn, candidate.verdict);
+        line(format_args!("  cdn {}: {}{level}, {passed}", candidate.cdn, candidate.verdict))?;
     }
+    Ok(())
 }
 
-fn print_objective(objective: &ObjectiveEvidence) {
+fn print_objective(objective: &ObjectiveEvidence) -> anyhow::Result<()> {
     let number = |value: Option<u64>, failed: bool| match value {
         Some(value) => objective.metric.format(value),
         None if failed => String::from("failed"),
@@ -200,7 +217,7 @@ fn print_objective(objective: &ObjectiveEvidence) {
         .evidence_from
         .as_ref()
         .map_or_else(String::new, |network| format!(", evidence of {network}"));
-    println!(
+    line(format_args!(
         "  {}: {} of p{} over {}, threshold {}, {}; {} samples of {} probes{from}",
         objective.metric.as_str(),
         number(objective.value, objective.failed),
@@ -210,14 +227,15 @@ fn print_objective(objective: &ObjectiveEvidence) {
         objective.verdict,
         objective.samples,
         objective.probes.len(),
-    );
+    ))?;
     for probe in &objective.probes {
-        println!(
+        line(format_args!(
             "    {} in {}: {} of {} samples",
             probe.agent,
             probe.network,
             number(probe.value, true),
             probe.samples
-        );
+        ))?;
     }
+    Ok(())
 }

@@ -17,6 +17,7 @@ use spillway_events::Prefix;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
+use crate::output::line;
 use crate::roles::{self, Roles};
 use crate::settings::Settings;
 use observer::Observer;
@@ -77,9 +78,9 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
         played.and(ran)
     });
     played?;
-    println!(
+    line(format_args!(
         "\nThe answer turned to the CDN and back. `spillway backtest --help` tries a threshold on recorded traffic."
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -131,20 +132,19 @@ fn play(
     cancel: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut observer = Observer::new(log, server, "www.acme.example")?;
-    println!("DNS on {server}; try: dig -p {} @{} www.acme.example A", server.port(), server.ip());
-    println!(
+    line(format_args!("DNS on {server}; try: dig -p {} @{} www.acme.example A", server.port(), server.ip()))?;
+    line(format_args!(
         "Agreed: 75 % of measurements under 100 ms. Window 4 s, so that you can watch; real ones are minutes.\n"
-    );
+    ))?;
     observer.until("the origin is fast", false, CHANGE_TIMEOUT, cancel)?;
     observer.watch(HOLD, cancel)?;
-    observer.note("the origin slows down to 250 ms");
+    observer.note("the origin slows down to 250 ms")?;
     origin.set_delay(SLOW);
     observer.until("the answer turns to the CDN", true, CHANGE_TIMEOUT, cancel)?;
     observer.watch(HOLD, cancel)?;
-    observer.note("the origin recovers");
+    observer.note("the origin recovers")?;
     origin.set_delay(FAST);
     observer.until("the answer turns back to the origin", false, CHANGE_TIMEOUT, cancel)?;
     observer.watch(HOLD, cancel)?;
-    observer.sum_up();
-    Ok(())
+    observer.sum_up()
 }

@@ -65,6 +65,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             serde_json::from_str(&call(request)?)?
         }
     };
-    print_applied(&applied);
+    print_applied(&applied, true)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use spillway_eventlog::{EmbeddedLog, EventLog, KafkaLog, Records, TopicSpec};
 use spillway_runtime::topics::specs;
 
+use crate::output::line;
 use crate::settings::{Kafka, LogOptions};
 
 /// How much is appended in one go.
@@ -79,11 +80,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
                 bail!("{topic_partition}: the copy differs: {is:?} instead of {was:?}");
             }
             bar.suspend(|| {
-                println!(
+                line(format_args!(
                     "{topic_partition}: {} records, offsets {} to {}, equal",
                     is.records, is.start, is.end
-                )
-            });
+                ))
+            })?;
         }
     }
     bar.finish_and_clear();

@@ -1,5 +1,7 @@
 //! The binary: the command line, and the shells around the pure parts.
 
+#![warn(clippy::print_stdout)]
+
 mod backtest;
 mod client;
 mod clock;
@@ -7,6 +9,7 @@ mod demo;
 mod documents;
 mod gap;
 mod log_copy;
+mod output;
 mod probe;
 mod replay;
 mod roles;

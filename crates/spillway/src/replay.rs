@@ -8,6 +8,7 @@ use clap::Args;
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_runtime::verify;
 
+use crate::output::line;
 use crate::settings::{Kafka, LogOptions};
 
 #[derive(Debug, Args)]
@@ -35,17 +36,19 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     };
     let found = verify(log.as_ref())?;
     if options.json {
-        println!("{}", serde_json::to_string(&found)?);
+        line(format_args!("{}", serde_json::to_string(&found)?))?;
     } else {
-        found.differences.iter().for_each(|difference| println!("{difference}"));
-        println!(
+        for difference in &found.differences {
+            line(format_args!("{difference}"))?;
+        }
+        line(format_args!(
             "{} ticks recomputed: {} frames with {} bytes equal, {} not yet emitted, {}",
             found.ticks,
             found.frames_equal,
             found.bytes_equal,
             found.frames_not_yet_emitted,
             if found.differences.is_empty() { "no difference" } else { "DIFFERENT" }
-        );
+        ))?;
     }
     Ok(ExitCode::from(u8::from(!found.differences.is_empty())))
 }

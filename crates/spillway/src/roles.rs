@@ -17,6 +17,7 @@ use spillway_edge::follower::{Follower, SharedTable, follow};
 use spillway_eventlog::Connector;
 use spillway_runtime::process::{self, Process};
 use spillway_runtime::{TAKEOVER_TIMEOUT, topics::specs};
+use spillway_serve::Limits;
 use spillway_web::{Api, router};
 use tokio_util::sync::CancellationToken;
 
@@ -269,10 +270,11 @@ fn dataflow_process(settings: &Settings, connector: &Connector) -> Process {
 }
 
 async fn web(address: SocketAddr, api: Api, cancel: CancellationToken) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await;
+    let listener = spillway_serve::listen(address).await;
     let listener = listener.with_context(|| format!("the API cannot listen on {address}"))?;
     eprintln!("API on http://{}", listener.local_addr()?);
-    Ok(axum::serve(listener, router(api)).with_graceful_shutdown(cancel.cancelled_owned()).await?)
+    spillway_serve::serve(listener, router(api), Limits::default(), cancel).await;
+    Ok(())
 }
 
 /// Serves DNS once there is a table, until cancelled.

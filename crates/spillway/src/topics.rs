@@ -6,6 +6,7 @@ use clap::Args;
 use spillway_eventlog::TopicMismatch;
 use spillway_runtime::topics::specs;
 
+use crate::output::line;
 use crate::settings::{Kafka, LogOptions};
 
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ pub(crate) fn create(options: &CreateOptions) -> anyhow::Result<ExitCode> {
     let log = kafka.connect_for_a_command()?;
     for spec in specs(kafka.input_partitions, kafka.output_partitions) {
         log.create(&spec)?;
-        println!("{}: {} partitions", spec.name, spec.partitions);
+        line(format_args!("{}: {} partitions", spec.name, spec.partitions))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -48,11 +49,13 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<ExitCode> {
     let found =
         kafka.connect_for_a_command()?.check(&specs(kafka.input_partitions, kafka.output_partitions))?;
     if options.json {
-        println!("{}", serde_json::to_string(&found)?);
+        line(format_args!("{}", serde_json::to_string(&found)?))?;
     } else if found.is_empty() {
-        println!("all topics are as they should be");
+        line(format_args!("all topics are as they should be"))?;
     } else {
-        found.iter().for_each(|mismatch| println!("{}", described(mismatch, &kafka.settings.bootstrap)));
+        for mismatch in &found {
+            line(format_args!("{}", described(mismatch, &kafka.settings.bootstrap)))?;
+        }
     }
     Ok(ExitCode::from(u8::from(!found.is_empty())))
 }

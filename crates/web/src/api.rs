@@ -2,25 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
-use spillway_control::{ExplainError, ProvisionError, Provisioner, explain};
+use spillway_control::{ExplainError, Explainer, ProvisionError, Provisioner};
 use spillway_eventlog::{EventLog, LogError};
 use spillway_events::{Gap, NetworkName, SiteName, TimeMicros, parse_time};
 use spillway_provisioning::export;
-
-/// The longest body, in bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+use spillway_serve::{Problem, not_found, wrong_method};
 
 /// What the API works on.
 #[derive(Clone)]
 pub struct Api {
-    log: Arc<dyn EventLog>,
+    explainer: Arc<Explainer>,
     provisioner: Arc<Provisioner>,
     now: fn() -> TimeMicros,
 }
@@ -29,7 +26,7 @@ impl Api {
     /// The API of a log.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, provisioner: Arc<Provisioner>, now: fn() -> TimeMicros) -> Self {
-        Self { log, provisioner, now }
+        Self { explainer: Arc::new(Explainer::new(log)), provisioner, now }
     }
 }
 
@@ -40,7 +37,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/gaps", post(give_up))
         .route("/v1/explain/{site}", get(explained))
         .route("/ready", get(|| async { "ready\n" }))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
         .with_state(api)
 }
 
@@ -101,7 +99,7 @@ async fn explained(
     Query(query): Query<ExplainQuery>,
 ) -> Response {
     blocking(move || {
-        let bad = |what: &str| problem(StatusCode::BAD_REQUEST, what, &[]);
+        let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
         let Ok(site) = SiteName::new(site) else { return bad("the site's name is no name") };
         let Ok(network) = query.network.map(NetworkName::new).transpose() else {
             return bad("network: is no name");
@@ -110,10 +108,13 @@ async fn explained(
             Ok(at) => at,
             Err(error) => return bad(&format!("at: {error}")),
         };
-        match explain(api.log.as_ref(), &site, network.as_ref(), at) {
+        let state = match api.provisioner.state() {
+            Ok(state) => state,
+            Err(error) => return provision_problem(&error),
+        };
+        match api.explainer.explain(&state, &site, network.as_ref(), at) {
             Ok(decisions) => Json(decisions).into_response(),
-            Err(error @ ExplainError::Unknown(_)) => problem(StatusCode::NOT_FOUND, &error.to_string(), &[]),
-            Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error), &[]),
+            Err(error) => explain_problem(&error),
         }
     })
     .await
@@ -122,29 +123,29 @@ async fn explained(
 /// Calls that wait for the disk run beside the tasks that serve sockets.
 async fn blocking(run: impl FnOnce() -> Response + Send + 'static) -> Response {
     let ran = tokio::task::spawn_blocking(run).await;
-    ran.unwrap_or_else(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the call did not end", &[]))
+    ran.unwrap_or_else(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the call ended with a panic").into_response()
+    })
 }
 
 fn provision_problem(error: &ProvisionError) -> Response {
-    match error {
-        ProvisionError::Mistakes(mistakes) => {
-            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string(), &mistakes)
-        }
-        ProvisionError::Refused(_) => problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string(), &[]),
-        ProvisionError::Log(LogError::NoTopic { .. } | LogError::NoPartition { .. }) => {
-            problem(StatusCode::NOT_FOUND, &chain(error), &[])
-        }
-        ProvisionError::Busy => problem(StatusCode::CONFLICT, &error.to_string(), &[]),
-        ProvisionError::Log(_) => problem(StatusCode::SERVICE_UNAVAILABLE, &chain(error), &[]),
-        _ => problem(StatusCode::INTERNAL_SERVER_ERROR, &chain(error), &[]),
-    }
+    let status = match error {
+        ProvisionError::Mistakes(_) | ProvisionError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ProvisionError::Log(LogError::NoTopic { .. } | LogError::NoPartition { .. }) => StatusCode::NOT_FOUND,
+        ProvisionError::Busy => StatusCode::CONFLICT,
+        ProvisionError::Log(_) | ProvisionError::Read(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let mistakes = match error {
+        ProvisionError::Mistakes(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    };
+    Problem::new(status, chain(error)).with_errors(mistakes).into_response()
 }
 
-/// Problem details (RFC 9457).
-fn problem(status: StatusCode, detail: &str, mistakes: &[String]) -> Response {
-    let body = json!({"status": status.as_u16(), "title": status.canonical_reason(), "detail": detail, "mistakes": mistakes});
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+fn explain_problem(error: &ExplainError) -> Response {
+    let status = if error.is_not_found() { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
+    Problem::new(status, chain(error)).into_response()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -13,6 +13,7 @@ use spillway_runtime::OUTPUT_PARTITIONS;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
+use crate::output::line;
 
 const ASK_INTERVAL: Duration = Duration::from_millis(20);
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
@@ -60,8 +61,8 @@ impl<'a> Observer<'a> {
         })
     }
 
-    pub(super) fn note(&self, what: &str) {
-        println!("{}  -- {what} --", clock(now()));
+    pub(super) fn note(&self, what: &str) -> anyhow::Result<()> {
+        line(format_args!("{}  -- {what} --", clock(now())))
     }
 
     /// Waits until the site's verdict is known and the answer is a CNAME, or not.
@@ -85,7 +86,7 @@ impl<'a> Observer<'a> {
                 is_cname == cname && known.is_some_and(|decision| decision.route.cdn.is_some() == cname);
             if is_so || line_at.elapsed() >= LINE_INTERVAL {
                 line_at = Instant::now();
-                self.line(&answer);
+                self.print(&answer)?;
             }
             if is_so {
                 let decided_at = known.map_or(TimeMicros(0), |decision| decision.at_us);
@@ -111,7 +112,7 @@ impl<'a> Observer<'a> {
             self.read()?;
             if line_at.elapsed() >= LINE_INTERVAL {
                 line_at = Instant::now();
-                self.line(&answer);
+                self.print(&answer)?;
             }
             std::thread::sleep(ASK_INTERVAL);
         }
@@ -135,7 +136,7 @@ impl<'a> Observer<'a> {
     fn read(&mut self) -> anyhow::Result<()> {
         for frame in self.decisions.iter_mut().flatten() {
             for decision in frame?.1.into_iter().filter(|decision| decision.network.as_str() == NETWORK) {
-                println!("{}  decided: {}", clock(decision.at_us), described(&decision));
+                line(format_args!("{}  decided: {}", clock(decision.at_us), described(&decision)))?;
                 self.latest = Some(decision);
             }
         }
@@ -148,28 +149,29 @@ impl<'a> Observer<'a> {
     }
 
     /// What holds now: the value of each target, where the route goes and why, and the answer.
-    fn line(&self, answer: &str) {
+    fn print(&self, answer: &str) -> anyhow::Result<()> {
         let values: Vec<String> =
             self.values.iter().map(|(target, value)| format!("{target} {value}")).collect();
-        println!("{}  values:   {}", clock(now()), values.join(", "));
+        line(format_args!("{}  values:   {}", clock(now()), values.join(", ")))?;
         if let Some(decision) = &self.latest {
-            println!("              decided:  {}", standing(decision));
+            line(format_args!("              decided:  {}", standing(decision)))?;
         }
-        println!("              answer:   {answer}");
+        line(format_args!("              answer:   {answer}"))
     }
 
     /// What changed when, and how long each change took.
-    pub(super) fn sum_up(&self) {
-        println!();
+    pub(super) fn sum_up(&self) -> anyhow::Result<()> {
+        line(format_args!(""))?;
         for change in self.changes.iter().skip(1) {
             let took_ms = (change.answered_at.0 - change.decided_at.0) / 1_000;
-            println!(
+            line(format_args!(
                 "{}  level crossed; first changed answer {} after {took_ms} ms: {}",
                 clock(change.decided_at),
                 clock(change.answered_at),
                 change.answer
-            );
+            ))?;
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,120 @@
+//! The bounds of the server, with real connections.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::{get, post};
+use spillway_serve::{Limits, listen, not_found, serve, wrong_method};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Longer than every timeout of these tests, by far.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn start(limits: Limits) -> (SocketAddr, DropGuard) {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/body", post(|body: Bytes| async move { body.len().to_string() }))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method);
+    let cancel = CancellationToken::new();
+    tokio::spawn(serve(listener, router, limits, cancel.clone()));
+    (address, cancel.drop_guard())
+}
+
+fn limits() -> Limits {
+    Limits { header_timeout: Duration::from_millis(200), ..Limits::default() }
+}
+
+/// Everything that comes until the server closes the connection.
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset is an end as well.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    read_all(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_nothing_or_half_a_head_is_closed() {
+    let (address, _running) = start(limits()).await;
+    for sent in ["", "GET / HTT"] {
+        assert_eq!(ask(address, sent).await, "", "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_idle_after_a_request_is_closed() {
+    let (address, _running) = start(limits()).await;
+    let answer = ask(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(answer.ends_with("hello"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_answered_with_a_problem() {
+    let limits = Limits { request_timeout: Duration::from_millis(200), ..limits() };
+    let (address, _running) = start(limits).await;
+    let answer = ask(address, "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12").await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_caps_close_further_connections_and_free_places_are_taken_again() {
+    let per_client = Limits { connections_per_client_max: 2, header_timeout: PATIENCE, ..limits() };
+    let in_all = Limits { connections_max: 2, header_timeout: PATIENCE, ..limits() };
+    for limits in [per_client, in_all] {
+        let (address, _running) = start(limits).await;
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // Answered, so it has been admitted.
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            stream.read_exact(&mut [0; 12]).await.unwrap();
+            held.push(stream);
+        }
+        let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        assert_eq!(ask(address, request).await, "");
+        held.pop();
+        let mut answer = String::new();
+        for _ in 0..100 {
+            answer = ask(address, request).await;
+            if !answer.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not_there_are_problems() {
+    let (address, _running) = start(limits()).await;
+    for (request, status) in [("GET /nowhere", "404"), ("DELETE /", "405")] {
+        let answer = ask(address, &format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.contains("application/problem+json"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_with_the_limit() {
+    let (address, _running) = start(Limits { body_bytes_max: 100, ..limits() }).await;
+    let body = "x".repeat(101);
+    let answer =
+        ask(address, &format!("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n{body}")).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("more than 100 bytes"), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+}

@@ -1,0 +1,113 @@
+//! The API over real sockets, on an embedded log.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+use spillway_control::Provisioner;
+use spillway_eventlog::{EmbeddedLog, EventLog};
+use spillway_events::TimeMicros;
+use spillway_serve::Limits;
+use spillway_web::{Api, router};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const DOCUMENTS: &str =
+    "kind: client\nname: acme\n---\nkind: site\nname: shop\nclient: acme\nhosts: [www.acme.example]\n";
+
+struct Server {
+    address: SocketAddr,
+    _running: DropGuard,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::create(folder.path()).unwrap());
+        spillway_runtime::topics::create(log.as_ref()).unwrap();
+        let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
+        let api = Api::new(log, provisioner, || TimeMicros(1_700_000_000_000_000));
+        let listener = spillway_serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cancel = CancellationToken::new();
+        tokio::spawn(spillway_serve::serve(listener, router(api), Limits::default(), cancel.clone()));
+        Self { address, _running: cancel.drop_guard(), _folder: folder }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    async fn apply(&self, query: &str, text: &str) -> (StatusCode, Value) {
+        let request = Client::new().post(self.url(&format!("/v1/provisioning{query}"))).body(text.to_owned());
+        let response = request.send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// Status, content type and body.
+    async fn get(&self, path: &str) -> (StatusCode, String, String) {
+        let response = Client::new().get(self.url(path)).send().await.unwrap();
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        (response.status(), kind, response.text().await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn documents_are_tried_applied_and_read_back() {
+    let server = Server::start().await;
+    let (status, tried) = server.apply("?dry_run=true", DOCUMENTS).await;
+    assert_eq!((status, &tried["revision"], &tried["dry_run"]), (StatusCode::OK, &0.into(), &true.into()));
+    let (status, applied) = server.apply("", DOCUMENTS).await;
+    assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
+    let (status, kind, text) = server.get("/v1/provisioning").await;
+    assert_eq!((status, kind.as_str()), (StatusCode::OK, "application/yaml"));
+    let (_, again) = server.apply("", &text).await;
+    assert_eq!((&again["revision"], &again["changes"]), (&1.into(), &Value::Array(Vec::new())));
+}
+
+#[tokio::test]
+async fn mistakes_are_a_problem_that_names_each_of_them_and_changes_nothing() {
+    let server = Server::start().await;
+    let (status, problem) = server
+        .apply(
+            "?file=a.yaml",
+            "kind: client\n---\nkind: site\nname: shop\nclient: nobody\nhosts: [a.example]\n",
+        )
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let errors = problem["errors"].as_array().unwrap();
+    assert!(
+        !errors.is_empty() && errors.iter().all(|error| error.as_str().unwrap().starts_with("a.yaml:")),
+        "{problem}"
+    );
+    assert!(!server.get("/v1/provisioning").await.2.contains("kind:"));
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_with_a_reason() {
+    let server = Server::start().await;
+    server.apply("", DOCUMENTS).await;
+    for (path, status, reason) in [
+        ("/v1/nothing", StatusCode::NOT_FOUND, "there is no /v1/nothing"),
+        ("/v1/gaps", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
+        ("/v1/explain/shp", StatusCode::NOT_FOUND, "did you mean shop?"),
+        ("/v1/explain/shop", StatusCode::NOT_FOUND, "by that time"),
+        ("/v1/explain/shop?at=yesterday", StatusCode::BAD_REQUEST, "at:"),
+        ("/v1/explain/shop?network=a%00b", StatusCode::BAD_REQUEST, "network"),
+    ] {
+        let (found, kind, body) = server.get(path).await;
+        assert_eq!((found, kind.as_str()), (status, "application/problem+json"), "{path}: {body}");
+        let problem: Value = serde_json::from_str(&body).unwrap();
+        assert!(problem["detail"].as_str().unwrap().contains(reason), "{path}: {body}");
+    }
+    let (status, problem) = server.apply("?dry_run=perhaps", DOCUMENTS).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(problem["detail"].as_str().unwrap().contains("dry_run"), "{problem}");
+    let request =
+        Client::new().post(server.url("/v1/gaps")).header("content-type", "application/json").body("{");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+}
