@@ -1,9 +1,8 @@
-//! How many small records a second the embedded log takes and gives, beside a plain file.
+//! The append and read rates of the embedded log, compared with a plain file.
 //!
-//! Producers append batches of 500 measurement-sized records from 8 threads, each waiting for its acknowledgement;
-//! then the same bytes go to a plain file, with as many syncs as the log made. The two alternate in rounds, because a
-//! disk that others use changes its pace from second to second: the ratio is the median round's, with the range beside
-//! it. At the end everything is read back.
+//! 8 threads append batches of 500 records of the size of a measurement, each waiting for its acknowledgement. Then the
+//! same bytes are written to a plain file with the same number of syncs. The two alternate in rounds, because the speed
+//! of a shared disk varies: the ratio is that of the median round. At the end all records are read.
 //!
 //! `cargo run --release -p spillway-eventlog --example append_bench [BATCHES_PER_PRODUCER_AND_ROUND]`
 #![allow(clippy::unwrap_used, reason = "a benchmark")]

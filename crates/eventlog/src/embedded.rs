@@ -1,7 +1,7 @@
-//! The log in one file of one folder: `log.redb`, for one process at a time.
+//! The embedded adapter: the log in the file `log.redb` of one folder, for one process at a time.
 //!
-//! One writer thread takes everything that waits in the queue into one transaction, commits it (two syncs), wakes the waiters
-//! of [`EventLog::wait`] and answers the callers. Readers use snapshots of the store and never wait for the writer.
+//! One writer thread takes all queued jobs into one transaction, commits it (two syncs), wakes the callers of
+//! [`EventLog::wait`] and answers the appenders. Readers use snapshots of the store and do not wait for the writer.
 
 mod commit;
 mod queue;
@@ -24,25 +24,25 @@ use crate::block::Packed;
 use crate::limits::{check_batches, check_topic};
 use crate::{Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX};
 
-/// The log in a folder. Dropping it finishes what was begun and closes the file.
+/// The log in a folder. Dropping it finishes the queued jobs and closes the file.
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
 }
 
-/// What callers and the writer share.
+/// The state that callers and the writer share.
 struct Shared {
     store: Store,
     topics: Topics,
     queue: Queue,
-    /// Why the writer appends nothing more; set once, after a failure.
+    /// Why the writer refuses all further jobs; set once, after a failure.
     stopped: OnceLock<String>,
-    /// Commits since opening.
+    /// The number of commits since the file was opened.
     commits: AtomicU64,
 }
 
 impl EmbeddedLog {
-    /// Opens the log in a folder; creates folder and log where they are missing.
+    /// Opens the log in a folder. Creates the folder and the log if they are missing.
     ///
     /// # Errors
     /// [`LogError::Open`], [`LogError::InUse`], [`LogError::NotALog`], [`LogError::DamagedFile`].
@@ -50,7 +50,7 @@ impl EmbeddedLog {
         Self::start(Store::create(folder.as_ref())?)
     }
 
-    /// Opens the log in a folder that has one.
+    /// Opens the existing log of a folder.
     ///
     /// # Errors
     /// [`LogError::NoFolder`], [`LogError::NoLog`], and those of [`EmbeddedLog::create`].
@@ -58,7 +58,7 @@ impl EmbeddedLog {
         Self::start(Store::open(folder.as_ref())?)
     }
 
-    /// How many commits, each of two syncs of the file, have succeeded since it was opened.
+    /// Returns the number of commits since the file was opened. Each syncs the file twice.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
@@ -82,11 +82,11 @@ impl EmbeddedLog {
         Ok(Self { shared, writer: Some(writer) })
     }
 
-    /// Hands work to the writer and waits for its answer.
+    /// Sends work to the writer and waits for its answer.
     fn submit(&self, work: Work) -> Result<Done, LogError> {
         let (reply, answer) = sync_channel(1);
         self.shared.queue.push(Job { work, reply });
-        // The writer answers every job, even after a failure; should its thread be gone, the job is dropped.
+        // The writer answers every job, even after a failure. If its thread has ended, the job is dropped.
         answer.recv().unwrap_or_else(|_| Err(self.shared.stop_error()))
     }
 }
@@ -181,7 +181,7 @@ impl EventLog for EmbeddedLog {
 
 impl Shared {
     fn stop_error(&self) -> LogError {
-        let reason = self.stopped.get().map_or("its writer has ended", String::as_str);
+        let reason = self.stopped.get().map_or("the writer thread has ended", String::as_str);
         LogError::Stopped { reason: reason.to_owned() }
     }
 }
@@ -190,7 +190,7 @@ impl Drop for EmbeddedLog {
     fn drop(&mut self) {
         self.shared.queue.close();
         if let Some(writer) = self.writer.take() {
-            // A panic of the writer has been reported by the panic hook; there is nothing left to do about it.
+            // The panic hook has already reported a panic of the writer.
             let _ = writer.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Damaged files: what is read is what was written, or an error that names the place; never a panic, never other bytes.
+//! Damaged files: reading returns the written records or an error that names the file or partition; it never panics.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
@@ -8,20 +8,20 @@ use std::path::Path;
 use spillway_eventlog::{EmbeddedLog, EventLog, LogError};
 use tempfile::TempDir;
 
-/// What became of a damaged file.
+/// The outcome of opening and reading a damaged file.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Refused,
     Intact,
 }
 
-/// Flips bits all over the file, one at a time, and opens and reads it. Bits that nobody uses may be flipped unnoticed.
+/// Flips single bits all over the file, then opens and reads it. Flips of unused bits may go unnoticed.
 #[test]
 fn flipped_bits_are_noticed() {
     let folder = TempDir::new().unwrap();
     let intact = write_log(folder.path());
     let mut refused = 0;
-    // All of the file's head, then a prime step through the rest, so that every alignment is met.
+    // All bits of the header, then a prime step through the rest, so that every alignment occurs.
     let head = (0..64).flat_map(|at| (0..8).map(move |bit| (at, bit)));
     let rest = (64..320).chain((320..intact.len()).step_by(631)).map(|at| (at, at % 8));
     for (at, bit) in head.chain(rest) {
@@ -29,8 +29,8 @@ fn flipped_bits_are_noticed() {
         bytes[at] ^= 1 << bit;
         refused += u32::from(check_file(&bytes) == Outcome::Refused);
     }
-    assert!(refused > 100, "only {refused} noticed");
-    // Every bit of a record counts, wherever in the file the record's present copy is.
+    assert!(refused > 100, "only {refused} were refused");
+    // A flip in a record is always noticed, in whichever copy in the file is current.
     for number in [0, 3, 39] {
         for at in [0, 1, 500] {
             let mut bytes = intact.clone();
@@ -40,8 +40,8 @@ fn flipped_bits_are_noticed() {
     }
 }
 
-/// Cuts the file short, overwrites pages with zeros and with other pages: [`check_file`] finds nothing but refusals and
-/// files that read as they should.
+/// Truncates the file, overwrites pages with zeros and with other pages. [`check_file`] fails on any other outcome than
+/// a refusal or the written records.
 #[test]
 fn torn_files_are_noticed() {
     let folder = TempDir::new().unwrap();
@@ -50,19 +50,19 @@ fn torn_files_are_noticed() {
         check_file(&intact[..kept]);
     }
     for page in 0..intact.len() / 4_096 {
-        let place = page * 4_096..(page + 1) * 4_096;
+        let range = page * 4_096..(page + 1) * 4_096;
         let mut bytes = intact.clone();
-        bytes[place.clone()].fill(0);
+        bytes[range.clone()].fill(0);
         check_file(&bytes);
         let mut bytes = intact.clone();
-        bytes.copy_within(4_096..8_192, place.start);
+        bytes.copy_within(4_096..8_192, range.start);
         check_file(&bytes);
     }
 }
 
-/// Damage while the log is open is noticed when the block is read, and says where it is.
+/// Damage to the file of an open log is noticed when the block is read, and the error names the partition and offset.
 #[test]
-fn damage_under_an_open_log_names_the_place() {
+fn damage_under_an_open_log_names_the_offset() {
     let folder = TempDir::new().unwrap();
     let intact = write_log(folder.path());
     let log = EmbeddedLog::open(folder.path()).unwrap();
@@ -70,7 +70,7 @@ fn damage_under_an_open_log_names_the_place() {
     let mut bytes = fs::read(&file).unwrap();
     assert_eq!(bytes.len(), intact.len());
     flip_in_all(&mut bytes, &record_of(10), 100);
-    // In place: the open log keeps this very file.
+    // Write to the same inode, which the log has open.
     let written = fs::OpenOptions::new().write(true).open(&file).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&written, &bytes, 0).unwrap();
 
@@ -80,7 +80,7 @@ fn damage_under_an_open_log_names_the_place() {
     }
 }
 
-/// Forty records of 2 kB, each in a block of its own, and a second topic.
+/// Writes forty records of 2 kB, each in its own block, and a second topic.
 fn write_log(folder: &Path) -> Vec<u8> {
     let log = EmbeddedLog::create(folder).unwrap();
     log.create_topic("usage", 1).unwrap();
@@ -93,7 +93,7 @@ fn write_log(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("log.redb")).unwrap()
 }
 
-/// Opens a file of these bytes and reads all of it.
+/// Opens a file with these bytes and reads all records.
 fn check_file(bytes: &[u8]) -> Outcome {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("log.redb"), bytes).unwrap();
@@ -134,11 +134,11 @@ fn record_of(number: u64) -> Vec<u8> {
     format!("record {number:04}, ").repeat(150).into_bytes()
 }
 
-/// Flips a bit of every copy of a record: the file also holds stale ones.
+/// Flips a bit in every copy of a record, because the file also holds stale copies.
 fn flip_in_all(bytes: &mut [u8], record: &[u8], at: usize) {
-    let places: Vec<_> = (0..bytes.len()).filter(|&place| bytes[place..].starts_with(record)).collect();
-    assert!(!places.is_empty());
-    for place in places {
-        bytes[place + at] ^= 0x10;
+    let copies: Vec<_> = (0..bytes.len()).filter(|&start| bytes[start..].starts_with(record)).collect();
+    assert!(!copies.is_empty());
+    for start in copies {
+        bytes[start + at] ^= 0x10;
     }
 }

@@ -1,4 +1,4 @@
-//! One transaction of the writer: the work of many callers, made durable together.
+//! One transaction of the writer: it makes the work of many callers durable together.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -7,15 +7,15 @@ use std::sync::Arc;
 use redb::{Durability, ReadableTable, Table, WriteTransaction};
 
 use super::queue::{Done, Part, Work};
-use super::read::{Place, first_block};
+use super::read::{TopicPartition, first_block};
 use super::store::{BLOCKS, PARTITIONS, Store, TOPICS};
 use super::topics::{Topic, Topics};
 use crate::block::{Block, Packed};
 use crate::limits::BLOCK_BYTES_TARGET;
 use crate::{Appended, LogError, TOPICS_MAX};
 
-/// Does all the work in one durable transaction and makes it visible; one answer each, in order. An error says that
-/// none of it is known to be durable.
+/// Does all the work in one durable transaction and makes it visible to readers. Returns one answer for each piece of
+/// work, in order. After an error none of it is known to be durable.
 pub(super) fn commit(
     store: &Store,
     topics: &Topics,
@@ -31,8 +31,8 @@ fn commit_all(
 ) -> Result<Vec<Result<Done, LogError>>, redb::Error> {
     let mut transaction = store.database().begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
-    // A second sync, after which a crash leaves no doubt that the commit is whole. Without it the store would take an
-    // acknowledged commit that was damaged later for a torn one, and go back to the commit before without a word.
+    // The second sync proves that the commit is complete. Without it the store could not tell an acknowledged commit
+    // that was damaged later from a torn one, and would silently return to the commit before it.
     transaction.set_two_phase_commit(true);
     let mut commit = Commit::begin(&transaction, topics)?;
     let answers = work.into_iter().map(|work| commit.run(work)).collect::<Result<Vec<_>, _>>()?;
@@ -59,7 +59,7 @@ struct Commit<'a> {
     changes: Changes,
 }
 
-/// What this commit changes outside the blocks.
+/// The changes of this commit outside the blocks.
 struct Changes {
     /// By topic id and partition.
     spans: BTreeMap<(u32, u32), Tail>,
@@ -71,8 +71,8 @@ struct Tail {
     topic: Arc<Topic>,
     start: u64,
     end: u64,
-    /// The last of the records, which are in no block yet.
-    loose: Packed,
+    /// The last records, which have not been written to a block yet.
+    pending: Packed,
 }
 
 type Answer = Result<Done, LogError>;
@@ -100,10 +100,10 @@ impl<'a> Commit<'a> {
         }
     }
 
-    /// Writes what is still loose, then the spans.
+    /// Writes what is still pending, then the spans.
     fn finish(mut self) -> Result<Changes, redb::Error> {
         for ((id, partition), tail) in &mut self.changes.spans {
-            write_loose(&mut self.blocks, (*id, *partition), tail)?;
+            write_pending(&mut self.blocks, (*id, *partition), tail)?;
             self.span_rows.insert((*id, *partition), (tail.start, tail.end))?;
         }
         Ok(self.changes)
@@ -115,15 +115,15 @@ impl<'a> Commit<'a> {
             return Ok(self.span(&topic, partition).1);
         }
         let tail = tail_of(&mut self.changes.spans, topic, partition);
-        if tail.loose.bytes.len() + records.bytes.len() > BLOCK_BYTES_TARGET {
-            write_loose(&mut self.blocks, key, tail)?;
+        if tail.pending.bytes.len() + records.bytes.len() > BLOCK_BYTES_TARGET {
+            write_pending(&mut self.blocks, key, tail)?;
         }
         let first = tail.end;
         tail.end += u64::from(records.count);
-        if tail.loose.count == 0 {
-            tail.loose = records;
+        if tail.pending.count == 0 {
+            tail.pending = records;
         } else {
-            tail.loose.join(&records);
+            tail.pending.join(&records);
         }
         Ok(first)
     }
@@ -137,24 +137,24 @@ impl<'a> Commit<'a> {
             let offset = self.append(Part { topic, partition: 0, records: Packed::of(&[record]) })?;
             return Ok(Ok(Done::Decided(Appended::Won(offset))));
         }
-        let place = Place { topic: &topic, partition: 0 };
-        if let Err(truncated) = place.check_span(number, start, end) {
+        let at = TopicPartition { topic: &topic, partition: 0 };
+        if let Err(truncated) = at.check_span(number, start, end) {
             return Ok(Err(truncated));
         }
-        self.write_loose_of(&topic, 0)?;
+        self.write_pending_of(&topic, 0)?;
         Ok(match self.is_record(&topic, number, record)? {
             Some(true) => Ok(Done::Decided(Appended::Won(number))),
             Some(false) => Ok(Done::Decided(Appended::Lost { next: end })),
-            None => Err(place.damaged(number)),
+            None => Err(at.damaged(number)),
         })
     }
 
-    /// Whether the record at an offset of partition 0 has these bytes. None if it is damaged.
+    /// Returns whether the record at an offset of partition 0 has these bytes, or `None` if it is damaged.
     fn is_record(&self, topic: &Topic, offset: u64, bytes: &[u8]) -> Result<Option<bool>, redb::Error> {
         let Some(first) = first_block(&self.blocks, topic.id, 0, offset)? else { return Ok(None) };
-        let place = (topic.id, 0, first);
-        let Some(stored) = self.blocks.get(place)? else { return Ok(None) };
-        let Some(block) = Block::open(place, stored.value()) else { return Ok(None) };
+        let at = (topic.id, 0, first);
+        let Some(stored) = self.blocks.get(at)? else { return Ok(None) };
+        let Some(block) = Block::open(at, stored.value()) else { return Ok(None) };
         Ok(block.records().flatten().find(|(at, _)| *at == offset).map(|(_, found)| found == bytes))
     }
 
@@ -182,31 +182,31 @@ impl<'a> Commit<'a> {
         if offset <= start {
             return Ok(Ok(Done::Nothing));
         }
-        let place = Place { topic, partition };
-        if let Err(beyond) = place.check_span(offset, start, end) {
+        let at = TopicPartition { topic, partition };
+        if let Err(beyond) = at.check_span(offset, start, end) {
             return Ok(Err(beyond));
         }
-        self.write_loose_of(topic, partition)?;
-        // The block in which the new start lies stays whole.
+        self.write_pending_of(topic, partition)?;
+        // The block that holds the new start is kept whole.
         let keep_from =
             if offset == end { Some(end) } else { first_block(&self.blocks, topic.id, partition, offset)? };
-        let Some(keep_from) = keep_from else { return Ok(Err(place.damaged(offset))) };
+        let Some(keep_from) = keep_from else { return Ok(Err(at.damaged(offset))) };
         let gone = (topic.id, partition, 0)..(topic.id, partition, keep_from);
         self.blocks.retain_in(gone, |_, _| false)?;
         tail_of(&mut self.changes.spans, Arc::clone(topic), partition).start = offset;
         Ok(Ok(Done::Nothing))
     }
 
-    /// Start and end, as of this commit so far.
+    /// Returns start and end, including the changes of this commit so far.
     fn span(&self, topic: &Topic, partition: u32) -> (u64, u64) {
         let tail = self.changes.spans.get(&(topic.id, partition));
         tail.map_or_else(|| topic.span(partition), |tail| (tail.start, tail.end))
     }
 
-    fn write_loose_of(&mut self, topic: &Topic, partition: u32) -> Result<(), redb::Error> {
+    fn write_pending_of(&mut self, topic: &Topic, partition: u32) -> Result<(), redb::Error> {
         let key = (topic.id, partition);
         match self.changes.spans.get_mut(&key) {
-            Some(tail) => write_loose(&mut self.blocks, key, tail),
+            Some(tail) => write_pending(&mut self.blocks, key, tail),
             None => Ok(()),
         }
     }
@@ -215,23 +215,23 @@ impl<'a> Commit<'a> {
 fn tail_of(spans: &mut BTreeMap<(u32, u32), Tail>, topic: Arc<Topic>, partition: u32) -> &mut Tail {
     match spans.entry((topic.id, partition)) {
         Entry::Occupied(tail) => tail.into_mut(),
-        Entry::Vacant(place) => {
+        Entry::Vacant(at) => {
             let (start, end) = topic.span(partition);
-            place.insert(Tail { topic, start, end, loose: Packed::default() })
+            at.insert(Tail { topic, start, end, pending: Packed::default() })
         }
     }
 }
 
-fn write_loose(
+fn write_pending(
     blocks: &mut Table<'_, (u32, u32, u64), &'static [u8]>,
     (id, partition): (u32, u32),
     tail: &mut Tail,
 ) -> Result<(), redb::Error> {
-    if tail.loose.count == 0 {
+    if tail.pending.count == 0 {
         return Ok(());
     }
-    let place = (id, partition, tail.end - u64::from(tail.loose.count));
-    let records = std::mem::take(&mut tail.loose);
-    blocks.insert(place, records.seal(place).as_slice())?;
+    let at = (id, partition, tail.end - u64::from(tail.pending.count));
+    let records = std::mem::take(&mut tail.pending);
+    blocks.insert(at, records.seal(at).as_slice())?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What waits for the writer, bounded in calls and in bytes: callers wait where it is full.
+//! The queue of jobs for the writer, bounded in jobs and in bytes. Callers wait while it is full.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -9,13 +9,13 @@ use crate::block::Packed;
 use crate::limits::{JOB_BYTES, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX};
 use crate::{Appended, LogError};
 
-/// One call for the writer, and where its answer goes.
+/// One job for the writer, and the channel for its answer.
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) reply: SyncSender<Result<Done, LogError>>,
 }
 
-/// What the writer can do.
+/// The work of a job.
 pub(super) enum Work {
     Append { parts: Vec<Part> },
     AppendAt { topic: Arc<Topic>, number: u64, record: Vec<u8> },
@@ -30,7 +30,7 @@ pub(super) struct Part {
     pub(super) records: Packed,
 }
 
-/// What the writer did.
+/// The result of a job.
 pub(super) enum Done {
     Offsets(Vec<u64>),
     Decided(Appended),
@@ -59,7 +59,7 @@ impl Queue {
         }
     }
 
-    /// Waits for room, then for nothing. A job for a closed queue is dropped, its caller sees the reply hang up.
+    /// Adds a job; waits while the queue is full. A job for a closed queue is dropped, which closes its reply channel.
     pub(super) fn push(&self, job: Job) {
         let bytes = job.bytes();
         let mut waiting = self
@@ -76,7 +76,7 @@ impl Queue {
         }
     }
 
-    /// Waits for work and takes all of it. None once closed and empty.
+    /// Waits for jobs and takes all of them. Returns `None` once the queue is closed and empty.
     pub(super) fn take_all(&self) -> Option<VecDeque<Job>> {
         let mut waiting = self
             .filled

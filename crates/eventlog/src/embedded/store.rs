@@ -1,4 +1,4 @@
-//! The file: opening it, checking it, and its tables.
+//! The file and its tables.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -41,7 +41,7 @@ impl Store {
         fs::create_dir_all(folder).map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
         let file = folder.join(FILE);
         let store = Self::open_file(folder, &file, |builder| builder.create(&file))?;
-        // The name of a new file is durable only once its folder is.
+        // The name of a new file is durable only after its folder has been synced.
         File::open(folder)
             .and_then(|opened| opened.sync_all())
             .map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
@@ -66,8 +66,8 @@ impl Store {
     ) -> Result<Self, LogError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
-        // The store trusts its file and may panic on bytes that it did not write, so have all checksums verified
-        // first: the same walk through the file that it makes after every crash.
+        // The store trusts its file and may panic on bytes that it did not write, so all checksums are verified first.
+        // The store makes the same scan of the file after every crash.
         builder.set_check_integrity_on_open(true);
         let database = guarded(|| open(&builder))
             .map_err(|reason| damaged_file(file, &reason))?
@@ -77,7 +77,7 @@ impl Store {
         Ok(store)
     }
 
-    /// A store over any bytes, for tests.
+    /// A store on another backend, for tests.
     #[cfg(test)]
     pub(super) fn of_backend(backend: impl redb::StorageBackend) -> Result<Self, LogError> {
         let file = PathBuf::from(FILE);
@@ -101,12 +101,12 @@ impl Store {
         Ok(self.database.begin_read()?)
     }
 
-    /// The topics and their spans as the file has them.
+    /// Reads the topics and their spans.
     pub(super) fn load_topics(&self) -> Result<Topics, LogError> {
         guarded(|| self.read_topics())
             .map_err(|reason| damaged_file(&self.file, &reason))?
             .map_err(|error| damaged_file(&self.file, &error.to_string()))?
-            .ok_or_else(|| damaged_file(&self.file, "its list of topics contradicts itself"))
+            .ok_or_else(|| damaged_file(&self.file, "its list of topics is inconsistent"))
     }
 
     fn read_topics(&self) -> Result<Option<Topics>, redb::Error> {
@@ -131,7 +131,7 @@ impl Store {
         Ok(Some(topics))
     }
 
-    /// Makes the tables of a new file; refuses the format of another release.
+    /// Creates the tables of a new file. Refuses the format of another release.
     fn check_format(&self) -> Result<(), LogError> {
         let format = guarded(|| self.format())
             .map_err(|reason| damaged_file(&self.file, &reason))?
@@ -156,8 +156,8 @@ impl Store {
     }
 }
 
-/// Runs something of the store, whose answer to pages that are damaged in spite of all checks may be a panic: that is
-/// an error here, with the panic's message. What it touched is a snapshot, or a transaction that is given up.
+/// Runs an operation of the store and turns a panic into an error with the panic's message: the store may panic on
+/// damaged pages. The operation works on a snapshot, or on a transaction that is then aborted.
 pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let message = panic

@@ -1,4 +1,4 @@
-//! What the public face cannot show for certain: a disk that fails, and the work of many callers in one commit.
+//! Tests of what the public interface cannot trigger reliably: a failing disk, and the work of many callers in one commit.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -8,12 +8,12 @@ use redb::backends::InMemoryBackend;
 
 use super::*;
 
-/// Memory that refuses to be written and synced once it is full.
+/// Memory that refuses writes and syncs while it is full.
 #[derive(Debug)]
 struct FailingDisk {
     memory: InMemoryBackend,
     full: Arc<AtomicBool>,
-    /// Written since the last sync.
+    /// Whether bytes were written since the last sync.
     dirty: Arc<AtomicBool>,
 }
 
@@ -72,7 +72,7 @@ fn a_full_disk_stops_the_log_for_good() {
     let LogError::Stopped { reason } = &error else { panic!("{error:?}") };
     assert!(reason.contains("log.redb") && reason.contains("no space left"), "{reason}");
 
-    // Room again is no reason to trust the file again before it has been opened anew.
+    // Free space does not make the file trustworthy before it has been opened again.
     full.store(false, Ordering::SeqCst);
     assert!(matches!(log.append("usage", 0, &[b"later"]), Err(LogError::Stopped { .. })));
     assert!(matches!(log.append_at("usage", 1, b"later"), Err(LogError::Stopped { .. })));
@@ -82,7 +82,7 @@ fn a_full_disk_stops_the_log_for_good() {
 }
 
 #[test]
-fn a_stop_wakes_who_waits() {
+fn a_stop_wakes_waiters() {
     let (log, full, _) = failing_log();
     full.store(true, Ordering::SeqCst);
     std::thread::scope(|scope| {
@@ -93,7 +93,7 @@ fn a_stop_wakes_who_waits() {
 }
 
 #[test]
-fn what_is_acknowledged_is_synced() {
+fn acknowledged_records_are_synced() {
     let (log, _, dirty) = failing_log();
     for number in 0..20 {
         log.append_at("usage", number, &number.to_le_bytes()).unwrap();
@@ -155,7 +155,7 @@ fn work_of_one_commit_happens_in_order() {
             "done",
             "truncated before 2",
             "at [4]",
-            "topic `ticks`, partition 0: offset 7 is beyond the end, 6",
+            "topic `ticks`, partition 0: offset 7 is beyond the end 6",
             "Won(6)",
             "done",
         ]

@@ -1,4 +1,4 @@
-//! The topics in memory: names, partitions, the durable span of each, and who waits for more.
+//! The topics in memory: names, partitions, their durable spans, and the threads that wait for new records.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ pub(super) struct Topics(RwLock<BTreeMap<String, Arc<Topic>>>);
 
 /// One topic.
 pub(super) struct Topic {
-    /// Its number in the store.
+    /// Its id in the store.
     pub(super) id: u32,
     pub(super) name: String,
     spans: Vec<Span>,
@@ -21,7 +21,7 @@ pub(super) struct Topic {
     wake: Condvar,
 }
 
-/// The offsets that are durable in one partition.
+/// The range of durable offsets of one partition.
 #[derive(Default)]
 struct Span {
     start: AtomicU64,
@@ -83,13 +83,13 @@ impl Topic {
         Err(LogError::PartitionsDiffer { topic: self.name.clone(), has, wanted })
     }
 
-    /// Start and end of a partition; (0, 0) for one that is not there.
+    /// Returns start and end of a partition, or (0, 0) if it does not exist.
     pub(super) fn span(&self, partition: u32) -> (u64, u64) {
         self.at(partition)
             .map_or((0, 0), |span| (span.start.load(Ordering::Acquire), span.end.load(Ordering::Acquire)))
     }
 
-    /// Makes a durable change visible and wakes whoever waits for it.
+    /// Makes a durable change visible and wakes the waiting threads.
     pub(super) fn publish(&self, partition: u32, (start, end): (u64, u64)) {
         if let Some(span) = self.at(partition) {
             span.start.store(start, Ordering::Release);
@@ -99,12 +99,12 @@ impl Topic {
     }
 
     pub(super) fn wake_all(&self) {
-        // Between a waiter's look at the end and its sleep it holds this lock, so no wake-up falls in between.
+        // A waiter holds this lock from checking the end until it sleeps, so it misses no wake-up.
         drop(self.changed.lock().unwrap_or_else(PoisonError::into_inner));
         self.wake.notify_all();
     }
 
-    /// Whether the end exceeded `end_seen` before the time-out or the stop.
+    /// Waits and returns whether the end exceeded `end_seen` before the timeout or the stop.
     pub(super) fn wait(
         &self,
         partition: u32,

@@ -1,4 +1,4 @@
-//! The writer thread: all that waits goes into one commit, then every caller gets its answer.
+//! The writer thread: it commits all queued jobs together and then answers their callers.
 
 use std::sync::atomic::Ordering;
 
@@ -8,8 +8,7 @@ use super::queue::{Done, Job};
 use super::store::guarded;
 use crate::LogError;
 
-/// Runs until the queue is closed. After a failed commit it goes on only to refuse: nothing is acknowledged on top of
-/// a state that nobody knows.
+/// Runs until the queue is closed. After a failed commit it refuses all jobs, because the state of the file is unknown.
 pub(super) fn run(shared: &Shared) {
     while let Some(jobs) = shared.queue.take_all() {
         let (work, replies): (Vec<_>, Vec<_>) =
@@ -20,7 +19,7 @@ pub(super) fn run(shared: &Shared) {
                 Ok(answers) => {
                     shared.commits.fetch_add(1, Ordering::Relaxed);
                     for (reply, answer) in replies.iter().zip(answers) {
-                        // A caller that is gone wants no answer.
+                        // The caller may have stopped waiting.
                         let _ = reply.send(answer);
                     }
                     continue;
@@ -37,7 +36,7 @@ pub(super) fn run(shared: &Shared) {
 
 fn stop(shared: &Shared, reason: &str) {
     let reason = format!("writing {} failed: {reason}", shared.store.file().display());
-    // Only this thread sets it, once.
+    // Only this thread sets it.
     let _ = shared.stopped.set(reason);
     for topic in shared.topics.all() {
         topic.wake_all();
