@@ -80,6 +80,13 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Returns the offset after a stored block's last record. Reads the header only and verifies no checksum.
+pub(crate) fn block_next(key: BlockKey, stored: &[u8]) -> Option<u64> {
+    let (header, _) = stored.split_first_chunk::<HEADER_BYTES>()?;
+    let [.., a, b, c, d] = *header;
+    key.2.checked_add(u64::from(u32::from_le_bytes([a, b, c, d])))
+}
+
 /// The records of a block, from [`Block::records`].
 pub(crate) struct Records<'a> {
     offset: u64,

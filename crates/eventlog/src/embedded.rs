@@ -3,9 +3,11 @@
 //! One writer thread takes all queued jobs into one transaction, commits it (two syncs), wakes the callers of
 //! [`EventLog::wait`] and answers the appenders. Readers use snapshots of the store and do not wait for the writer.
 
+mod check;
 mod commit;
 mod queue;
 mod read;
+mod rows;
 mod store;
 mod topics;
 mod writer;
@@ -17,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use self::check::{CheckPhase, CheckProgress, CheckReport, Damage, PageCheck, check};
 use self::queue::{Done, Job, Part, Queue, Work};
 use self::store::Store;
 use self::topics::Topics;
@@ -157,11 +160,11 @@ impl EventLog for EmbeddedLog {
     }
 
     fn start(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
-        Ok(self.shared.topics.find_partition(topic, partition)?.span(partition).0)
+        Ok(self.shared.topics.find_partition(topic, partition)?.span(partition).start)
     }
 
     fn end(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
-        Ok(self.shared.topics.find_partition(topic, partition)?.span(partition).1)
+        Ok(self.shared.topics.find_partition(topic, partition)?.span(partition).end)
     }
 
     fn truncate_before(&self, topic: &str, partition: u32, offset: u64) -> Result<(), LogError> {

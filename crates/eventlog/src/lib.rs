@@ -26,7 +26,7 @@ mod limits;
 
 use std::time::Duration;
 
-pub use embedded::EmbeddedLog;
+pub use embedded::{CheckPhase, CheckProgress, CheckReport, Damage, EmbeddedLog, PageCheck, check};
 pub use error::LogError;
 pub use kafka::{KafkaLog, KafkaSecurity, KafkaSettings, Kept, TopicMismatch, TopicSpec};
 pub use limits::{

@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use spillway_eventlog::{EmbeddedLog, EventLog, LogError};
+use spillway_eventlog::{CheckPhase, Damage, EmbeddedLog, EventLog, LogError, PageCheck, check};
 use tempfile::TempDir;
 
 /// The outcome of opening and reading a damaged file.
@@ -78,6 +78,40 @@ fn damage_under_an_open_log_names_the_offset() {
         Err(LogError::Damaged { topic, partition: 0, offset: 10 }) => assert_eq!(topic, "usage"),
         other => panic!("{other:?}"),
     }
+}
+
+/// [`check`] reads everything: it finds intact logs intact, and lists each damaged block with its partition and offset.
+#[test]
+fn a_check_lists_what_is_damaged() {
+    let folder = TempDir::new().unwrap();
+    let intact = write_log(folder.path());
+    let mut progress = Vec::new();
+    let report = check(folder.path(), &mut |step| progress.push(step)).unwrap();
+    assert!(report.is_intact() && report.pages == PageCheck::Intact, "{report:?}");
+    assert_eq!((report.topics, report.blocks, report.records, report.damages_count), (2, 80, 80, 0));
+    assert!(report.bytes > 40 * 1_950 && report.bytes < intact.len() as u64);
+    let ends: Vec<_> = progress.iter().filter(|step| step.bytes_done == step.bytes_total).collect();
+    assert!(
+        matches!(ends[..], [records, pages]
+        if records.phase == CheckPhase::Records && pages.phase == CheckPhase::Pages),
+        "{progress:?}"
+    );
+
+    let file = folder.path().join("log.redb");
+    let mut bytes = fs::read(&file).unwrap();
+    for number in [3, 4, 20] {
+        flip_in_all(&mut bytes, &record_of(number), 100);
+    }
+    fs::write(&file, &bytes).unwrap();
+    let report = check(folder.path(), &mut |_| {}).unwrap();
+    let damage = |offset| Damage { topic: "usage".to_owned(), partition: 0, offset };
+    assert_eq!(report.damages, [damage(3), damage(4), damage(20)]);
+    assert_eq!((report.damages_count, report.records), (3, 77));
+    assert!(matches!(report.pages, PageCheck::Damaged(_)), "{report:?}");
+    // The check has changed nothing: the other records are still read.
+    let log = EmbeddedLog::open(folder.path()).unwrap();
+    assert_eq!(log.read("usage", 0, 5, 15, usize::MAX).unwrap().len(), 15);
+    assert!(matches!(log.read("usage", 0, 3, 1, 1), Err(LogError::Damaged { offset: 3, .. })));
 }
 
 /// Writes forty records of 2 kB, each in its own block, and a second topic.

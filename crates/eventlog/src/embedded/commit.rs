@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use redb::{Durability, ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::queue::{Done, Part, Work};
 use super::read::{TopicPartition, first_block};
+use super::rows::{Span, SpanRow, TopicRow, seal_span, seal_topic};
 use super::store::{BLOCKS, PARTITIONS, Store, TOPICS};
 use super::topics::{Topic, Topics};
 use crate::block::{Block, Packed};
@@ -29,11 +30,7 @@ fn commit_all(
     topics: &Topics,
     work: Vec<Work>,
 ) -> Result<Vec<Result<Done, LogError>>, redb::Error> {
-    let mut transaction = store.database().begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    // The second sync proves that the commit is complete. Without it the store could not tell an acknowledged commit
-    // that was damaged later from a torn one, and would silently return to the commit before it.
-    transaction.set_two_phase_commit(true);
+    let transaction = store.begin_write()?;
     let mut commit = Commit::begin(&transaction, topics)?;
     let answers = work.into_iter().map(|work| commit.run(work)).collect::<Result<Vec<_>, _>>()?;
     let Changes { spans, created } = commit.finish()?;
@@ -46,15 +43,15 @@ fn commit_all(
         topics.add(topic);
     }
     for ((_, partition), tail) in spans {
-        tail.topic.publish(partition, (tail.start, tail.end));
+        tail.topic.publish(partition, tail.span);
     }
     Ok(answers)
 }
 
 struct Commit<'a> {
     topics: &'a Topics,
-    topic_rows: Table<'a, &'static str, (u32, u32)>,
-    span_rows: Table<'a, (u32, u32), (u64, u64)>,
+    topic_rows: Table<'a, &'static str, TopicRow>,
+    span_rows: Table<'a, (u32, u32), SpanRow>,
     blocks: Table<'a, (u32, u32, u64), &'static [u8]>,
     changes: Changes,
 }
@@ -69,8 +66,7 @@ struct Changes {
 /// A partition that this commit appends to or truncates.
 struct Tail {
     topic: Arc<Topic>,
-    start: u64,
-    end: u64,
+    span: Span,
     /// The last records, which have not been written to a block yet.
     pending: Packed,
 }
@@ -104,7 +100,7 @@ impl<'a> Commit<'a> {
     fn finish(mut self) -> Result<Changes, redb::Error> {
         for ((id, partition), tail) in &mut self.changes.spans {
             write_pending(&mut self.blocks, (*id, *partition), tail)?;
-            self.span_rows.insert((*id, *partition), (tail.start, tail.end))?;
+            self.span_rows.insert((*id, *partition), seal_span((*id, *partition), tail.span))?;
         }
         Ok(self.changes)
     }
@@ -112,14 +108,14 @@ impl<'a> Commit<'a> {
     fn append(&mut self, Part { topic, partition, records }: Part) -> Result<u64, redb::Error> {
         let key = (topic.id, partition);
         if records.count == 0 {
-            return Ok(self.span(&topic, partition).1);
+            return Ok(self.span(&topic, partition).end);
         }
         let tail = tail_of(&mut self.changes.spans, topic, partition);
         if tail.pending.bytes.len() + records.bytes.len() > BLOCK_BYTES_TARGET {
             write_pending(&mut self.blocks, key, tail)?;
         }
-        let first = tail.end;
-        tail.end += u64::from(records.count);
+        let first = tail.span.end;
+        tail.span.end += u64::from(records.count);
         if tail.pending.count == 0 {
             tail.pending = records;
         } else {
@@ -129,7 +125,7 @@ impl<'a> Commit<'a> {
     }
 
     fn append_at(&mut self, topic: Arc<Topic>, number: u64, record: &[u8]) -> Result<Answer, redb::Error> {
-        let (start, end) = self.span(&topic, 0);
+        let Span { start, end, .. } = self.span(&topic, 0);
         if number > end {
             return Ok(Ok(Done::Decided(Appended::Lost { next: end })));
         }
@@ -169,16 +165,16 @@ impl<'a> Commit<'a> {
             Ok(id) if count < TOPICS_MAX => id,
             _ => return Ok(Err(LogError::TooManyTopics { topic: name.to_owned() })),
         };
-        self.topic_rows.insert(name, (id, partitions))?;
+        self.topic_rows.insert(name, seal_topic(name, id, partitions))?;
         for partition in 0..partitions {
-            self.span_rows.insert((id, partition), (0, 0))?;
+            self.span_rows.insert((id, partition), seal_span((id, partition), Span::default()))?;
         }
         self.changes.created.push(Arc::new(Topic::new(id, name, partitions)));
         Ok(Ok(Done::Nothing))
     }
 
     fn truncate(&mut self, topic: &Arc<Topic>, partition: u32, offset: u64) -> Result<Answer, redb::Error> {
-        let (start, end) = self.span(topic, partition);
+        let Span { start, end, .. } = self.span(topic, partition);
         if offset <= start {
             return Ok(Ok(Done::Nothing));
         }
@@ -192,15 +188,21 @@ impl<'a> Commit<'a> {
             if offset == end { Some(end) } else { first_block(&self.blocks, topic.id, partition, offset)? };
         let Some(keep_from) = keep_from else { return Ok(Err(at.damaged(offset))) };
         let gone = (topic.id, partition, 0)..(topic.id, partition, keep_from);
-        self.blocks.retain_in(gone, |_, _| false)?;
-        tail_of(&mut self.changes.spans, Arc::clone(topic), partition).start = offset;
+        let mut bytes = 0;
+        self.blocks.retain_in(gone, |_, block| {
+            bytes += block.len() as u64;
+            false
+        })?;
+        let tail = tail_of(&mut self.changes.spans, Arc::clone(topic), partition);
+        tail.span.start = offset;
+        tail.span.bytes = tail.span.bytes.saturating_sub(bytes);
         Ok(Ok(Done::Nothing))
     }
 
-    /// Returns start and end, including the changes of this commit so far.
-    fn span(&self, topic: &Topic, partition: u32) -> (u64, u64) {
+    /// Returns the span, including the changes of this commit so far.
+    fn span(&self, topic: &Topic, partition: u32) -> Span {
         let tail = self.changes.spans.get(&(topic.id, partition));
-        tail.map_or_else(|| topic.span(partition), |tail| (tail.start, tail.end))
+        tail.map_or_else(|| topic.span(partition), |tail| tail.span)
     }
 
     fn write_pending_of(&mut self, topic: &Topic, partition: u32) -> Result<(), redb::Error> {
@@ -216,8 +218,8 @@ fn tail_of(spans: &mut BTreeMap<(u32, u32), Tail>, topic: Arc<Topic>, partition:
     match spans.entry((topic.id, partition)) {
         Entry::Occupied(tail) => tail.into_mut(),
         Entry::Vacant(at) => {
-            let (start, end) = topic.span(partition);
-            at.insert(Tail { topic, start, end, pending: Packed::default() })
+            let span = topic.span(partition);
+            at.insert(Tail { topic, span, pending: Packed::default() })
         }
     }
 }
@@ -230,8 +232,9 @@ fn write_pending(
     if tail.pending.count == 0 {
         return Ok(());
     }
-    let at = (id, partition, tail.end - u64::from(tail.pending.count));
-    let records = std::mem::take(&mut tail.pending);
-    blocks.insert(at, records.seal(at).as_slice())?;
+    let key = (id, partition, tail.span.end - u64::from(tail.pending.count));
+    let block = std::mem::take(&mut tail.pending).seal(key);
+    blocks.insert(key, block.as_slice())?;
+    tail.span.bytes += block.len() as u64;
     Ok(())
 }

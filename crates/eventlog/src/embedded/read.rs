@@ -2,6 +2,7 @@
 
 use redb::ReadableTable;
 
+use super::rows::{Span, open_span};
 use super::store::{BLOCKS, PARTITIONS, Store, guarded};
 use super::topics::Topic;
 use crate::block::Block;
@@ -18,7 +19,7 @@ pub(super) fn read(
 ) -> Result<Vec<Entry>, LogError> {
     let at = TopicPartition { topic, partition };
     // Followers are at the end most of the time. Nothing has to be looked up there.
-    if from == topic.span(partition).1 {
+    if from == topic.span(partition).end {
         return Ok(Vec::new());
     }
     let mut read =
@@ -51,7 +52,8 @@ impl Read<'_> {
         let snapshot = store.snapshot().map_err(|error| self.failed(error))?;
         let spans = snapshot.open_table(PARTITIONS).map_err(|error| self.failed(error.into()))?;
         let span = spans.get((topic.id, partition)).map_err(|error| self.failed(error.into()))?;
-        let (start, end) = span.map(|span| span.value()).ok_or_else(|| self.at.damaged(self.next))?;
+        let span = span.and_then(|row| open_span((topic.id, partition), row.value()));
+        let Span { start, end, .. } = span.ok_or_else(|| self.at.damaged(self.next))?;
         self.at.check_span(self.next, start, end)?;
         if self.next == end {
             return Ok(());

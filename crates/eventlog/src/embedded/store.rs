@@ -2,9 +2,9 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `format` | 1 |
-//! | `topics` | name | id, partitions |
-//! | `partitions` | topic id, partition | start, end |
+//! | `meta` | `format` | 2 |
+//! | `topics` | name | id, partitions, CRC ([`super::rows`]) |
+//! | `partitions` | topic id, partition | start, end, bytes, CRC ([`super::rows`]) |
 //! | `blocks` | topic id, partition, first offset | a block ([`crate::block`]) |
 
 use std::fs::{self, File};
@@ -13,26 +13,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition,
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageError, TableDefinition, WriteTransaction,
 };
 
+use super::rows::{SpanRow, TopicRow, open_span, open_topic};
 use super::topics::{Topic, Topics};
+use crate::block::block_next;
 use crate::limits::{CACHE_BYTES, check_topic};
 use crate::{LogError, PARTITIONS_MAX};
 
 /// The file's name in its folder.
 const FILE: &str = "log.redb";
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-pub(super) const TOPICS: TableDefinition<'_, &str, (u32, u32)> = TableDefinition::new("topics");
-pub(super) const PARTITIONS: TableDefinition<'_, (u32, u32), (u64, u64)> = TableDefinition::new("partitions");
+pub(super) const TOPICS: TableDefinition<'_, &str, TopicRow> = TableDefinition::new("topics");
+pub(super) const PARTITIONS: TableDefinition<'_, (u32, u32), SpanRow> = TableDefinition::new("partitions");
 pub(super) const BLOCKS: TableDefinition<'_, (u32, u32, u64), &[u8]> = TableDefinition::new("blocks");
 
 /// The open file.
 pub(super) struct Store {
-    database: Database,
+    /// Present until the store is dropped.
+    database: Option<Database>,
     file: PathBuf,
 }
 
@@ -66,13 +69,10 @@ impl Store {
     ) -> Result<Self, LogError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
-        // The store trusts its file and may panic on bytes that it did not write, so all checksums are verified first.
-        // The store makes the same scan of the file after every crash.
-        builder.set_check_integrity_on_open(true);
         let database = guarded(|| open(&builder))
             .map_err(|reason| damaged_file(file, &reason))?
             .map_err(|error| open_error(folder, file, error))?;
-        let store = Self { database, file: file.to_owned() };
+        let store = Self { database: Some(database), file: file.to_owned() };
         store.check_format()?;
         Ok(store)
     }
@@ -84,21 +84,40 @@ impl Store {
         let database = Database::builder()
             .create_with_backend(backend)
             .map_err(|error| open_error(Path::new("."), &file, error))?;
-        let store = Self { database, file };
+        let store = Self { database: Some(database), file };
         store.check_format()?;
         Ok(store)
+    }
+
+    /// Returns the size of the file in bytes, or 0 if it cannot be read.
+    pub(super) fn file_bytes(&self) -> u64 {
+        fs::metadata(&self.file).map_or(0, |metadata| metadata.len())
     }
 
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
 
-    pub(super) fn database(&self) -> &Database {
-        &self.database
+    pub(super) fn snapshot(&self) -> Result<ReadTransaction, redb::Error> {
+        Ok(self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
     }
 
-    pub(super) fn snapshot(&self) -> Result<ReadTransaction, redb::Error> {
-        Ok(self.database.begin_read()?)
+    /// Begins a durable write transaction.
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
+        let mut transaction = self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        // Quick repair stores the list of free pages with each commit, so that opening after a crash needs no scan of the
+        // file. It includes two-phase commit: the second sync proves that the commit is complete. Without it the store
+        // could not tell an acknowledged commit that was damaged later from a torn one, and would silently return to the
+        // commit before it.
+        transaction.set_quick_repair(true);
+        Ok(transaction)
+    }
+
+    /// Verifies the checksums of all pages. Reads the whole file. Returns false if the list of free pages was repaired.
+    pub(super) fn check_pages(&mut self) -> Result<bool, String> {
+        let Some(database) = &mut self.database else { return Err("the file is closed".to_owned()) };
+        guarded(|| database.check_integrity())?.map_err(|error| error.to_string())
     }
 
     /// Reads the topics and their spans.
@@ -106,25 +125,32 @@ impl Store {
         guarded(|| self.read_topics())
             .map_err(|reason| damaged_file(&self.file, &reason))?
             .map_err(|error| damaged_file(&self.file, &error.to_string()))?
-            .ok_or_else(|| damaged_file(&self.file, "its list of topics is inconsistent"))
+            .ok_or_else(|| damaged_file(&self.file, "its rows of topics and partitions are damaged"))
     }
 
     fn read_topics(&self) -> Result<Option<Topics>, redb::Error> {
         let snapshot = self.snapshot()?;
-        let spans = snapshot.open_table(PARTITIONS)?;
+        let (spans, blocks) = (snapshot.open_table(PARTITIONS)?, snapshot.open_table(BLOCKS)?);
         let topics = Topics::default();
         for row in snapshot.open_table(TOPICS)?.iter()? {
             let (name, value) = row?;
-            let (id, partitions) = value.value();
+            let Some((id, partitions)) = open_topic(name.value(), value.value()) else { return Ok(None) };
             if check_topic(name.value()).is_err() || !(1..=PARTITIONS_MAX).contains(&partitions) {
                 return Ok(None);
             }
             let topic = Topic::new(id, name.value(), partitions);
             for partition in 0..partitions {
-                match spans.get((id, partition))?.map(|span| span.value()) {
-                    Some((start, end)) if start <= end => topic.publish(partition, (start, end)),
-                    _ => return Ok(None),
+                let key = (id, partition);
+                let row = spans.get(key)?.map(|row| row.value());
+                let Some(span) = row.and_then(|row| open_span(key, row)) else { return Ok(None) };
+                // The last block proves that the rows and the blocks are of the same commit.
+                let last =
+                    blocks.range((id, partition, 0)..=(id, partition, u64::MAX))?.next_back().transpose()?;
+                let end = last.map(|(key, block)| block_next(key.value(), block.value()));
+                if span.start < span.end && end.flatten() != Some(span.end) {
+                    return Ok(None);
                 }
+                topic.publish(partition, span);
             }
             topics.add(topic.into());
         }
@@ -148,11 +174,20 @@ impl Store {
         if snapshot.list_tables()?.next().is_some() {
             return Ok(snapshot.open_table(META)?.get("format")?.map_or(0, |format| format.value()));
         }
-        let made = self.database.begin_write()?;
+        let made = self.begin_write()?;
         made.open_table(META)?.insert("format", FORMAT)?;
         drop((made.open_table(TOPICS)?, made.open_table(PARTITIONS)?, made.open_table(BLOCKS)?));
         made.commit()?;
         Ok(FORMAT)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(database) = self.database.take() {
+            // Closing may fail, or panic on damaged pages. The next open recovers the last commit.
+            let _ = guarded(|| database.close());
+        }
     }
 }
 

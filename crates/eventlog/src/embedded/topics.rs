@@ -1,10 +1,10 @@
 //! The topics in memory: names, partitions, their durable spans, and the threads that wait for new records.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::rows::Span;
 use crate::LogError;
 
 /// All topics by name.
@@ -16,16 +16,9 @@ pub(super) struct Topic {
     /// Its id in the store.
     pub(super) id: u32,
     pub(super) name: String,
-    spans: Vec<Span>,
+    spans: Vec<RwLock<Span>>,
     changed: Mutex<()>,
     wake: Condvar,
-}
-
-/// The range of durable offsets of one partition.
-#[derive(Default)]
-struct Span {
-    start: AtomicU64,
-    end: AtomicU64,
 }
 
 impl Topics {
@@ -65,7 +58,7 @@ impl Topic {
         Self {
             id,
             name: name.to_owned(),
-            spans: (0..partitions).map(|_| Span::default()).collect(),
+            spans: (0..partitions).map(|_| RwLock::default()).collect(),
             changed: Mutex::new(()),
             wake: Condvar::new(),
         }
@@ -83,17 +76,16 @@ impl Topic {
         Err(LogError::PartitionsDiffer { topic: self.name.clone(), has, wanted })
     }
 
-    /// Returns start and end of a partition, or (0, 0) if it does not exist.
-    pub(super) fn span(&self, partition: u32) -> (u64, u64) {
+    /// Returns the span of a partition, or an empty one if the partition does not exist.
+    pub(super) fn span(&self, partition: u32) -> Span {
         self.at(partition)
-            .map_or((0, 0), |span| (span.start.load(Ordering::Acquire), span.end.load(Ordering::Acquire)))
+            .map_or_else(Span::default, |span| *span.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes a durable change visible and wakes the waiting threads.
-    pub(super) fn publish(&self, partition: u32, (start, end): (u64, u64)) {
-        if let Some(span) = self.at(partition) {
-            span.start.store(start, Ordering::Release);
-            span.end.store(end, Ordering::Release);
+    pub(super) fn publish(&self, partition: u32, span: Span) {
+        if let Some(published) = self.at(partition) {
+            *published.write().unwrap_or_else(PoisonError::into_inner) = span;
         }
         self.wake_all();
     }
@@ -112,14 +104,14 @@ impl Topic {
         timeout: Duration,
         stopped: impl Fn() -> bool,
     ) -> bool {
-        let unmoved = || self.span(partition).1 <= end_seen;
+        let unmoved = || self.span(partition).end <= end_seen;
         let guard = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.wake.wait_timeout_while(guard, timeout, |()| unmoved() && !stopped());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
         !unmoved()
     }
 
-    fn at(&self, partition: u32) -> Option<&Span> {
+    fn at(&self, partition: u32) -> Option<&RwLock<Span>> {
         self.spans.get(usize::try_from(partition).ok()?)
     }
 }
