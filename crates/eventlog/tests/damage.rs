@@ -80,6 +80,23 @@ fn damage_under_an_open_log_names_the_offset() {
     }
 }
 
+/// A crash while the file is created leaves any prefix of it under the temporary name. It is removed and created again.
+#[test]
+fn an_incomplete_new_file_is_replaced() {
+    let written = TempDir::new().unwrap();
+    drop(EmbeddedLog::create(written.path()).unwrap());
+    let complete = fs::read(written.path().join("log.redb")).unwrap();
+    for length in [0, 1, 320, 4_096, complete.len() / 2, complete.len()] {
+        let folder = TempDir::new().unwrap();
+        let new_file = folder.path().join("log.redb.new");
+        fs::write(&new_file, &complete[..length]).unwrap();
+        assert!(matches!(EmbeddedLog::open(folder.path()), Err(LogError::NoLog { .. })));
+        let log = EmbeddedLog::create(folder.path()).unwrap();
+        log.create_topic("usage", 1).unwrap();
+        assert!(!new_file.exists());
+    }
+}
+
 /// [`check`] reads everything: it finds intact logs intact, and lists each damaged block with its partition and offset.
 #[test]
 fn a_check_lists_what_is_damaged() {

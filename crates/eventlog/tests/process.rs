@@ -13,6 +13,7 @@ use spillway_eventlog::{EmbeddedLog, EventLog, LogError, PageCheck, check};
 use tempfile::TempDir;
 
 const FOLDER: &str = "SPILLWAY_CHILD_FOLDER";
+const CREATED_FOLDER: &str = "SPILLWAY_CHILD_CREATED_FOLDER";
 const THREADS: u32 = 4;
 
 /// Not a test: the process that is killed. Each thread appends numbered batches to its own partition and prints
@@ -76,6 +77,41 @@ fn killed_in_the_middle_nothing_acknowledged_is_lost() {
         }
     }
     assert!(acknowledged.iter().all(|&number| number > 0), "{acknowledged:?}");
+}
+
+/// Not a test: the process that is killed while it creates a log. It says when it begins, and exits after the creation.
+#[test]
+fn creating_child() {
+    let Ok(folder) = std::env::var(CREATED_FOLDER) else { return };
+    println!("\nbegin");
+    drop(EmbeddedLog::create(folder).unwrap());
+}
+
+/// Kills a process at many moments of creating a log. Afterwards the log can always be created or opened, and used.
+#[test]
+fn killed_while_creating_the_log_opens_afterwards() {
+    for round in 0..60_u32 {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("log");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "creating_child", "--nocapture", "--test-threads=1"])
+            .env(CREATED_FOLDER, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "begin"));
+        // Creating takes a few milliseconds.
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 75));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let is_complete = path.join("log.redb").exists();
+        assert_eq!(EmbeddedLog::open(&path).is_ok(), is_complete, "round {round}");
+        let log = EmbeddedLog::create(&path).unwrap();
+        log.create_topic("usage", 1).unwrap();
+        assert_eq!(log.append("usage", 0, &[b"a"]).unwrap(), 0);
+        assert!(!path.join("log.redb.new").exists());
+    }
 }
 
 #[test]

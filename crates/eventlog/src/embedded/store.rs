@@ -7,7 +7,7 @@
 //! | `partitions` | topic id, partition | start, end, bytes, CRC ([`super::rows`]) |
 //! | `blocks` | topic id, partition, first offset | a block ([`crate::block`]) |
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ use crate::{LogError, PARTITIONS_MAX};
 
 /// The file's name in its folder.
 const FILE: &str = "log.redb";
+/// The name of the file while it is being created.
+const NEW_FILE: &str = "log.redb.new";
 const FORMAT: u64 = 2;
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -40,14 +42,36 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Opens the file of a folder, and creates it if it does not exist.
+    ///
+    /// A new file is created under another name and renamed when it is complete and synced, so that a crash at any time
+    /// leaves a complete file or none.
     pub(super) fn create(folder: &Path) -> Result<Self, LogError> {
-        fs::create_dir_all(folder).map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
+        let failed = |source| LogError::Open { path: folder.to_owned(), source };
+        create_folder(folder).map_err(failed)?;
         let file = folder.join(FILE);
-        let store = Self::open_file(folder, &file, |builder| builder.create(&file))?;
-        // The name of a new file is durable only after its folder has been synced.
-        File::open(folder)
-            .and_then(|opened| opened.sync_all())
-            .map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
+        // Excludes other processes that create the file. A crash releases the lock.
+        let locked = File::open(folder).map_err(failed)?;
+        match locked.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { folder: folder.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let new_file = folder.join(NEW_FILE);
+        let not_created = |source| LogError::Open { path: new_file.clone(), source };
+        // A crash may have left an incomplete file.
+        match fs::remove_file(&new_file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_created(error)),
+            _ => {}
+        }
+        if file.try_exists().map_err(|source| LogError::Open { path: file.clone(), source })? {
+            return Self::open_file(folder, &file, |builder| builder.open(&file));
+        }
+        let mut store = Self::open_file(folder, &new_file, |builder| builder.create(&new_file))?;
+        // The open file, and with it the lock of this process, keeps its identity when it is renamed.
+        fs::rename(&new_file, &file).map_err(not_created)?;
+        locked.sync_all().map_err(failed)?;
+        store.file = file;
         Ok(store)
     }
 
@@ -180,6 +204,22 @@ impl Store {
         made.commit()?;
         Ok(FORMAT)
     }
+}
+
+/// Creates a folder and its parents. The names of new folders are durable when this returns.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_folder(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
+        _ => {}
+    }
+    File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 impl Drop for Store {
