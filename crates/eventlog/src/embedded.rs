@@ -12,10 +12,10 @@ mod store;
 mod topics;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,13 +33,23 @@ pub struct EmbeddedLog {
     writer: Option<JoinHandle<()>>,
 }
 
+/// Opens the file again after a failed write.
+type Reopen = Box<dyn Fn() -> Result<Store, LogError> + Send + Sync>;
+
+/// How often a read is retried that meets the failure of a write, until the file is open again, and how long it waits.
+const READ_RETRIES_MAX: u32 = 200;
+const READ_RETRY_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The state that callers and the writer share.
 struct Shared {
-    store: Store,
+    /// The open file; `None` while it cannot be opened after a failed write.
+    store: RwLock<Option<Store>>,
+    file: PathBuf,
+    reopen: Reopen,
+    /// Why the file is closed, while it is.
+    closed: RwLock<Option<String>>,
     topics: Topics,
     queue: Queue,
-    /// Why the writer refuses all further jobs; set once, after a failure.
-    stopped: OnceLock<String>,
     /// The number of commits since the file was opened.
     commits: AtomicU64,
 }
@@ -50,7 +60,7 @@ impl EmbeddedLog {
     /// # Errors
     /// [`LogError::Open`], [`LogError::InUse`], [`LogError::NotALog`], [`LogError::DamagedFile`].
     pub fn create(folder: impl AsRef<Path>) -> Result<Self, LogError> {
-        Self::start(Store::create(folder.as_ref())?)
+        Self::start_in(folder.as_ref(), Store::create(folder.as_ref())?)
     }
 
     /// Opens the existing log of a folder.
@@ -58,7 +68,7 @@ impl EmbeddedLog {
     /// # Errors
     /// [`LogError::NoFolder`], [`LogError::NoLog`], and those of [`EmbeddedLog::create`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, LogError> {
-        Self::start(Store::open(folder.as_ref())?)
+        Self::start_in(folder.as_ref(), Store::open(folder.as_ref())?)
     }
 
     /// Returns the number of commits since the file was opened. Each syncs the file twice.
@@ -67,14 +77,21 @@ impl EmbeddedLog {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
-    fn start(store: Store) -> Result<Self, LogError> {
+    fn start_in(folder: &Path, store: Store) -> Result<Self, LogError> {
+        let folder = folder.to_owned();
+        Self::start(store, Box::new(move || Store::reopen(&folder)))
+    }
+
+    fn start(store: Store, reopen: Reopen) -> Result<Self, LogError> {
         let topics = store.load_topics()?;
         let file = store.file().to_owned();
         let shared = Arc::new(Shared {
-            store,
+            store: RwLock::new(Some(store)),
+            file: file.clone(),
+            reopen,
+            closed: RwLock::new(None),
             topics,
             queue: Queue::new(),
-            stopped: OnceLock::new(),
             commits: AtomicU64::new(0),
         });
         let writing = Arc::clone(&shared);
@@ -90,7 +107,7 @@ impl EmbeddedLog {
         let (reply, answer) = sync_channel(1);
         self.shared.queue.push(Job { work, reply });
         // The writer answers every job, even after a failure. If its thread has ended, the job is dropped.
-        answer.recv().unwrap_or_else(|_| Err(self.shared.stop_error()))
+        answer.recv().unwrap_or_else(|_| Err(self.shared.closed_error()))
     }
 }
 
@@ -116,7 +133,7 @@ impl EventLog for EmbeddedLog {
 
     fn append(&self, topic: &str, partition: u32, records: &[&[u8]]) -> Result<u64, LogError> {
         let offsets = self.append_many(&[Batch { topic, partition, records }])?;
-        offsets.first().copied().ok_or_else(|| self.shared.stop_error())
+        offsets.first().copied().ok_or_else(|| self.shared.closed_error())
     }
 
     fn append_many(&self, batches: &[Batch<'_>]) -> Result<Vec<u64>, LogError> {
@@ -131,7 +148,7 @@ impl EventLog for EmbeddedLog {
         }
         match self.submit(Work::Append { parts })? {
             Done::Offsets(offsets) => Ok(offsets),
-            Done::Decided(_) | Done::Nothing => Err(self.shared.stop_error()),
+            Done::Decided(_) | Done::Nothing => Err(self.shared.closed_error()),
         }
     }
 
@@ -143,7 +160,7 @@ impl EventLog for EmbeddedLog {
         check_batches(&[Batch { topic, partition: 0, records: &[record] }])?;
         match self.submit(Work::AppendAt { topic: found, number, record: record.to_vec() })? {
             Done::Decided(appended) => Ok(appended),
-            Done::Offsets(_) | Done::Nothing => Err(self.shared.stop_error()),
+            Done::Offsets(_) | Done::Nothing => Err(self.shared.closed_error()),
         }
     }
 
@@ -156,7 +173,7 @@ impl EventLog for EmbeddedLog {
         bytes_max: usize,
     ) -> Result<Vec<Entry>, LogError> {
         let topic = self.shared.topics.find_partition(topic, partition)?;
-        read::read(&self.shared.store, &topic, partition, from, records_max, bytes_max)
+        self.shared.with_store(|store| read::read(store, &topic, partition, from, records_max, bytes_max))
     }
 
     fn start(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
@@ -174,18 +191,60 @@ impl EventLog for EmbeddedLog {
 
     fn wait(&self, topic: &str, partition: u32, end_seen: u64, timeout: Duration) -> Result<bool, LogError> {
         let topic = self.shared.topics.find_partition(topic, partition)?;
-        let stopped = || self.shared.stopped.get().is_some();
+        let stopped = || self.shared.closed_reason().is_some();
         if topic.wait(partition, end_seen, timeout, stopped) {
             return Ok(true);
         }
-        if stopped() { Err(self.shared.stop_error()) } else { Ok(false) }
+        if stopped() { Err(self.shared.closed_error()) } else { Ok(false) }
     }
 }
 
 impl Shared {
-    fn stop_error(&self) -> LogError {
-        let reason = self.stopped.get().map_or("the writer thread has ended", String::as_str);
-        LogError::Stopped { reason: reason.to_owned() }
+    fn closed_reason(&self) -> Option<String> {
+        self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn closed_error(&self) -> LogError {
+        let reason = self.closed_reason().unwrap_or_else(|| "the writer thread has ended".to_owned());
+        LogError::Stopped { reason }
+    }
+
+    fn drop_store(&self) {
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Marks the log as closed and wakes all waiting threads.
+    fn close(&self, reason: &str) {
+        let reason =
+            format!("{} could not be opened again after a failed write: {reason}", self.file.display());
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        self.drop_store();
+        self.topics.all().iter().for_each(|topic| topic.wake_all());
+    }
+
+    fn open(&self, store: Store) {
+        *self.store.write().unwrap_or_else(PoisonError::into_inner) = Some(store);
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Runs a read. Retries it while the writer opens the file again after a failed write.
+    fn with_store<T>(&self, run: impl Fn(&Store) -> Result<T, LogError>) -> Result<T, LogError> {
+        for _ in 0..READ_RETRIES_MAX {
+            let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(store) = store.as_ref() {
+                match run(store) {
+                    Err(LogError::Read { source, .. })
+                        if matches!(*source, redb::Error::PreviousIo | redb::Error::DatabaseClosed) => {}
+                    outcome => return outcome,
+                }
+            }
+            drop(store);
+            if self.closed_reason().is_some() {
+                break;
+            }
+            std::thread::sleep(READ_RETRY_INTERVAL);
+        }
+        Err(self.closed_error())
     }
 }
 

@@ -21,10 +21,13 @@ pub enum LogError {
         file: PathBuf,
     },
     /// Another process has the log open.
-    #[error("another process has the log in {} open; only one may", folder.display())]
+    #[error(
+        "another process has the log open: {} is locked. Stop that process, or ask it over HTTP",
+        file.display()
+    )]
     InUse {
-        /// The folder.
-        folder: PathBuf,
+        /// The locked file.
+        file: PathBuf,
     },
     /// The file is not a log, or was written by a newer release.
     #[error("{} is not a log that this release can read: {reason}", file.display())]
@@ -35,7 +38,10 @@ pub enum LogError {
         reason: String,
     },
     /// The file is a log whose structure is damaged.
-    #[error("{} is damaged: {reason}", file.display())]
+    #[error(
+        "{} is damaged: {reason}. Restore its folder from a backup; `spillway log check` lists what is damaged",
+        file.display()
+    )]
     DamagedFile {
         /// The file.
         file: PathBuf,
@@ -49,6 +55,28 @@ pub enum LogError {
         path: PathBuf,
         /// The operating system's error.
         source: io::Error,
+    },
+    /// The file or folder cannot be written.
+    #[error(
+        "cannot write {}. A log must be writable even to be read: change its owner, permissions or mount, or copy the \
+         folder to a place that is writable",
+        path.display()
+    )]
+    NotWritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// A write failed. None of the records of this append is in the log; append them again.
+    #[error("nothing was appended, because {} cannot be written: {reason}. To fix it: {hint}", file.display())]
+    WriteFailed {
+        /// The file.
+        file: PathBuf,
+        /// The error of the write.
+        reason: String,
+        /// What the operator can do.
+        hint: &'static str,
     },
     /// An invalid topic name.
     #[error("`{topic}` is not a valid topic name: {reason}")]
@@ -156,7 +184,10 @@ pub enum LogError {
         end: u64,
     },
     /// The stored bytes are not those that were appended.
-    #[error("topic `{topic}`, partition {partition}: the records at offset {offset} are damaged")]
+    #[error(
+        "topic `{topic}`, partition {partition}: the records at offset {offset} are damaged; restore the log from a backup, or \
+         list all damage with `spillway log check`"
+    )]
     Damaged {
         /// The topic.
         topic: String,
@@ -212,9 +243,9 @@ pub enum LogError {
     /// The stop flag was set while this call waited. Records of a pending append may still be appended later.
     #[error("stopped while waiting for the log")]
     Cancelled,
-    /// A write has failed, and the log acknowledges nothing until it is opened again. Records of a pending append may or
-    /// may not be found then.
-    #[error("the log has stopped and refuses appends: {reason}")]
+    /// The log is closed after an error. The embedded adapter tries to open its file again every second. Records of a
+    /// pending append may or may not be in the log.
+    #[error("the log is closed: {reason}")]
     Stopped {
         /// The first error.
         reason: String,

@@ -65,7 +65,7 @@ pub trait EventLog: Send + Sync {
     ///
     /// # Errors
     /// [`LogError::NoTopic`], [`LogError::NoPartition`], [`LogError::RecordTooLong`], [`LogError::AppendTooLong`],
-    /// [`LogError::Stopped`].
+    /// [`LogError::WriteFailed`], [`LogError::Stopped`].
     fn append(&self, topic: &str, partition: u32, records: &[&[u8]]) -> Result<u64, LogError>;
 
     /// Appends to several partitions; returns the first offset of each batch, in their order. The embedded adapter
@@ -135,7 +135,7 @@ pub trait EventLog: Send + Sync {
     /// Blocks until the partition's end exceeds `end_seen` (returns true) or the timeout has passed (returns false).
     ///
     /// # Errors
-    /// [`LogError::NoTopic`], [`LogError::NoPartition`]; [`LogError::Stopped`] if the end will never move again.
+    /// [`LogError::NoTopic`], [`LogError::NoPartition`]; [`LogError::Stopped`] while the log is closed.
     fn wait(&self, topic: &str, partition: u32, end_seen: u64, timeout: Duration) -> Result<bool, LogError>;
 }
 

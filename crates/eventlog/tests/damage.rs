@@ -23,7 +23,7 @@ fn flipped_bits_are_noticed() {
     let mut refused = 0;
     // All bits of the header, then a prime step through the rest, so that every alignment occurs.
     let head = (0..64).flat_map(|at| (0..8).map(move |bit| (at, bit)));
-    let rest = (64..320).chain((320..intact.len()).step_by(631)).map(|at| (at, at % 8));
+    let rest = (64..320).chain((320..intact.len()).step_by(443)).map(|at| (at, at % 8));
     for (at, bit) in head.chain(rest) {
         let mut bytes = intact.clone();
         bytes[at] ^= 1 << bit;
@@ -46,7 +46,7 @@ fn flipped_bits_are_noticed() {
 fn torn_files_are_noticed() {
     let folder = TempDir::new().unwrap();
     let intact = write_log(folder.path());
-    for kept in (0..intact.len()).step_by(intact.len() / 23).chain([1, 63, 64, 320, 4_096, 8_192]) {
+    for kept in (0..intact.len()).step_by(intact.len() / 60).chain([1, 63, 64, 320, 4_096, 8_192]) {
         check_file(&intact[..kept]);
     }
     for page in 0..intact.len() / 4_096 {
@@ -156,7 +156,16 @@ fn check_file(bytes: &[u8]) -> Outcome {
                 return Outcome::Refused;
             }
         };
-        match read_log(&log) {
+        let outcome = read_log(&log);
+        // Writing to damaged pages must fail, if at all, with an error.
+        if let Err(error) = log.append("ticks", 0, &[b"new"]) {
+            assert!(error.to_string().contains("log.redb"), "{error}");
+        }
+        drop(log);
+        if let Err(error) = check(folder.path(), &mut |_| {}) {
+            assert!(error.to_string().contains("log.redb"), "{error}");
+        }
+        match outcome {
             Ok(()) => Outcome::Intact,
             Err(error) => {
                 let message = error.to_string();

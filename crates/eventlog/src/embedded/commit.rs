@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use redb::{ReadableTable, Table, WriteTransaction};
@@ -15,37 +16,88 @@ use crate::block::{Block, Packed};
 use crate::limits::BLOCK_BYTES_TARGET;
 use crate::{Appended, LogError, TOPICS_MAX};
 
-/// Does all the work in one durable transaction and makes it visible to readers. Returns one answer for each piece of
-/// work, in order. After an error none of it is known to be durable.
+/// Does all the work in one durable transaction. `prepared` is set before the transaction is committed. After an error
+/// the transaction may be durable only if `prepared` is set.
 pub(super) fn commit(
     store: &Store,
     topics: &Topics,
     work: Vec<Work>,
-) -> Result<Vec<Result<Done, LogError>>, String> {
-    commit_all(store, topics, work).map_err(|error| error.to_string())
-}
-
-fn commit_all(
-    store: &Store,
-    topics: &Topics,
-    work: Vec<Work>,
-) -> Result<Vec<Result<Done, LogError>>, redb::Error> {
+    prepared: &mut Option<Prepared>,
+) -> Result<(), Failure> {
     let transaction = store.begin_write()?;
     let mut commit = Commit::begin(&transaction, topics)?;
     let answers = work.into_iter().map(|work| commit.run(work)).collect::<Result<Vec<_>, _>>()?;
-    let Changes { spans, created } = commit.finish()?;
-    if spans.is_empty() && created.is_empty() {
+    let changes = commit.finish()?;
+    let is_empty = changes.spans.is_empty() && changes.created.is_empty();
+    *prepared = Some(Prepared { answers, changes });
+    if is_empty {
         transaction.abort()?;
-        return Ok(answers);
+    } else {
+        transaction.commit()?;
     }
-    transaction.commit()?;
-    for topic in created {
-        topics.add(topic);
+    Ok(())
+}
+
+/// A transaction that is about to be committed: its answers, in the order of the work, and its changes.
+pub(super) struct Prepared {
+    answers: Vec<Answer>,
+    changes: Changes,
+}
+
+impl Prepared {
+    /// Makes the changes visible to readers. Returns the answers.
+    pub(super) fn publish(self, topics: &Topics) -> Vec<Answer> {
+        for topic in self.changes.created {
+            topics.add(topic);
+        }
+        for ((_, partition), tail) in self.changes.spans {
+            tail.topic.publish(partition, tail.span);
+        }
+        self.answers
     }
-    for ((_, partition), tail) in spans {
-        tail.topic.publish(partition, tail.span);
+
+    /// Returns whether topics that were read from the file contain the changes.
+    pub(super) fn is_durable(&self, topics: &Topics) -> bool {
+        let Changes { spans, created } = &self.changes;
+        created.iter().all(|topic| topics.find(&topic.name).is_ok())
+            && spans.iter().all(|((_, partition), tail)| {
+                topics.find(&tail.topic.name).is_ok_and(|found| found.span(*partition) == tail.span)
+            })
     }
-    Ok(answers)
+}
+
+/// A failed transaction.
+pub(super) struct Failure {
+    /// The store's error.
+    pub(super) reason: String,
+    /// What the operator can do.
+    pub(super) hint: &'static str,
+}
+
+impl Failure {
+    pub(super) fn of_panic(reason: String) -> Self {
+        Self { reason, hint: HINT_DAMAGED }
+    }
+}
+
+const HINT_FULL: &str = "free space on the disk; appends then succeed without a restart";
+const HINT_DISK: &str =
+    "check the disk and the kernel log; appends succeed without a restart once the disk can be written";
+const HINT_DAMAGED: &str = "stop this process and check the file with `spillway log check`";
+
+impl<E: Into<redb::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let hint = match &error {
+            redb::Error::Io(error) => match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => HINT_FULL,
+                _ => HINT_DISK,
+            },
+            redb::Error::Corrupted(_) => HINT_DAMAGED,
+            _ => HINT_DISK,
+        };
+        Self { reason: error.to_string(), hint }
+    }
 }
 
 struct Commit<'a> {

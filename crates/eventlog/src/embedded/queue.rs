@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::topics::Topic;
 use crate::block::Packed;
@@ -76,16 +77,18 @@ impl Queue {
         }
     }
 
-    /// Waits for jobs and takes all of them. Returns `None` once the queue is closed and empty.
-    pub(super) fn take_all(&self) -> Option<VecDeque<Job>> {
-        let mut waiting = self
+    /// Waits for jobs and takes all of them: none after the timeout. Returns `None` once the queue is closed and empty.
+    pub(super) fn take_all(&self, timeout: Option<Duration>) -> Option<VecDeque<Job>> {
+        let (mut waiting, _) = self
             .filled
-            .wait_while(self.lock(), |waiting| waiting.jobs.is_empty() && !waiting.closed)
+            .wait_timeout_while(self.lock(), timeout.unwrap_or(Duration::MAX), |waiting| {
+                waiting.jobs.is_empty() && !waiting.closed
+            })
             .unwrap_or_else(PoisonError::into_inner);
         waiting.bytes = 0;
         let jobs = std::mem::take(&mut waiting.jobs);
         self.emptied.notify_all();
-        (!jobs.is_empty()).then_some(jobs)
+        (!jobs.is_empty() || !waiting.closed).then_some(jobs)
     }
 
     pub(super) fn close(&self) {

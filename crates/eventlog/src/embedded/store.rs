@@ -47,27 +47,27 @@ impl Store {
     /// A new file is created under another name and renamed when it is complete and synced, so that a crash at any time
     /// leaves a complete file or none.
     pub(super) fn create(folder: &Path) -> Result<Self, LogError> {
-        let failed = |source| LogError::Open { path: folder.to_owned(), source };
+        let failed = |source| not_opened(folder, source);
         create_folder(folder).map_err(failed)?;
         let file = folder.join(FILE);
         // Excludes other processes that create the file. A crash releases the lock.
         let locked = File::open(folder).map_err(failed)?;
         match locked.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { folder: folder.to_owned() }),
+            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { file: folder.join(FILE) }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
+        if file.try_exists().map_err(|source| not_opened(&file, source))? {
+            return Self::open_file(&file, |builder| builder.open(&file));
+        }
         let new_file = folder.join(NEW_FILE);
-        let not_created = |source| LogError::Open { path: new_file.clone(), source };
+        let not_created = |source| not_opened(&new_file, source);
         // A crash may have left an incomplete file.
         match fs::remove_file(&new_file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_created(error)),
             _ => {}
         }
-        if file.try_exists().map_err(|source| LogError::Open { path: file.clone(), source })? {
-            return Self::open_file(folder, &file, |builder| builder.open(&file));
-        }
-        let mut store = Self::open_file(folder, &new_file, |builder| builder.create(&new_file))?;
+        let mut store = Self::open_file(&new_file, |builder| builder.create(&new_file))?;
         // The open file, and with it the lock of this process, keeps its identity when it is renamed.
         fs::rename(&new_file, &file).map_err(not_created)?;
         locked.sync_all().map_err(failed)?;
@@ -80,14 +80,26 @@ impl Store {
         match (folder.try_exists(), file.try_exists()) {
             (Ok(false), _) => return Err(LogError::NoFolder { folder: folder.to_owned() }),
             (_, Ok(false)) => return Err(LogError::NoLog { file }),
-            (Err(source), _) | (_, Err(source)) => return Err(LogError::Open { path: file, source }),
+            (Err(source), _) | (_, Err(source)) => return Err(not_opened(&file, source)),
             (Ok(true), Ok(true)) => {}
         }
-        Self::open_file(folder, &file, |builder| builder.open(&file))
+        Self::open_file(&file, |builder| builder.open(&file))
+    }
+
+    /// Opens the file again after a failed write. Reads what the disk holds: pages that could not be written may still be
+    /// in the page cache, so they are written or discarded first.
+    pub(super) fn reopen(folder: &Path) -> Result<Self, LogError> {
+        let file = folder.join(FILE);
+        let failed = |source| not_opened(&file, source);
+        let opened = File::options().read(true).write(true).open(&file).map_err(failed)?;
+        opened.sync_all().map_err(failed)?;
+        rustix::fs::fadvise(&opened, 0, None, rustix::fs::Advice::DontNeed)
+            .map_err(|error| failed(error.into()))?;
+        drop(opened);
+        Self::open(folder)
     }
 
     fn open_file(
-        folder: &Path,
         file: &Path,
         open: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
     ) -> Result<Self, LogError> {
@@ -95,7 +107,7 @@ impl Store {
         builder.set_cache_size(CACHE_BYTES);
         let database = guarded(|| open(&builder))
             .map_err(|reason| damaged_file(file, &reason))?
-            .map_err(|error| open_error(folder, file, error))?;
+            .map_err(|error| open_error(file, error))?;
         let store = Self { database: Some(database), file: file.to_owned() };
         store.check_format()?;
         Ok(store)
@@ -105,9 +117,8 @@ impl Store {
     #[cfg(test)]
     pub(super) fn of_backend(backend: impl redb::StorageBackend) -> Result<Self, LogError> {
         let file = PathBuf::from(FILE);
-        let database = Database::builder()
-            .create_with_backend(backend)
-            .map_err(|error| open_error(Path::new("."), &file, error))?;
+        let database =
+            Database::builder().create_with_backend(backend).map_err(|error| open_error(&file, error))?;
         let store = Self { database: Some(database), file };
         store.check_format()?;
         Ok(store)
@@ -244,17 +255,32 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+fn not_opened(path: &Path, source: io::Error) -> LogError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            LogError::NotWritable { path, source }
+        }
+        _ => LogError::Open { path, source },
+    }
+}
+
 fn damaged_file(file: &Path, reason: &str) -> LogError {
+    let reason = match reason {
+        // The store's words for a checksum of the last commit.
+        "Primary is corrupted despite 2-phase commit" => "its last commit does not match its checksums",
+        reason => reason,
+    };
     LogError::DamagedFile { file: file.to_owned(), reason: reason.to_owned() }
 }
 
-fn open_error(folder: &Path, file: &Path, error: DatabaseError) -> LogError {
+fn open_error(file: &Path, error: DatabaseError) -> LogError {
     let not_a_log = |reason: String| LogError::NotALog { file: file.to_owned(), reason };
     match error {
-        DatabaseError::DatabaseAlreadyOpen => LogError::InUse { folder: folder.to_owned() },
+        DatabaseError::DatabaseAlreadyOpen => LogError::InUse { file: file.to_owned() },
         DatabaseError::Storage(StorageError::Io(source)) => match source.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => not_a_log(source.to_string()),
-            _ => LogError::Open { path: file.to_owned(), source },
+            _ => not_opened(file, source),
         },
         DatabaseError::Storage(StorageError::Corrupted(reason)) => damaged_file(file, &reason),
         other => not_a_log(other.to_string()),
