@@ -74,6 +74,12 @@ impl<'a> Block<'a> {
         Some(Self { first: key.2, next: key.2.checked_add(u64::from(count))?, records })
     }
 
+    /// Reads a stored block without verifying its checksum.
+    pub(crate) fn peek(key: BlockKey, stored: &'a [u8]) -> Option<Self> {
+        let records = stored.get(HEADER_BYTES..)?;
+        Some(Self { first: key.2, next: block_next(key, stored)?, records })
+    }
+
     /// Iterates over the records with their offsets. Yields `None` and ends if a record's length does not fit.
     pub(crate) fn records(&self) -> Records<'a> {
         Records { offset: self.first, next: self.next, rest: self.records }

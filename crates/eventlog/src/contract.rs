@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use spillway_events::topics::INPUT_RECORD_BYTES_MAX;
+
 use crate::{
     APPEND_RECORDS_MAX, Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX, RECORD_BYTES_MAX,
     TOPIC_BYTES_MAX,
@@ -29,6 +31,8 @@ pub fn check(make: impl Fn() -> Arc<dyn EventLog>) {
         reading_in_portions,
         truncating,
         waking_up,
+        waiting_for_any,
+        ending_within_bounds,
         appending_from_many_threads,
         deciding,
         deciding_in_a_race,
@@ -157,6 +161,47 @@ fn waking_up(log: &dyn EventLog) {
     assert!(log.wait("usage", 0, 1, Duration::ZERO).unwrap());
 }
 
+fn waiting_for_any(log: &dyn EventLog) {
+    log.create_topic("usage", 2).unwrap();
+    log.create_topic("ticks", 1).unwrap();
+    let seen = [("usage", 0, 0), ("usage", 1, 0), ("ticks", 0, 0)];
+    assert!(!log.wait_any(&[], Duration::ZERO).unwrap());
+    assert!(!log.wait_any(&seen, Duration::ZERO).unwrap());
+    thread::scope(|scope| {
+        let waiters: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| log.wait_any(&seen, NO_TIMEOUT).unwrap())).collect();
+        log.append("usage", 1, &[b"one of them"]).unwrap();
+        for waiter in waiters {
+            assert!(waiter.join().unwrap());
+        }
+        let waiter = scope.spawn(|| log.wait_any(&[("usage", 1, 1), ("ticks", 0, 0)], NO_TIMEOUT).unwrap());
+        log.append_at("ticks", 0, b"another topic").unwrap();
+        assert!(waiter.join().unwrap());
+    });
+    assert!(log.wait_any(&seen, Duration::ZERO).unwrap());
+    assert!(!log.wait_any(&[("usage", 0, 0), ("usage", 1, 1), ("ticks", 0, 1)], Duration::ZERO).unwrap());
+    let error = log.wait_any(&[("usage", 0, 0), ("usage", 2, 0)], Duration::ZERO).unwrap_err();
+    assert!(matches!(error, LogError::NoPartition { partition: 2, .. }), "{error:?}");
+}
+
+/// The bound of records holds for every adapter, the bound of bytes only for some.
+fn ending_within_bounds(log: &dyn EventLog) {
+    log.create_topic("usage", 1).unwrap();
+    assert_eq!(log.end_within("usage", 0, 0, 10, 10).unwrap(), 0);
+    for _ in 0..4 {
+        log.append("usage", 0, &[&[7; 100], &[7; 200], &[7; 300]]).unwrap();
+    }
+    let many = u64::MAX;
+    assert_eq!(log.end_within("usage", 0, 0, many, many).unwrap(), 12);
+    assert_eq!(log.end_within("usage", 0, 0, 7, many).unwrap(), 7);
+    assert_eq!(log.end_within("usage", 0, 5, 7, many).unwrap(), 12);
+    assert_eq!(log.end_within("usage", 0, 5, 1, many).unwrap(), 6);
+    assert_eq!(log.end_within("usage", 0, 5, 0, many).unwrap(), 6);
+    assert_eq!(log.end_within("usage", 0, 12, 1, many).unwrap(), 12);
+    assert!(matches!(log.end_within("usage", 0, 13, 1, many), Err(LogError::BeyondEnd { wanted: 13, .. })));
+    assert!(matches!(log.end_within("usage", 1, 0, 1, many), Err(LogError::NoPartition { .. })));
+}
+
 /// Threads append numbered records to two partitions while a reader follows. No record is lost or duplicated, the records
 /// of a thread keep their order, the records of an append are contiguous, and the returned offset is that of the first.
 fn appending_from_many_threads(log: &dyn EventLog) {
@@ -282,6 +327,12 @@ fn bounds(log: &dyn EventLog) {
 
     assert_eq!(log.append("usage", 0, &[&longest]).unwrap(), 0);
     assert_eq!(log.read("usage", 0, 0, 1, 1).unwrap(), entries(0, &[&longest]));
+
+    // Records of an input topic have a lower maximum.
+    log.create_topic("measurements", 1).unwrap();
+    log.append("measurements", 0, &[&longest[..INPUT_RECORD_BYTES_MAX]]).unwrap();
+    let error = log.append("measurements", 0, &[&longest[..=INPUT_RECORD_BYTES_MAX]]).unwrap_err();
+    assert!(matches!(error, LogError::RecordTooLong { bytes_max: INPUT_RECORD_BYTES_MAX, .. }), "{error:?}");
 }
 
 fn unknown_partitions(log: &dyn EventLog) {

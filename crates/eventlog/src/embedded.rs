@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use self::check::{CheckPhase, CheckProgress, CheckReport, Damage, PageCheck, check};
 use self::queue::{Done, Job, Part, Queue, Work};
 use self::store::Store;
-use self::topics::Topics;
+use self::topics::{Awaited, Topics, wait_any};
 use crate::block::Packed;
 use crate::limits::{check_batches, check_topic};
 use crate::{Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX};
@@ -190,12 +190,33 @@ impl EventLog for EmbeddedLog {
     }
 
     fn wait(&self, topic: &str, partition: u32, end_seen: u64, timeout: Duration) -> Result<bool, LogError> {
-        let topic = self.shared.topics.find_partition(topic, partition)?;
+        self.wait_any(&[(topic, partition, end_seen)], timeout)
+    }
+
+    fn wait_any(&self, ends_seen: &[(&str, u32, u64)], timeout: Duration) -> Result<bool, LogError> {
+        let find = |(topic, partition, end_seen): &(&str, u32, u64)| {
+            let topic = self.shared.topics.find_partition(topic, *partition)?;
+            Ok(Awaited { topic, partition: *partition, end_seen: *end_seen })
+        };
+        let awaited = ends_seen.iter().map(find).collect::<Result<Vec<_>, LogError>>()?;
         let stopped = || self.shared.closed_reason().is_some();
-        if topic.wait(partition, end_seen, timeout, stopped) {
+        if wait_any(&awaited, timeout, stopped) {
             return Ok(true);
         }
         if stopped() { Err(self.shared.closed_error()) } else { Ok(false) }
+    }
+
+    fn end_within(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        records_max: u64,
+        bytes_max: u64,
+    ) -> Result<u64, LogError> {
+        let topic = self.shared.topics.find_partition(topic, partition)?;
+        let bounds = read::Bounds { records_max, bytes_max };
+        self.shared.with_store(|store| read::end_within(store, &topic, partition, from, bounds))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::limits::{APPEND_BYTES_MAX, APPEND_RECORDS_MAX, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPICS_MAX};
+use crate::limits::{APPEND_BYTES_MAX, APPEND_RECORDS_MAX, PARTITIONS_MAX, TOPICS_MAX};
 
 /// Why a call on the log failed. `Display` does not print the cause; print the chain of sources.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +136,7 @@ pub enum LogError {
     },
     /// A record exceeds the maximum size.
     #[error(
-        "topic `{topic}`, partition {partition}: a record of {bytes} bytes exceeds the maximum of {RECORD_BYTES_MAX} bytes"
+        "topic `{topic}`, partition {partition}: a record of {bytes} bytes exceeds the maximum of {bytes_max} bytes"
     )]
     RecordTooLong {
         /// The topic.
@@ -145,6 +145,8 @@ pub enum LogError {
         partition: u32,
         /// The record's size in bytes.
         bytes: usize,
+        /// The maximum size of a record of the topic in bytes.
+        bytes_max: usize,
     },
     /// An append exceeds the maximum size.
     #[error(

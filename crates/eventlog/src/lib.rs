@@ -24,7 +24,7 @@ mod error;
 mod kafka;
 mod limits;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use embedded::{CheckPhase, CheckProgress, CheckReport, Damage, EmbeddedLog, PageCheck, check};
 pub use error::LogError;
@@ -137,7 +137,53 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// [`LogError::NoTopic`], [`LogError::NoPartition`]; [`LogError::Stopped`] while the log is closed.
     fn wait(&self, topic: &str, partition: u32, end_seen: u64, timeout: Duration) -> Result<bool, LogError>;
+
+    /// Blocks until the end of any of several partitions exceeds the given offset (returns true) or the timeout has passed
+    /// (returns false). The embedded adapter wakes this call; this default, which Kafka uses, polls the ends.
+    ///
+    /// # Errors
+    /// As [`EventLog::wait`].
+    fn wait_any(&self, ends_seen: &[(&str, u32, u64)], timeout: Duration) -> Result<bool, LogError> {
+        let partitions: Vec<_> = ends_seen.iter().map(|(topic, partition, _)| (*topic, *partition)).collect();
+        let since = Instant::now();
+        loop {
+            let ends = self.ends(&partitions)?;
+            if ends.iter().zip(ends_seen).any(|(end, (_, _, seen))| end > seen) {
+                return Ok(true);
+            }
+            let left = timeout.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            std::thread::sleep(left.min(ENDS_POLL_INTERVAL));
+        }
+    }
+
+    /// Returns the offset up to which a reader that starts at `from` may read: at most `records_max` records of at most
+    /// `bytes_max` bytes in total, but at least one record if there is one. The embedded adapter counts the bytes of the
+    /// records. Kafka counts offsets only; its callers choose `records_max` by the maximum size of the topic's records.
+    ///
+    /// # Errors
+    /// As [`EventLog::read`].
+    fn end_within(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        records_max: u64,
+        bytes_max: u64,
+    ) -> Result<u64, LogError> {
+        let _ = bytes_max;
+        let end = self.end(topic, partition)?;
+        if from > end {
+            return Err(LogError::BeyondEnd { topic: topic.to_owned(), partition, wanted: from, end });
+        }
+        Ok(end.min(from.saturating_add(records_max.max(1))))
+    }
 }
+
+/// How often the default of [`EventLog::wait_any`] polls the ends.
+const ENDS_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Records for one partition, for [`EventLog::append_many`].
 #[derive(Debug, Clone, Copy)]

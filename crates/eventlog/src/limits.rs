@@ -1,5 +1,7 @@
 //! The bounds of the log. Bounds that depend on each other are checked at compile time.
 
+use spillway_events::topics::record_bytes_max;
+
 use crate::{Batch, LogError};
 
 /// The maximum size of a record in bytes.
@@ -55,11 +57,13 @@ pub(crate) fn check_batches(batches: &[Batch<'_>]) -> Result<(), LogError> {
     let (mut records, mut bytes) = (0_usize, 0_usize);
     for batch in batches {
         for record in batch.records {
-            if record.len() > RECORD_BYTES_MAX {
+            let bytes_max = record_bytes_max(batch.topic);
+            if record.len() > bytes_max {
                 return Err(LogError::RecordTooLong {
                     topic: batch.topic.to_owned(),
                     partition: batch.partition,
                     bytes: record.len(),
+                    bytes_max,
                 });
             }
             bytes = bytes.saturating_add(record.len());

@@ -69,6 +69,34 @@ fn callers_wait_while_the_queue_is_full() {
     assert_eq!(log.read("checkpoints", 0, 5, 1, 1).unwrap().remove(0).bytes, record);
 }
 
+/// `end_within` counts the bytes of records, within blocks and over their boundaries.
+#[test]
+fn an_end_within_bounds_counts_bytes() {
+    let folder = TempDir::new().unwrap();
+    let log = EmbeddedLog::create(folder.path()).unwrap();
+    log.create_topic("usage", 1).unwrap();
+    let sizes: Vec<usize> = (0..300).map(|n| n * 37 % 1_500).collect();
+    let records: Vec<Vec<u8>> = sizes.iter().map(|size| vec![1; *size]).collect();
+    for append in records.chunks(7) {
+        log.append("usage", 0, &append.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+    }
+    for from in (0..300).step_by(11) {
+        for bytes_max in [0_u64, 1, 700, 1_500, 20_000, 60_000, u64::MAX] {
+            let end = log.end_within("usage", 0, from as u64, 200, bytes_max).unwrap();
+            let end = usize::try_from(end).unwrap();
+            let bytes = |to: usize| sizes[from..to].iter().sum::<usize>() as u64;
+            assert!(
+                end == from + 1 || (bytes(end) <= bytes_max && end - from <= 200),
+                "{from} {bytes_max} {end}"
+            );
+            // Lengths and headers of blocks may count too, but not much.
+            let is_full =
+                end == 300 || end - from == 200 || bytes(end + 1) + bytes(end) / 20 + 100 > bytes_max;
+            assert!(is_full, "{from} {bytes_max} {end}");
+        }
+    }
+}
+
 #[test]
 fn opening_a_missing_log_names_what_is_missing() {
     let folder = TempDir::new().unwrap();

@@ -29,6 +29,82 @@ pub(super) fn read(
     Ok(read.found)
 }
 
+/// The bounds of [`end_within`].
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) records_max: u64,
+    pub(super) bytes_max: u64,
+}
+
+/// Implements [`crate::EventLog::end_within`] for an existing partition. Reads block headers, and record lengths of the
+/// first and the last block.
+pub(super) fn end_within(
+    store: &Store,
+    topic: &Topic,
+    partition: u32,
+    from: u64,
+    bounds: Bounds,
+) -> Result<u64, LogError> {
+    let at = TopicPartition { topic, partition };
+    let Span { start, end, .. } = topic.span(partition);
+    at.check_span(from, start, end)?;
+    let mut next = from;
+    if from < end {
+        guarded(|| walk_within(store, at, &mut next, end, bounds))
+            .unwrap_or(Ok(false))
+            .map_err(|error| at.failed(from, error))?
+            .then_some(())
+            .ok_or_else(|| at.damaged(from))?;
+    }
+    Ok(next)
+}
+
+/// Moves `next` over the records that are within the bounds. Returns false if a block is damaged.
+fn walk_within(
+    store: &Store,
+    at: TopicPartition<'_>,
+    next: &mut u64,
+    end: u64,
+    bounds: Bounds,
+) -> Result<bool, redb::Error> {
+    let (from, mut bytes) = (*next, 0_u64);
+    let snapshot = store.snapshot()?;
+    let blocks = snapshot.open_table(BLOCKS)?;
+    let (topic, partition) = (at.topic.id, at.partition);
+    let Some(first) = first_block(&blocks, topic, partition, from)? else { return Ok(false) };
+    for row in blocks.range((topic, partition, first)..=(topic, partition, u64::MAX))? {
+        let (key, stored) = row?;
+        let Some(block) = Block::peek(key.value(), stored.value()) else { return Ok(false) };
+        if block.first > *next || block.next <= *next {
+            return Ok(false);
+        }
+        let stored_bytes = stored.value().len() as u64;
+        let fits_whole = block.first == *next
+            && block.next - from <= bounds.records_max
+            && bytes + stored_bytes <= bounds.bytes_max;
+        if fits_whole {
+            (*next, bytes) = (block.next, bytes + stored_bytes);
+        } else {
+            for record in block.records() {
+                let Some((offset, record)) = record else { return Ok(false) };
+                if offset < *next {
+                    continue;
+                }
+                bytes += record.len() as u64;
+                let fits = offset - from < bounds.records_max && bytes <= bounds.bytes_max;
+                if !fits && offset > from {
+                    return Ok(true);
+                }
+                *next = offset + 1;
+            }
+        }
+        if *next >= end {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A partition and the name of its topic, for errors.
 #[derive(Clone, Copy)]
 pub(super) struct TopicPartition<'a> {

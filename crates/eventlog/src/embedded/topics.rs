@@ -17,8 +17,47 @@ pub(super) struct Topic {
     pub(super) id: u32,
     pub(super) name: String,
     spans: Vec<RwLock<Span>>,
-    changed: Mutex<()>,
+    /// The threads to wake when a span changes.
+    waiters: Mutex<Vec<Arc<Waiter>>>,
+}
+
+/// A waiting thread.
+#[derive(Default)]
+struct Waiter {
+    lock: Mutex<()>,
     wake: Condvar,
+}
+
+impl Waiter {
+    fn wake(&self) {
+        // The thread holds this lock from checking the ends until it sleeps, so it misses no wake-up.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
+    }
+}
+
+/// A partition and the end that a waiting thread has seen.
+pub(super) struct Awaited {
+    pub(super) topic: Arc<Topic>,
+    pub(super) partition: u32,
+    pub(super) end_seen: u64,
+}
+
+/// Waits and returns whether any end exceeded the one seen before the timeout or the stop.
+pub(super) fn wait_any(awaited: &[Awaited], timeout: Duration, stopped: impl Fn() -> bool) -> bool {
+    let moved = || awaited.iter().any(|end| end.topic.span(end.partition).end > end.end_seen);
+    let waiter = Arc::new(Waiter::default());
+    for Awaited { topic, .. } in awaited {
+        topic.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&waiter));
+    }
+    let guard = waiter.lock.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = waiter.wake.wait_timeout_while(guard, timeout, |()| !moved() && !stopped());
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
+    for Awaited { topic, .. } in awaited {
+        let mut waiters = topic.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.retain(|registered| !Arc::ptr_eq(registered, &waiter));
+    }
+    moved()
 }
 
 impl Topics {
@@ -59,8 +98,7 @@ impl Topic {
             id,
             name: name.to_owned(),
             spans: (0..partitions).map(|_| RwLock::default()).collect(),
-            changed: Mutex::new(()),
-            wake: Condvar::new(),
+            waiters: Mutex::default(),
         }
     }
 
@@ -91,24 +129,9 @@ impl Topic {
     }
 
     pub(super) fn wake_all(&self) {
-        // A waiter holds this lock from checking the end until it sleeps, so it misses no wake-up.
-        drop(self.changed.lock().unwrap_or_else(PoisonError::into_inner));
-        self.wake.notify_all();
-    }
-
-    /// Waits and returns whether the end exceeded `end_seen` before the timeout or the stop.
-    pub(super) fn wait(
-        &self,
-        partition: u32,
-        end_seen: u64,
-        timeout: Duration,
-        stopped: impl Fn() -> bool,
-    ) -> bool {
-        let unmoved = || self.span(partition).end <= end_seen;
-        let guard = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.wake.wait_timeout_while(guard, timeout, |()| unmoved() && !stopped());
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-        !unmoved()
+        for waiter in self.waiters.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            waiter.wake();
+        }
     }
 
     fn at(&self, partition: u32) -> Option<&RwLock<Span>> {

@@ -9,8 +9,11 @@ use rdkafka::config::RDKafkaLogLevel;
 
 use crate::{LogError, RECORD_BYTES_MAX};
 
-/// The maximum size of a message: the maximum record and Kafka's overhead.
-pub(super) const MESSAGE_BYTES_MAX: usize = RECORD_BYTES_MAX + 1024 * 1024;
+/// How much a batch of records may exceed the maximum record: Kafka's overhead, and the records that librdkafka puts into
+/// the same batch, by default at most 1,000,000 bytes.
+pub(super) const MESSAGE_OVERHEAD_BYTES: usize = 1024 * 1024;
+/// The maximum size of a batch of records of any topic.
+const MESSAGE_BYTES_MAX: usize = RECORD_BYTES_MAX + MESSAGE_OVERHEAD_BYTES;
 /// How long a broker may hold back a fetch that finds nothing new. A seeking reader waits at most as long, and an idle
 /// client fetches as often.
 pub(super) const FETCH_WAIT_MAX: Duration = Duration::from_millis(50);

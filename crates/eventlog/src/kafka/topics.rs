@@ -9,16 +9,13 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
-use spillway_events::topics::INBOX_PREFIX;
+use spillway_events::topics::{INBOX_PREFIX, INPUT_RECORD_BYTES_MAX, record_bytes_max};
 
 use super::KafkaLog;
 use super::client::{Context, REQUEST_TIMEOUT, refused};
-use super::settings::MESSAGE_BYTES_MAX;
+use super::settings::MESSAGE_OVERHEAD_BYTES;
 use crate::limits::check_topic;
 use crate::{LogError, PARTITIONS_MAX};
-
-/// The maximum size of a batch of records in an inbox.
-const INBOX_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The retention of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +61,9 @@ impl TopicSpec {
         // Outside producers write to inboxes. Storing their batches uncompressed makes the broker refuse those that exceed
         // the maximum after decompression.
         let (message_bytes_max, compression) = if self.name.starts_with(INBOX_PREFIX) {
-            (INBOX_MESSAGE_BYTES_MAX, "uncompressed")
+            (INPUT_RECORD_BYTES_MAX, "uncompressed")
         } else {
-            (MESSAGE_BYTES_MAX, "producer")
+            (record_bytes_max(&self.name) + MESSAGE_OVERHEAD_BYTES, "producer")
         };
         vec![
             // No compaction: a decided number must keep its record.
