@@ -1,13 +1,15 @@
 //! The bytes of one stored block: records that were appended together to one partition.
 //!
-//! Layout, numbers little endian: version (1 byte, 1), CRC-32 (4), record count (4), then each record as its length
-//! (LEB128) and its bytes. The CRC covers the block's key (topic id, partition, first offset), the version, the
-//! count and the records, so an intact block under another key counts as damaged.
+//! Layout, numbers little endian: version (1 byte, 1), CRC-32 (4), record count (4), time of the commit in milliseconds
+//! since the epoch (8), then each record as its length (LEB128) and its bytes. The time serves retention only. The CRC covers the block's key (topic id, partition, first offset), the version,
+//! the count, the time and the records, so an intact block under another key counts as damaged.
 
 use crc32fast::Hasher;
 
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 9;
+const HEADER_BYTES: usize = 17;
+const COUNT_AT: usize = 5;
+const TIME_AT: usize = 9;
 
 /// The key of a block: topic id, partition, offset of its first record.
 pub(crate) type BlockKey = (u32, u32, u64);
@@ -41,12 +43,15 @@ impl Packed {
     }
 
     /// Returns the stored form.
-    pub(crate) fn seal(&self, key: BlockKey) -> Vec<u8> {
+    pub(crate) fn seal(&self, key: BlockKey, time_ms: u64) -> Vec<u8> {
         let mut block = Vec::with_capacity(HEADER_BYTES + self.bytes.len());
         block.push(VERSION);
-        block.extend_from_slice(&checksum(key, self.count, &self.bytes).to_le_bytes());
+        block.extend_from_slice(&[0; 4]);
         block.extend_from_slice(&self.count.to_le_bytes());
+        block.extend_from_slice(&time_ms.to_le_bytes());
         block.extend_from_slice(&self.bytes);
+        let crc = checksum(key, &block[COUNT_AT..]);
+        block[1..COUNT_AT].copy_from_slice(&crc.to_le_bytes());
         block
     }
 }
@@ -65,13 +70,12 @@ impl<'a> Block<'a> {
     /// Checks a stored block. Returns `None` if it is damaged.
     pub(crate) fn open(key: BlockKey, stored: &'a [u8]) -> Option<Self> {
         let (&version, rest) = stored.split_first()?;
-        let (&crc, rest) = rest.split_first_chunk::<4>()?;
-        let (&count, records) = rest.split_first_chunk::<4>()?;
-        let count = u32::from_le_bytes(count);
-        if version != VERSION || count == 0 || u32::from_le_bytes(crc) != checksum(key, count, records) {
-            return None;
-        }
-        Some(Self { first: key.2, next: key.2.checked_add(u64::from(count))?, records })
+        let (&crc, checked) = rest.split_first_chunk::<4>()?;
+        let block = Self::peek(key, stored)?;
+        let is_intact = version == VERSION
+            && block.next > block.first
+            && u32::from_le_bytes(crc) == checksum(key, checked);
+        is_intact.then_some(block)
     }
 
     /// Reads a stored block without verifying its checksum.
@@ -88,9 +92,13 @@ impl<'a> Block<'a> {
 
 /// Returns the offset after a stored block's last record. Reads the header only and verifies no checksum.
 pub(crate) fn block_next(key: BlockKey, stored: &[u8]) -> Option<u64> {
-    let (header, _) = stored.split_first_chunk::<HEADER_BYTES>()?;
-    let [.., a, b, c, d] = *header;
-    key.2.checked_add(u64::from(u32::from_le_bytes([a, b, c, d])))
+    let count = stored.get(COUNT_AT..)?.first_chunk::<4>()?;
+    key.2.checked_add(u64::from(u32::from_le_bytes(*count)))
+}
+
+/// Returns the time of a stored block's commit in milliseconds since the epoch. Verifies no checksum.
+pub(crate) fn block_time_ms(stored: &[u8]) -> Option<u64> {
+    stored.get(TIME_AT..)?.first_chunk::<8>().map(|time| u64::from_le_bytes(*time))
 }
 
 /// The records of a block, from [`Block::records`].
@@ -146,14 +154,14 @@ fn push_length(bytes: &mut Vec<u8>, mut length: usize) {
     }
 }
 
-fn checksum((topic, partition, first): BlockKey, count: u32, records: &[u8]) -> u32 {
+/// The CRC of a block's key, version, count, time and records.
+fn checksum((topic, partition, first): BlockKey, checked: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
     hasher.update(&topic.to_le_bytes());
     hasher.update(&partition.to_le_bytes());
     hasher.update(&first.to_le_bytes());
     hasher.update(&[VERSION]);
-    hasher.update(&count.to_le_bytes());
-    hasher.update(records);
+    hasher.update(checked);
     hasher.finalize()
 }
 
@@ -177,7 +185,7 @@ mod tests {
             let mut packed = Packed::of(left);
             packed.join(&Packed::of(right));
             let key = (3, 7, first);
-            let mut stored = packed.seal(key);
+            let mut stored = packed.seal(key, 1_700_000_000_000);
 
             let block = Block::open(key, &stored).expect("intact");
             let found: Vec<_> = block.records().map(|record| record.expect("whole")).collect();

@@ -7,6 +7,7 @@ mod check;
 mod commit;
 mod queue;
 mod read;
+mod retention;
 mod rows;
 mod store;
 mod topics;
@@ -15,12 +16,13 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::check::{CheckPhase, CheckProgress, CheckReport, Damage, PageCheck, check};
 use self::queue::{Done, Job, Part, Queue, Work};
+pub use self::retention::{LogSize, RetentionRule};
 use self::store::Store;
 use self::topics::{Awaited, Topics, wait_any};
 use crate::block::Packed;
@@ -32,6 +34,9 @@ pub struct EmbeddedLog {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
 }
+
+/// Returns the time in milliseconds since the epoch.
+type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// Opens the file again after a failed write.
 type Reopen = Box<dyn Fn() -> Result<Store, LogError> + Send + Sync>;
@@ -50,6 +55,8 @@ struct Shared {
     closed: RwLock<Option<String>>,
     topics: Topics,
     queue: Queue,
+    /// Replaces the system's clock.
+    clock: OnceLock<Clock>,
     /// The number of commits since the file was opened.
     commits: AtomicU64,
 }
@@ -69,6 +76,12 @@ impl EmbeddedLog {
     /// [`LogError::NoFolder`], [`LogError::NoLog`], and those of [`EmbeddedLog::create`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, LogError> {
         Self::start_in(folder.as_ref(), Store::open(folder.as_ref())?)
+    }
+
+    /// Replaces the system's clock, which gives the times that [`EmbeddedLog::drop_expired`] compares. Nothing else depends
+    /// on the clock. The function returns milliseconds since the epoch. Only the first call has an effect.
+    pub fn set_clock(&self, clock: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _ = self.shared.clock.set(Box::new(clock));
     }
 
     /// Returns the number of commits since the file was opened. Each syncs the file twice.
@@ -92,6 +105,7 @@ impl EmbeddedLog {
             closed: RwLock::new(None),
             topics,
             queue: Queue::new(),
+            clock: OnceLock::new(),
             commits: AtomicU64::new(0),
         });
         let writing = Arc::clone(&shared);
@@ -221,6 +235,14 @@ impl EventLog for EmbeddedLog {
 }
 
 impl Shared {
+    fn now_ms(&self) -> u64 {
+        let system = || {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+        };
+        self.clock.get().map_or_else(system, |clock| clock())
+    }
+
     fn closed_reason(&self) -> Option<String> {
         self.closed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -11,7 +11,8 @@
 //!  waiters ◄──────────── wake-up  ◄─────────────────┘
 //! ```
 //!
-//! Records are bytes: this crate knows no record kind. Timeouts are arguments.
+//! Records are bytes: this crate knows no record kind. Nothing that it returns depends on a clock, except for retention
+//! and timeouts.
 #![warn(missing_docs)]
 
 mod block;
@@ -26,7 +27,9 @@ mod limits;
 
 use std::time::{Duration, Instant};
 
-pub use embedded::{CheckPhase, CheckProgress, CheckReport, Damage, EmbeddedLog, PageCheck, check};
+pub use embedded::{
+    CheckPhase, CheckProgress, CheckReport, Damage, EmbeddedLog, LogSize, PageCheck, RetentionRule, check,
+};
 pub use error::LogError;
 pub use kafka::{KafkaLog, KafkaSecurity, KafkaSettings, Kept, TopicMismatch, TopicSpec};
 pub use limits::{

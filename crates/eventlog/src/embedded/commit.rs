@@ -22,10 +22,11 @@ pub(super) fn commit(
     store: &Store,
     topics: &Topics,
     work: Vec<Work>,
+    now_ms: u64,
     prepared: &mut Option<Prepared>,
 ) -> Result<(), Failure> {
     let transaction = store.begin_write()?;
-    let mut commit = Commit::begin(&transaction, topics)?;
+    let mut commit = Commit::begin(&transaction, topics, now_ms)?;
     let answers = work.into_iter().map(|work| commit.run(work)).collect::<Result<Vec<_>, _>>()?;
     let changes = commit.finish()?;
     let is_empty = changes.spans.is_empty() && changes.created.is_empty();
@@ -106,6 +107,8 @@ struct Commit<'a> {
     span_rows: Table<'a, (u32, u32), SpanRow>,
     blocks: Table<'a, (u32, u32, u64), &'static [u8]>,
     changes: Changes,
+    /// The time of the commit, for retention.
+    now_ms: u64,
 }
 
 /// The changes of this commit outside the blocks.
@@ -126,13 +129,18 @@ struct Tail {
 type Answer = Result<Done, LogError>;
 
 impl<'a> Commit<'a> {
-    fn begin(transaction: &'a WriteTransaction, topics: &'a Topics) -> Result<Self, redb::Error> {
+    fn begin(
+        transaction: &'a WriteTransaction,
+        topics: &'a Topics,
+        now_ms: u64,
+    ) -> Result<Self, redb::Error> {
         Ok(Self {
             topics,
             topic_rows: transaction.open_table(TOPICS)?,
             span_rows: transaction.open_table(PARTITIONS)?,
             blocks: transaction.open_table(BLOCKS)?,
             changes: Changes { spans: BTreeMap::new(), created: Vec::new() },
+            now_ms,
         })
     }
 
@@ -151,7 +159,7 @@ impl<'a> Commit<'a> {
     /// Writes what is still pending, then the spans.
     fn finish(mut self) -> Result<Changes, redb::Error> {
         for ((id, partition), tail) in &mut self.changes.spans {
-            write_pending(&mut self.blocks, (*id, *partition), tail)?;
+            write_pending(&mut self.blocks, (*id, *partition), tail, self.now_ms)?;
             self.span_rows.insert((*id, *partition), seal_span((*id, *partition), tail.span))?;
         }
         Ok(self.changes)
@@ -164,7 +172,7 @@ impl<'a> Commit<'a> {
         }
         let tail = tail_of(&mut self.changes.spans, topic, partition);
         if tail.pending.bytes.len() + records.bytes.len() > BLOCK_BYTES_TARGET {
-            write_pending(&mut self.blocks, key, tail)?;
+            write_pending(&mut self.blocks, key, tail, self.now_ms)?;
         }
         let first = tail.span.end;
         tail.span.end += u64::from(records.count);
@@ -260,7 +268,7 @@ impl<'a> Commit<'a> {
     fn write_pending_of(&mut self, topic: &Topic, partition: u32) -> Result<(), redb::Error> {
         let key = (topic.id, partition);
         match self.changes.spans.get_mut(&key) {
-            Some(tail) => write_pending(&mut self.blocks, key, tail),
+            Some(tail) => write_pending(&mut self.blocks, key, tail, self.now_ms),
             None => Ok(()),
         }
     }
@@ -280,12 +288,13 @@ fn write_pending(
     blocks: &mut Table<'_, (u32, u32, u64), &'static [u8]>,
     (id, partition): (u32, u32),
     tail: &mut Tail,
+    now_ms: u64,
 ) -> Result<(), redb::Error> {
     if tail.pending.count == 0 {
         return Ok(());
     }
     let key = (id, partition, tail.span.end - u64::from(tail.pending.count));
-    let block = std::mem::take(&mut tail.pending).seal(key);
+    let block = std::mem::take(&mut tail.pending).seal(key, now_ms);
     blocks.insert(key, block.as_slice())?;
     tail.span.bytes += block.len() as u64;
     Ok(())

@@ -196,7 +196,7 @@ impl TopicPartition<'_> {
         LogError::Damaged { topic: self.topic.name.clone(), partition: self.partition, offset }
     }
 
-    fn failed(self, offset: u64, error: redb::Error) -> LogError {
+    pub(super) fn failed(self, offset: u64, error: redb::Error) -> LogError {
         if matches!(error, redb::Error::Corrupted(_)) {
             return self.damaged(offset);
         }

@@ -201,7 +201,7 @@ fn work_of_one_commit_happens_in_order() {
     let create = |partitions| Work::Create { topic: "ticks".to_owned(), partitions };
     let commit_all = |work| {
         let mut prepared = None;
-        assert!(commit::commit(&store, &topics, work, &mut prepared).is_ok());
+        assert!(commit::commit(&store, &topics, work, 0, &mut prepared).is_ok());
         prepared.unwrap().publish(&topics)
     };
     let answers = commit_all(vec![create(1), create(1), create(2)]);

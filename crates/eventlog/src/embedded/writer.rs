@@ -46,7 +46,9 @@ pub(super) fn run(shared: &Shared) {
         let committed = {
             let store = shared.store.read().unwrap_or_else(PoisonError::into_inner);
             match store.as_ref() {
-                Some(store) => guarded(|| commit(store, &shared.topics, work, &mut prepared)),
+                Some(store) => {
+                    guarded(|| commit(store, &shared.topics, work, shared.now_ms(), &mut prepared))
+                }
                 None => Err("the file is closed".to_owned()),
             }
         };
