@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use spillway_events::topics::INPUT_RECORD_BYTES_MAX;
 use spillway_events::{
     BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode,
     topics,
@@ -15,8 +16,11 @@ use spillway_steering::Panes;
 use super::rows::{Row, Rows};
 
 const SECOND_US: i64 = 1_000_000;
-/// Groups of rows that fill a batch are cut well below the batch's bound.
-const _: () = assert!(BATCH_RECORDS_MAX >= 10_000);
+/// The maximum number of rows in a batch. With names and a target of the maximum size in each row, the batch still fits the
+/// maximum record of its topic.
+const BATCH_ROWS_MAX: usize = 1_000;
+const _: () =
+    assert!(BATCH_ROWS_MAX <= BATCH_RECORDS_MAX && BATCH_ROWS_MAX * 1_024 <= INPUT_RECORD_BYTES_MAX);
 
 /// A tick with the measurement records that it reads beyond the one before.
 pub(crate) struct RecordedTick {
@@ -56,7 +60,7 @@ impl Ticks {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             self.sequence += 1;
-            let group = rows.by_ref().take(10_000);
+            let group = rows.by_ref().take(BATCH_ROWS_MAX);
             batches.extend(encode(&batch(&self.source, self.sequence, group)).ok());
         }
         self.measurements_end += batches.len() as u64;
