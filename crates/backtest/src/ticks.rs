@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use spillway_events::topics::INPUT_RECORD_BYTES_MAX;
 use spillway_events::{
     BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode,
     format_time, topics,
@@ -17,8 +18,11 @@ use crate::jumps::{WITNESSES, is_wrong_jump};
 use crate::rows::{Row, Rows};
 
 const SECOND_US: i64 = 1_000_000;
-/// Groups of rows that fill a batch are cut well below the batch's bound.
-const _: () = assert!(BATCH_RECORDS_MAX >= 10_000);
+/// The maximum number of rows in a batch. With names and a target of the maximum size in each row, the batch still fits the
+/// maximum record of its topic.
+const BATCH_ROWS_MAX: usize = 1_000;
+const _: () =
+    assert!(BATCH_ROWS_MAX <= BATCH_RECORDS_MAX && BATCH_ROWS_MAX * 1_024 <= INPUT_RECORD_BYTES_MAX);
 
 /// A tick with the measurement records that it reads beyond the one before.
 pub(crate) struct RecordedTick {
@@ -96,7 +100,7 @@ impl Ticks {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             self.sequence += 1;
-            let group = rows.by_ref().take(10_000);
+            let group = rows.by_ref().take(BATCH_ROWS_MAX);
             let topic = topics::MEASUREMENTS;
             let encoded = encode(&batch(&self.source, self.sequence, group));
             batches.push(encoded.map_err(|source| RuntimeError::Encode { topic, source })?);

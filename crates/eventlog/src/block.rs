@@ -1,28 +1,30 @@
-//! The bytes of one stored block: what was appended together to one partition.
+//! The bytes of one stored block: records that were appended together to one partition.
 //!
-//! Layout, numbers little endian: version (1 byte, 1), CRC-32 (4), record count (4), then each record as its length
-//! (LEB128) and its bytes. The CRC is over the block's place (topic id, partition, first offset), the version, the
-//! count and the records, so a block that is intact but elsewhere is damaged too.
+//! Layout, numbers little endian: version (1 byte, 1), CRC-32 (4), record count (4), time of the commit in milliseconds
+//! since the epoch (8), then each record as its length (LEB128) and its bytes. The time serves retention only. The CRC covers the block's key (topic id, partition, first offset), the version,
+//! the count, the time and the records, so an intact block under another key counts as damaged.
 
 use crc32fast::Hasher;
 
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 9;
+const HEADER_BYTES: usize = 17;
+const COUNT_AT: usize = 5;
+const TIME_AT: usize = 9;
 
-/// Where a block stands: topic id, partition, offset of its first record.
-pub(crate) type Place = (u32, u32, u64);
+/// The key of a block: topic id, partition, offset of its first record.
+pub(crate) type BlockKey = (u32, u32, u64);
 
-/// Records on their way into a block.
+/// Records to be stored in a block.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Packed {
-    /// How many records.
+    /// The number of records.
     pub(crate) count: u32,
     /// Each record as length and bytes.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Packed {
-    /// Packs records; the caller has checked the bounds, so lengths and count fit their 32 bits.
+    /// Packs records. The caller has checked the bounds, so lengths and count fit into 32 bits.
     pub(crate) fn of(records: &[&[u8]]) -> Self {
         let mut packed =
             Self { count: 0, bytes: Vec::with_capacity(records.iter().map(|record| record.len() + 2).sum()) };
@@ -34,24 +36,27 @@ impl Packed {
         packed
     }
 
-    /// Puts others' records behind these.
+    /// Appends other packed records to these.
     pub(crate) fn join(&mut self, other: &Self) {
         self.count += other.count;
         self.bytes.extend_from_slice(&other.bytes);
     }
 
-    /// The stored form.
-    pub(crate) fn seal(&self, place: Place) -> Vec<u8> {
+    /// Returns the stored form.
+    pub(crate) fn seal(&self, key: BlockKey, time_ms: u64) -> Vec<u8> {
         let mut block = Vec::with_capacity(HEADER_BYTES + self.bytes.len());
         block.push(VERSION);
-        block.extend_from_slice(&checksum(place, self.count, &self.bytes).to_le_bytes());
+        block.extend_from_slice(&[0; 4]);
         block.extend_from_slice(&self.count.to_le_bytes());
+        block.extend_from_slice(&time_ms.to_le_bytes());
         block.extend_from_slice(&self.bytes);
+        let crc = checksum(key, &block[COUNT_AT..]);
+        block[1..COUNT_AT].copy_from_slice(&crc.to_le_bytes());
         block
     }
 }
 
-/// A stored block whose checksum holds.
+/// A stored block whose checksum is correct.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block<'a> {
     /// The offset of its first record.
@@ -62,22 +67,38 @@ pub(crate) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Checks a stored block. None if it is damaged.
-    pub(crate) fn open(place: Place, stored: &'a [u8]) -> Option<Self> {
+    /// Checks a stored block. Returns `None` if it is damaged.
+    pub(crate) fn open(key: BlockKey, stored: &'a [u8]) -> Option<Self> {
         let (&version, rest) = stored.split_first()?;
-        let (&crc, rest) = rest.split_first_chunk::<4>()?;
-        let (&count, records) = rest.split_first_chunk::<4>()?;
-        let count = u32::from_le_bytes(count);
-        if version != VERSION || count == 0 || u32::from_le_bytes(crc) != checksum(place, count, records) {
-            return None;
-        }
-        Some(Self { first: place.2, next: place.2.checked_add(u64::from(count))?, records })
+        let (&crc, checked) = rest.split_first_chunk::<4>()?;
+        let block = Self::peek(key, stored)?;
+        let is_intact = version == VERSION
+            && block.next > block.first
+            && u32::from_le_bytes(crc) == checksum(key, checked);
+        is_intact.then_some(block)
     }
 
-    /// The records with their offsets. Ends early, or with None in between, if lengths do not add up.
+    /// Reads a stored block without verifying its checksum.
+    pub(crate) fn peek(key: BlockKey, stored: &'a [u8]) -> Option<Self> {
+        let records = stored.get(HEADER_BYTES..)?;
+        Some(Self { first: key.2, next: block_next(key, stored)?, records })
+    }
+
+    /// Iterates over the records with their offsets. Yields `None` and ends if a record's length does not fit.
     pub(crate) fn records(&self) -> Records<'a> {
         Records { offset: self.first, next: self.next, rest: self.records }
     }
+}
+
+/// Returns the offset after a stored block's last record. Reads the header only and verifies no checksum.
+pub(crate) fn block_next(key: BlockKey, stored: &[u8]) -> Option<u64> {
+    let count = stored.get(COUNT_AT..)?.first_chunk::<4>()?;
+    key.2.checked_add(u64::from(u32::from_le_bytes(*count)))
+}
+
+/// Returns the time of a stored block's commit in milliseconds since the epoch. Verifies no checksum.
+pub(crate) fn block_time_ms(stored: &[u8]) -> Option<u64> {
+    stored.get(TIME_AT..)?.first_chunk::<8>().map(|time| u64::from_le_bytes(*time))
 }
 
 /// The records of a block, from [`Block::records`].
@@ -133,14 +154,14 @@ fn push_length(bytes: &mut Vec<u8>, mut length: usize) {
     }
 }
 
-fn checksum((topic, partition, first): Place, count: u32, records: &[u8]) -> u32 {
+/// The CRC of a block's key, version, count, time and records.
+fn checksum((topic, partition, first): BlockKey, checked: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
     hasher.update(&topic.to_le_bytes());
     hasher.update(&partition.to_le_bytes());
     hasher.update(&first.to_le_bytes());
     hasher.update(&[VERSION]);
-    hasher.update(&count.to_le_bytes());
-    hasher.update(records);
+    hasher.update(checked);
     hasher.finalize()
 }
 
@@ -151,7 +172,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// What is packed comes out again; any single flipped bit is noticed, and so is another place.
+        /// Packed records round-trip. Any single flipped bit is detected, and so is another key.
         #[test]
         fn round_trip_and_damage(
             records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..20),
@@ -163,10 +184,10 @@ mod tests {
             let (left, right) = slices.split_at(slices.len() / 2);
             let mut packed = Packed::of(left);
             packed.join(&Packed::of(right));
-            let place = (3, 7, first);
-            let mut stored = packed.seal(place);
+            let key = (3, 7, first);
+            let mut stored = packed.seal(key, 1_700_000_000_000);
 
-            let block = Block::open(place, &stored).expect("intact");
+            let block = Block::open(key, &stored).expect("intact");
             let found: Vec<_> = block.records().map(|record| record.expect("whole")).collect();
             let wanted: Vec<_> = slices.iter().zip(first..).map(|(record, offset)| (offset, *record)).collect();
             prop_assert_eq!(found, wanted);
@@ -175,10 +196,10 @@ mod tests {
 
             let at = flip.index(stored.len());
             stored[at] ^= 1 << bit;
-            prop_assert!(Block::open(place, &stored).is_none());
+            prop_assert!(Block::open(key, &stored).is_none());
         }
 
-        /// Foreign bytes are refused or read, never a panic.
+        /// Arbitrary bytes are refused or read, without a panic.
         #[test]
         fn foreign_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = Block::open((0, 0, 0), &bytes);

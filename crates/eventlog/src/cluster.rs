@@ -1,9 +1,5 @@
-//! A real Kafka cluster for a test, started by `scripts/kafka` and removed at the end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "for tests, kept here so that the tests of every crate can use it"
-)]
+//! A real Kafka cluster for tests, started by `scripts/kafka` and removed when dropped.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "for the tests of every crate")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,7 +19,7 @@ impl Cluster {
         Self::start_with(&["--brokers", &brokers.to_string()])
     }
 
-    /// Starts one broker that demands TLS and SCRAM.
+    /// Starts one broker that requires TLS and SCRAM.
     #[must_use]
     pub fn start_secure() -> Self {
         Self::start_with(&["--secure"])
@@ -42,12 +38,12 @@ impl Cluster {
         run(&["kill", &self.name, &broker.to_string()]);
     }
 
-    /// Starts a killed broker again and waits until it answers. With none left alive, use [`Cluster::restart`].
+    /// Starts a killed broker again and waits until it answers. If no broker is alive, use [`Cluster::restart`].
     pub fn revive(&self, broker: u32) {
         run(&["revive", &self.name, &broker.to_string()]);
     }
 
-    /// Stops all brokers; what they hold stays.
+    /// Stops all brokers. Their data is kept.
     pub fn stop(&self) {
         run(&["stop", &self.name]);
     }
@@ -57,7 +53,7 @@ impl Cluster {
         run(&["start", &self.name]);
     }
 
-    /// The folder with `ca.pem`, `user` and `password` of a cluster that demands them.
+    /// Returns the folder with `ca.pem`, `user` and `password` of a cluster that requires them.
     #[must_use]
     pub fn secrets(&self) -> PathBuf {
         root().join("target/kafka/clusters").join(&self.name).join("secure")
@@ -66,7 +62,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // A cluster that is gone already is as good.
+        // The cluster may have been removed already.
         let _ = Command::new(root().join("scripts/kafka")).args(["remove", &self.name]).status();
     }
 }

@@ -1,41 +1,45 @@
-//! The suite that every adapter of [`EventLog`] passes: what the port promises, checked through the port alone.
+//! The test suite that every adapter of [`EventLog`] passes. It uses the port alone.
 //!
-//! An adapter's test calls [`check`] with a maker of fresh, empty logs. A promise that is broken panics.
+//! An adapter's test calls [`check`] with a function that makes empty logs. A violation panics.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test suite, kept here so that every adapter can run it"
+    reason = "a test suite that the tests of every adapter run"
 )]
 
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use spillway_events::topics::INPUT_RECORD_BYTES_MAX;
+
 use crate::{
     APPEND_RECORDS_MAX, Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX, RECORD_BYTES_MAX,
     TOPIC_BYTES_MAX,
 };
 
-const ALL: usize = usize::MAX;
-/// Long enough that running into it means that a wake-up is missing.
-const FOR_EVER: Duration = Duration::from_secs(600);
+const NO_LIMIT: usize = usize::MAX;
+/// So long that reaching it means that a wake-up was missed.
+const NO_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Checks every promise, each on a log of its own.
+/// Runs every test of the suite, each on a new log.
 pub fn check(make: impl Fn() -> Arc<dyn EventLog>) {
-    for promise in [
+    for test in [
         topics,
         append_and_read,
         append_to_several_partitions,
         reading_in_portions,
         truncating,
         waking_up,
+        waiting_for_any,
+        ending_within_bounds,
         appending_from_many_threads,
         deciding,
         deciding_in_a_race,
         bounds,
-        unknown_places,
+        unknown_partitions,
     ] {
-        promise(make().as_ref());
+        test(make().as_ref());
     }
 }
 
@@ -65,9 +69,9 @@ fn append_and_read(log: &dyn EventLog) {
     assert_eq!(read_all(log, "usage", 1), entries(0, &[b"other"]));
     assert_eq!((log.start("usage", 0).unwrap(), log.end("usage", 0).unwrap()), (0, 4));
     // Inside an append, and at the end.
-    assert_eq!(log.read("usage", 0, 1, ALL, ALL).unwrap(), entries(1, &[b"", b"ccc", b"d"]));
-    assert_eq!(log.read("usage", 0, 4, ALL, ALL).unwrap(), []);
-    let error = log.read("usage", 0, 5, ALL, ALL).unwrap_err();
+    assert_eq!(log.read("usage", 0, 1, NO_LIMIT, NO_LIMIT).unwrap(), entries(1, &[b"", b"ccc", b"d"]));
+    assert_eq!(log.read("usage", 0, 4, NO_LIMIT, NO_LIMIT).unwrap(), []);
+    let error = log.read("usage", 0, 5, NO_LIMIT, NO_LIMIT).unwrap_err();
     assert!(matches!(error, LogError::BeyondEnd { wanted: 5, end: 4, .. }), "{error:?}");
 }
 
@@ -88,7 +92,7 @@ fn append_to_several_partitions(log: &dyn EventLog) {
     assert_eq!(read_all(log, "usage", 1), entries(0, &[b"a", b"b", b"d"]));
     assert_eq!(read_all(log, "usage", 0), entries(0, &[b"c"]));
 
-    // One that cannot be takes the others with it.
+    // One invalid batch fails all of them.
     let batches = [
         Batch { topic: "usage", partition: 0, records: &[b"e"] },
         Batch { topic: "usage", partition: 2, records: &[b"f"] },
@@ -111,11 +115,11 @@ fn reading_in_portions(log: &dyn EventLog) {
         }
         found.len()
     };
-    assert_eq!(portion(0, ALL, ALL), 200);
-    assert_eq!(portion(65, 10, ALL), 10);
-    assert_eq!(portion(65, ALL, 10_999), 10);
-    assert_eq!(portion(65, ALL, 11_000), 11);
-    assert_eq!(portion(65, ALL, 1), 1);
+    assert_eq!(portion(0, NO_LIMIT, NO_LIMIT), 200);
+    assert_eq!(portion(65, 10, NO_LIMIT), 10);
+    assert_eq!(portion(65, NO_LIMIT, 10_999), 10);
+    assert_eq!(portion(65, NO_LIMIT, 11_000), 11);
+    assert_eq!(portion(65, NO_LIMIT, 1), 1);
     assert_eq!(portion(65, 0, 0), 1);
     assert_eq!(portion(199, 0, 0), 1);
 }
@@ -130,7 +134,7 @@ fn truncating(log: &dyn EventLog) {
     log.truncate_before("usage", 0, 1).unwrap();
     assert_eq!((log.start("usage", 0).unwrap(), log.end("usage", 0).unwrap()), (4, 5));
     assert_eq!(read_all(log, "usage", 0), entries(4, &[b"e"]));
-    let error = log.read("usage", 0, 3, ALL, ALL).unwrap_err();
+    let error = log.read("usage", 0, 3, NO_LIMIT, NO_LIMIT).unwrap_err();
     assert!(matches!(error, LogError::Truncated { partition: 0, wanted: 3, first: 4, .. }), "{error:?}");
 
     assert!(matches!(log.truncate_before("usage", 0, 6), Err(LogError::BeyondEnd { wanted: 6, end: 5, .. })));
@@ -146,8 +150,8 @@ fn waking_up(log: &dyn EventLog) {
     assert!(!log.wait("usage", 0, 0, Duration::ZERO).unwrap());
     thread::scope(|scope| {
         let waiters: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| log.wait("usage", 0, 1, FOR_EVER).unwrap())).collect();
-        log.append("usage", 1, &[b"of no interest", b"", b""]).unwrap();
+            (0..4).map(|_| scope.spawn(|| log.wait("usage", 0, 1, NO_TIMEOUT).unwrap())).collect();
+        log.append("usage", 1, &[b"another partition", b"", b""]).unwrap();
         log.append("usage", 0, &[b"one is not enough"]).unwrap();
         log.append("usage", 0, &[b"two are"]).unwrap();
         for waiter in waiters {
@@ -157,8 +161,49 @@ fn waking_up(log: &dyn EventLog) {
     assert!(log.wait("usage", 0, 1, Duration::ZERO).unwrap());
 }
 
-/// Threads append numbered records to two partitions while a reader follows: nothing is lost or doubled, each thread's
-/// records stand in its order, an append's records stand together, and the offset returned is where they stand.
+fn waiting_for_any(log: &dyn EventLog) {
+    log.create_topic("usage", 2).unwrap();
+    log.create_topic("ticks", 1).unwrap();
+    let seen = [("usage", 0, 0), ("usage", 1, 0), ("ticks", 0, 0)];
+    assert!(!log.wait_any(&[], Duration::ZERO).unwrap());
+    assert!(!log.wait_any(&seen, Duration::ZERO).unwrap());
+    thread::scope(|scope| {
+        let waiters: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| log.wait_any(&seen, NO_TIMEOUT).unwrap())).collect();
+        log.append("usage", 1, &[b"one of them"]).unwrap();
+        for waiter in waiters {
+            assert!(waiter.join().unwrap());
+        }
+        let waiter = scope.spawn(|| log.wait_any(&[("usage", 1, 1), ("ticks", 0, 0)], NO_TIMEOUT).unwrap());
+        log.append_at("ticks", 0, b"another topic").unwrap();
+        assert!(waiter.join().unwrap());
+    });
+    assert!(log.wait_any(&seen, Duration::ZERO).unwrap());
+    assert!(!log.wait_any(&[("usage", 0, 0), ("usage", 1, 1), ("ticks", 0, 1)], Duration::ZERO).unwrap());
+    let error = log.wait_any(&[("usage", 0, 0), ("usage", 2, 0)], Duration::ZERO).unwrap_err();
+    assert!(matches!(error, LogError::NoPartition { partition: 2, .. }), "{error:?}");
+}
+
+/// The bound of records holds for every adapter, the bound of bytes only for some.
+fn ending_within_bounds(log: &dyn EventLog) {
+    log.create_topic("usage", 1).unwrap();
+    assert_eq!(log.end_within("usage", 0, 0, 10, 10).unwrap(), 0);
+    for _ in 0..4 {
+        log.append("usage", 0, &[&[7; 100], &[7; 200], &[7; 300]]).unwrap();
+    }
+    let many = u64::MAX;
+    assert_eq!(log.end_within("usage", 0, 0, many, many).unwrap(), 12);
+    assert_eq!(log.end_within("usage", 0, 0, 7, many).unwrap(), 7);
+    assert_eq!(log.end_within("usage", 0, 5, 7, many).unwrap(), 12);
+    assert_eq!(log.end_within("usage", 0, 5, 1, many).unwrap(), 6);
+    assert_eq!(log.end_within("usage", 0, 5, 0, many).unwrap(), 6);
+    assert_eq!(log.end_within("usage", 0, 12, 1, many).unwrap(), 12);
+    assert!(matches!(log.end_within("usage", 0, 13, 1, many), Err(LogError::BeyondEnd { wanted: 13, .. })));
+    assert!(matches!(log.end_within("usage", 1, 0, 1, many), Err(LogError::NoPartition { .. })));
+}
+
+/// Threads append numbered records to two partitions while a reader follows. No record is lost or duplicated, the records
+/// of a thread keep their order, the records of an append are contiguous, and the returned offset is that of the first.
 fn appending_from_many_threads(log: &dyn EventLog) {
     const THREADS: u64 = 8;
     const APPENDS: u64 = 50;
@@ -182,8 +227,8 @@ fn appending_from_many_threads(log: &dyn EventLog) {
         let mut seen = Vec::new();
         while (seen.len() as u64) < THREADS / 2 * APPENDS * 3 {
             let from = seen.len() as u64;
-            assert!(log.wait("usage", 0, from, FOR_EVER).unwrap());
-            seen.extend(log.read("usage", 0, from, 100, ALL).unwrap());
+            assert!(log.wait("usage", 0, from, NO_TIMEOUT).unwrap());
+            seen.extend(log.read("usage", 0, from, 100, NO_LIMIT).unwrap());
         }
         assert_eq!(seen, read_all(log, "usage", 0));
     });
@@ -200,8 +245,8 @@ fn appending_from_many_threads(log: &dyn EventLog) {
     let found = [read_all(log, "usage", 0), read_all(log, "usage", 1)];
     for (partition, entries) in appended.into_inner().unwrap() {
         let of_partition = &found[partition as usize];
-        let place = of_partition.binary_search_by_key(&entries[0].offset, |entry| entry.offset).unwrap();
-        assert_eq!(of_partition[place..place + entries.len()], entries);
+        let index = of_partition.binary_search_by_key(&entries[0].offset, |entry| entry.offset).unwrap();
+        assert_eq!(of_partition[index..index + entries.len()], entries);
     }
 }
 
@@ -224,7 +269,7 @@ fn deciding(log: &dyn EventLog) {
     assert_eq!(log.append_at("ticks", 1, b"b").unwrap(), Appended::Won(1));
 }
 
-/// Eight threads fight for every number. Each repeats what won, as after a time-out, and sees it win again.
+/// Eight threads compete for every number. Each sends its winning record again, as after a timeout, and wins again.
 fn deciding_in_a_race(log: &dyn EventLog) {
     const NUMBERS: u64 = 100;
     log.create_topic("ticks", 1).unwrap();
@@ -282,9 +327,15 @@ fn bounds(log: &dyn EventLog) {
 
     assert_eq!(log.append("usage", 0, &[&longest]).unwrap(), 0);
     assert_eq!(log.read("usage", 0, 0, 1, 1).unwrap(), entries(0, &[&longest]));
+
+    // Records of an input topic have a lower maximum.
+    log.create_topic("measurements", 1).unwrap();
+    log.append("measurements", 0, &[&longest[..INPUT_RECORD_BYTES_MAX]]).unwrap();
+    let error = log.append("measurements", 0, &[&longest[..=INPUT_RECORD_BYTES_MAX]]).unwrap_err();
+    assert!(matches!(error, LogError::RecordTooLong { bytes_max: INPUT_RECORD_BYTES_MAX, .. }), "{error:?}");
 }
 
-fn unknown_places(log: &dyn EventLog) {
+fn unknown_partitions(log: &dyn EventLog) {
     log.create_topic("usage", 1).unwrap();
     assert!(matches!(log.partitions("ticks"), Err(LogError::NoTopic { .. })));
     assert!(matches!(log.append("ticks", 0, &[b"a"]), Err(LogError::NoTopic { .. })));
@@ -299,7 +350,7 @@ fn unknown_places(log: &dyn EventLog) {
 }
 
 fn read_all(log: &dyn EventLog, topic: &str, partition: u32) -> Vec<Entry> {
-    log.read(topic, partition, log.start(topic, partition).unwrap(), ALL, ALL).unwrap()
+    log.read(topic, partition, log.start(topic, partition).unwrap(), NO_LIMIT, NO_LIMIT).unwrap()
 }
 
 fn entries(first: u64, records: &[&[u8]]) -> Vec<Entry> {

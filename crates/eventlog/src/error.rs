@@ -1,32 +1,35 @@
-//! What can go wrong with the log, in one enum.
+//! The errors of the log.
 
 use std::io;
 use std::path::PathBuf;
 
-use crate::limits::{APPEND_BYTES_MAX, APPEND_RECORDS_MAX, PARTITIONS_MAX, RECORD_BYTES_MAX, TOPICS_MAX};
+use crate::limits::{APPEND_BYTES_MAX, APPEND_RECORDS_MAX, PARTITIONS_MAX, TOPICS_MAX};
 
 /// Why a call on the log failed. `Display` does not print the cause; print the chain of sources.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The folder to open does not exist.
-    #[error("there is no folder {}", folder.display())]
+    #[error("the folder {} does not exist", folder.display())]
     NoFolder {
         /// The folder.
         folder: PathBuf,
     },
     /// The folder to open holds no log.
-    #[error("there is no log in the folder: {} does not exist", file.display())]
+    #[error("the folder holds no log: {} does not exist", file.display())]
     NoLog {
         /// The file that is missing.
         file: PathBuf,
     },
-    /// Somebody else has the log open.
-    #[error("another process has the log in {} open; only one may", folder.display())]
+    /// Another process has the log open.
+    #[error(
+        "another process has the log open: {} is locked. Stop that process, or ask it over HTTP",
+        file.display()
+    )]
     InUse {
-        /// The folder.
-        folder: PathBuf,
+        /// The locked file.
+        file: PathBuf,
     },
-    /// The file is of something else, or of a newer release.
+    /// The file is not a log, or was written by a newer release.
     #[error("{} is not a log that this release can read: {reason}", file.display())]
     NotALog {
         /// The file.
@@ -34,103 +37,132 @@ pub enum LogError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file was a log, but its structure is broken.
-    #[error("{} is damaged: {reason}", file.display())]
+    /// The file is a log whose structure is damaged.
+    #[error(
+        "{} is damaged: {reason}. Restore its folder from a backup; `spillway log check` lists what is damaged",
+        file.display()
+    )]
     DamagedFile {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// The operating system refused to open or create.
+    /// The operating system refused to open or create a file or folder.
     #[error("cannot open or create {}", path.display())]
     Open {
         /// The file or folder.
         path: PathBuf,
-        /// Its reason.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A topic's name that may not be.
-    #[error("`{topic}` is no topic name: {reason}")]
+    /// The file or folder cannot be written.
+    #[error(
+        "cannot write {}. A log must be writable even to be read: change its owner, permissions or mount, or copy the \
+         folder to a place that is writable",
+        path.display()
+    )]
+    NotWritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's error.
+        source: io::Error,
+    },
+    /// A write failed. None of the records of this append is in the log; append them again.
+    #[error("nothing was appended, because {} cannot be written: {reason}. To fix it: {hint}", file.display())]
+    WriteFailed {
+        /// The file.
+        file: PathBuf,
+        /// The error of the write.
+        reason: String,
+        /// What the operator can do.
+        hint: &'static str,
+    },
+    /// An invalid topic name.
+    #[error("`{topic}` is not a valid topic name: {reason}")]
     BadTopic {
-        /// The name, cut where it is too long.
+        /// The name, shortened if it is too long.
         topic: String,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A topic of no or of too many partitions.
-    #[error("topic `{topic}` cannot have {partitions} partitions, but 1 to {PARTITIONS_MAX}")]
+    /// An invalid number of partitions.
+    #[error("topic `{topic}` cannot have {partitions} partitions; allowed are 1 to {PARTITIONS_MAX}")]
     BadPartitionCount {
         /// The topic.
         topic: String,
-        /// How many were asked for.
+        /// The number that was asked for.
         partitions: u32,
     },
-    /// The topic exists, with another number of partitions.
-    #[error("topic `{topic}` has {has} partitions, not the {wanted} that were asked for")]
+    /// The topic exists with another number of partitions.
+    #[error("topic `{topic}` has {has} partitions, not {wanted}")]
     PartitionsDiffer {
         /// The topic.
         topic: String,
-        /// How many it has.
+        /// The number of partitions that it has.
         has: u32,
-        /// How many were asked for.
+        /// The number that was asked for.
         wanted: u32,
     },
-    /// The log has as many topics as it can.
-    #[error("topic `{topic}` cannot be created: the log has {TOPICS_MAX} topics, the most it can")]
+    /// The log has the maximum number of topics.
+    #[error("topic `{topic}` cannot be created: the log has {TOPICS_MAX} topics, which is the maximum")]
     TooManyTopics {
         /// The topic.
         topic: String,
     },
-    /// There is no such topic.
-    #[error("there is no topic `{topic}`")]
+    /// The topic does not exist.
+    #[error("topic `{topic}` does not exist")]
     NoTopic {
         /// The name that was asked for.
         topic: String,
     },
-    /// The topic has no such partition.
-    #[error("topic `{topic}` has {partitions} partitions and none is number {partition}")]
+    /// The partition does not exist.
+    #[error("topic `{topic}` has {partitions} partitions; partition {partition} does not exist")]
     NoPartition {
         /// The topic.
         topic: String,
         /// The partition that was asked for.
         partition: u32,
-        /// How many there are.
+        /// The number of partitions of the topic.
         partitions: u32,
     },
-    /// Only topics of one partition decide.
-    #[error("topic `{topic}` has {partitions} partitions; only a topic of one can be appended to by number")]
+    /// The topic is not a deciding topic: only topics with one partition can be.
+    #[error("topic `{topic}` has {partitions} partitions; numbered records need a topic with one")]
     NotDeciding {
         /// The topic.
         topic: String,
-        /// How many partitions it has.
+        /// The number of partitions that it has.
         partitions: u32,
     },
-    /// A record over the bound.
+    /// A record exceeds the maximum size.
     #[error(
-        "a record of {bytes} bytes for topic `{topic}`, partition {partition} exceeds the most, {RECORD_BYTES_MAX}"
+        "topic `{topic}`, partition {partition}: a record of {bytes} bytes exceeds the maximum of {bytes_max} bytes"
     )]
     RecordTooLong {
         /// The topic.
         topic: String,
         /// The partition.
         partition: u32,
-        /// How long it is.
+        /// The record's size in bytes.
         bytes: usize,
+        /// The maximum size of a record of the topic in bytes.
+        bytes_max: usize,
     },
-    /// An append over the bound.
+    /// An append exceeds the maximum size.
     #[error(
-        "an append to topic `{topic}`, partition {partition} exceeds the most, \
-         {APPEND_RECORDS_MAX} records or {APPEND_BYTES_MAX} bytes"
+        "topic `{topic}`, partition {partition}: an append exceeds the maximum of {APPEND_RECORDS_MAX} records or \
+         {APPEND_BYTES_MAX} bytes"
     )]
     AppendTooLong {
         /// The topic.
         topic: String,
-        /// The partition at which the bound was passed.
+        /// The partition at which the append exceeded the maximum.
         partition: u32,
     },
-    /// The records were truncated.
-    #[error("topic `{topic}`, partition {partition}: offset {wanted} was truncated, the first is {first}")]
+    /// The record was deleted.
+    #[error(
+        "topic `{topic}`, partition {partition}: offset {wanted} was deleted; the first offset is {first}"
+    )]
     Truncated {
         /// The topic.
         topic: String,
@@ -138,11 +170,11 @@ pub enum LogError {
         partition: u32,
         /// The offset that was asked for.
         wanted: u64,
-        /// The first offset there is.
+        /// The partition's first offset.
         first: u64,
     },
-    /// The log does not reach that far.
-    #[error("topic `{topic}`, partition {partition}: offset {wanted} is beyond the end, {end}")]
+    /// The offset lies beyond the end of the partition.
+    #[error("topic `{topic}`, partition {partition}: offset {wanted} is beyond the end {end}")]
     BeyondEnd {
         /// The topic.
         topic: String,
@@ -153,8 +185,11 @@ pub enum LogError {
         /// The offset after the last record.
         end: u64,
     },
-    /// What is stored is not what was appended.
-    #[error("topic `{topic}`, partition {partition}: the records at offset {offset} are damaged")]
+    /// The stored bytes are not those that were appended.
+    #[error(
+        "topic `{topic}`, partition {partition}: the records at offset {offset} are damaged; restore the log from a backup, or \
+         list all damage with `spillway log check`"
+    )]
     Damaged {
         /// The topic.
         topic: String,
@@ -172,12 +207,12 @@ pub enum LogError {
         partition: u32,
         /// The offset that was to be read.
         offset: u64,
-        /// The store's reason.
+        /// The store's error.
         source: Box<redb::Error>,
     },
-    /// The cluster lost the records that were to be read next.
-    #[error("topic `{topic}`, partition {partition}: offset {offset} is no longer there")]
-    Gone {
+    /// The cluster has lost records.
+    #[error("topic `{topic}`, partition {partition}: offset {offset} does not exist any more")]
+    MissingRecords {
         /// The topic.
         topic: String,
         /// The partition.
@@ -185,36 +220,36 @@ pub enum LogError {
         /// The offset that was to be read.
         offset: u64,
     },
-    /// Settings that cannot be.
-    #[error("the log's settings: {reason}")]
+    /// Invalid settings.
+    #[error("invalid settings of the log: {reason}")]
     Settings {
         /// What is wrong.
         reason: String,
     },
-    /// The brokers refused.
+    /// The brokers refused a request.
     #[error("{what}: {reason}")]
     Refused {
-        /// What was asked.
+        /// The request.
         what: String,
-        /// Their reason.
+        /// The brokers' reason.
         reason: String,
     },
-    /// No broker has answered for as long as the caller would wait. What was being appended may be found later.
+    /// No broker answered within the retry timeout. Records of a pending append may still be appended later.
     #[error("{what}: no answer from Kafka: {reason}")]
     Unavailable {
-        /// What was asked.
+        /// The request.
         what: String,
-        /// The last trouble with a broker.
+        /// The last error of a broker.
         reason: String,
     },
-    /// Whoever connected has set its flag, and this call was still waiting. What was being appended may be found later.
-    #[error("told to stop while waiting for the log")]
+    /// The stop flag was set while this call waited. Records of a pending append may still be appended later.
+    #[error("stopped while waiting for the log")]
     Cancelled,
-    /// A write failed, now or earlier, and the log acknowledges nothing more until it is opened again. What was
-    /// being appended may or may not be found then.
-    #[error("the log has stopped, nothing more is appended: {reason}")]
+    /// The log is closed after an error. The embedded adapter tries to open its file again every second. Records of a
+    /// pending append may or may not be in the log.
+    #[error("the log is closed: {reason}")]
     Stopped {
-        /// The first failure.
+        /// The first error.
         reason: String,
     },
 }

@@ -3,14 +3,14 @@
 //! ```text
 //!  appenders ──► one idempotent producer ──► brokers: acknowledged by all replicas in sync ──► acknowledgements
 //!                                               │
-//!  readers, waiters ◄── two consumers ◄─────────┘   each partition read where it was left, at most in two places
+//!  readers, waiters ◄── two consumers ◄─────────┘   each partition read where it was left, at most in two partitions
 //! ```
 //!
-//! No groups, no transactions, no compaction. Aborted transactions of strangers are not seen; they and markers leave
-//! gaps in the offsets. In topics that decide, the number stands in the record's key as decimal text: the first record
-//! that carries the last number plus one is valid, and any other is void and not handed out (`decided`).
+//! It uses no consumer groups, transactions or compaction. Aborted transactions of other producers are skipped; they and
+//! transaction markers leave gaps in the offsets. In deciding topics the record's key is its number as decimal text. The
+//! first record with the last number plus one is valid; any other record is void and not returned (`decided`).
 //!
-//! While no broker answers, calls go on trying, for as long as the settings say or until told to stop.
+//! While no broker answers, calls retry until the retry timeout of the settings or until the stop flag is set.
 
 mod client;
 mod decided;
@@ -33,7 +33,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use spillway_events::topics::{INBOX_PREFIX, decides};
 use tokio_util::sync::CancellationToken;
 
-use self::client::{Context, Delivery, Health, LOOK, REQUEST, refused};
+use self::client::{Context, Delivery, Health, POLL_INTERVAL, REQUEST_TIMEOUT, refused};
 use self::decided::Decided;
 use self::reader::{Fetched, Readers};
 pub use self::settings::{KafkaSecurity, KafkaSettings};
@@ -41,62 +41,62 @@ pub use self::topics::{Kept, TopicMismatch, TopicSpec};
 use crate::limits::{check_batches, check_topic};
 use crate::{Appended, Batch, Entry, EventLog, LogError};
 
-/// The log on a cluster. Dropping it gives up what is not acknowledged.
+/// The log on a cluster. Dropping it discards records that are not acknowledged.
 pub struct KafkaLog {
     settings: KafkaSettings,
     health: Arc<Health>,
-    /// Told to stop when this log is dropped, apart from the caller's own flag.
+    /// Stops the thread of this log when it is dropped.
     dropped: Arc<AtomicBool>,
     readers: Readers,
-    /// Asks questions and fetches nothing: a broker answers one request of a connection after the other, and a fetch
-    /// may be kept for a while.
-    asker: Arc<BaseConsumer<Context>>,
+    /// Sends queries and fetches nothing. A broker answers the requests of a connection in order, and it may hold a fetch
+    /// back, so queries need a connection of their own.
+    query_client: Arc<BaseConsumer<Context>>,
     producer: ThreadedProducer<Context>,
-    /// Held while the records of one append are handed over, so that they stand together.
-    handing_over: Mutex<()>,
+    /// Held while the records of one append are enqueued, so that they are contiguous.
+    enqueue_lock: Mutex<()>,
     partitions: Mutex<HashMap<String, u32>>,
     decided: Decided,
-    serving: Option<JoinHandle<()>>,
+    events_thread: Option<JoinHandle<()>>,
 }
 
 impl KafkaLog {
-    /// Prepares the clients; opens no connection yet. After `cancel` every call ends with [`LogError::Cancelled`].
+    /// Prepares the clients without connecting. After `cancel`, every call fails with [`LogError::Cancelled`].
     ///
     /// # Errors
     /// [`LogError::Settings`].
     pub fn connect(settings: KafkaSettings, cancel: CancellationToken) -> Result<Self, LogError> {
-        let health = Arc::new(Health::new(cancel, settings.patience));
-        let told = |error: &KafkaError| LogError::Settings { reason: error.to_string() };
+        let health = Arc::new(Health::new(cancel, settings.retry_timeout));
+        let invalid = |error: &KafkaError| LogError::Settings { reason: error.to_string() };
         let consumer = || {
             let context = Context(Arc::clone(&health));
             BaseConsumer::from_config_and_context(&settings.consumer()?, context)
                 .map(Arc::new)
-                .map_err(|error| told(&error))
+                .map_err(|error| invalid(&error))
         };
-        let (consumers, asker) = ([consumer()?, consumer()?], consumer()?);
+        let (consumers, query_client) = ([consumer()?, consumer()?], consumer()?);
         let producer =
             ThreadedProducer::from_config_and_context(&settings.producer()?, Context(Arc::clone(&health)))
-                .map_err(|error| told(&error))?;
+                .map_err(|error| invalid(&error))?;
         let readers = Readers::new(consumers, Arc::clone(&health));
         let dropped = Arc::new(AtomicBool::new(false));
-        let serving = readers
-            .serve(Arc::clone(&asker), Arc::clone(&dropped))
+        let events_thread = readers
+            .serve(Arc::clone(&query_client), Arc::clone(&dropped))
             .map_err(|error| LogError::Settings { reason: error.to_string() })?;
         Ok(Self {
             settings,
             health,
             dropped,
             readers,
-            asker,
+            query_client,
             producer,
-            handing_over: Mutex::new(()),
+            enqueue_lock: Mutex::new(()),
             partitions: Mutex::default(),
             decided: Decided::default(),
-            serving: Some(serving),
+            events_thread: Some(events_thread),
         })
     }
 
-    /// Checks that a partition is there.
+    /// Checks that a partition exists.
     fn find(&self, topic: &str, partition: u32) -> Result<(), LogError> {
         let partitions = self.partitions(topic)?;
         if partition < partitions {
@@ -105,11 +105,11 @@ impl KafkaLog {
         Err(LogError::NoPartition { topic: topic.to_owned(), partition, partitions })
     }
 
-    /// How many partitions a topic has, as the brokers say now; nothing if there is no such topic.
+    /// Asks the brokers for the number of partitions of a topic. Returns `None` if the topic does not exist.
     fn ask_partitions(&self, topic: &str) -> Result<Option<u32>, LogError> {
-        let what = format!("looking for topic `{topic}`");
+        let what = format!("looking up topic `{topic}`");
         let metadata = self.health.request(&what, || {
-            let metadata = self.asker.fetch_metadata(Some(topic), REQUEST)?;
+            let metadata = self.query_client.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
             match metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error) {
                 None => Ok(metadata),
                 Some(code) => Err(KafkaError::MetadataFetch(code.into())),
@@ -130,30 +130,32 @@ impl KafkaLog {
         }
     }
 
-    /// The first offset of a partition and the one after its last stable record.
+    /// Returns the first offset of a partition and the offset after its last stable record.
     fn span(&self, topic: &str, partition: u32) -> Result<(u64, u64), LogError> {
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let what = format!("asking for the ends of topic `{topic}`, partition {partition}");
-        let (low, _) = self.health.request(&what, || self.asker.fetch_watermarks(topic, number, REQUEST))?;
+        let (low, _) = self
+            .health
+            .request(&what, || self.query_client.fetch_watermarks(topic, number, REQUEST_TIMEOUT))?;
         let end = self.stable_ends(&[(topic, partition)])?;
         Ok((u64::try_from(low).unwrap_or(0), end.first().copied().unwrap_or(0)))
     }
 
-    /// The last stable offsets of partitions, one request a broker.
-    fn stable_ends(&self, places: &[(&str, u32)]) -> Result<Vec<u64>, LogError> {
-        if places.is_empty() {
-            // librdkafka calls that an invalid argument.
+    /// Returns the last stable offsets of partitions, with one request to each broker.
+    fn stable_ends(&self, partitions: &[(&str, u32)]) -> Result<Vec<u64>, LogError> {
+        if partitions.is_empty() {
+            // librdkafka rejects an empty list.
             return Ok(Vec::new());
         }
         let mut asked = TopicPartitionList::new();
-        for (topic, partition) in places {
+        for (topic, partition) in partitions {
             let number = i32::try_from(*partition).unwrap_or(i32::MAX);
             asked
                 .add_partition_offset(topic, number, Offset::End)
                 .map_err(|error| refused("asking for ends", &error))?;
         }
         let answer = self.health.request("asking for the ends of partitions", || {
-            let answer = self.asker.offsets_for_times(asked.clone(), REQUEST)?;
+            let answer = self.query_client.offsets_for_times(asked.clone(), REQUEST_TIMEOUT)?;
             answer
                 .elements()
                 .iter()
@@ -166,12 +168,12 @@ impl KafkaLog {
         };
         let missing = |(topic, partition): &(&str, u32)| LogError::Refused {
             what: format!("asking for the end of topic `{topic}`, partition {partition}"),
-            reason: "the answer leaves it out".to_owned(),
+            reason: "the answer does not contain it".to_owned(),
         };
-        places.iter().map(|place| end(place).ok_or_else(|| missing(place))).collect()
+        partitions.iter().map(|index| end(index).ok_or_else(|| missing(index))).collect()
     }
 
-    /// Reads records from `from` on, which is below `end`, the partition's end as it was just now.
+    /// Reads records from `from` on. `from` is below `end`, the current end of the partition.
     fn fetch(
         &self,
         (topic, partition): (&str, u32),
@@ -181,7 +183,7 @@ impl KafkaLog {
         bytes_max: usize,
     ) -> Result<Vec<Fetched>, LogError> {
         let fetched = self.readers.read((topic, partition), from, end, records_max, bytes_max);
-        if let Err(LogError::Gone { .. }) = fetched {
+        if let Err(LogError::MissingRecords { .. }) = fetched {
             let (first, _) = self.span(topic, partition)?;
             if first > from {
                 let topic = topic.to_owned();
@@ -191,35 +193,35 @@ impl KafkaLog {
         fetched
     }
 
-    /// Appends records with the keys that they have; returns the offset of the first of each batch.
+    /// Appends records, with numbers as keys if given. Returns the offset of the first record of each batch.
     fn produce(&self, batches: &[(Batch<'_>, Option<u64>)]) -> Result<Vec<Option<u64>>, LogError> {
         let count = batches.iter().map(|(batch, _)| batch.records.len()).sum();
         let (to, outcomes) = sync_channel(count);
-        let mut place = 0;
+        let mut index = 0;
         let mut firsts = Vec::with_capacity(batches.len());
-        let handing_over = self.handing_over.lock().unwrap_or_else(PoisonError::into_inner);
+        let enqueue_lock = self.enqueue_lock.lock().unwrap_or_else(PoisonError::into_inner);
         for (batch, number) in batches {
-            firsts.push((!batch.records.is_empty()).then_some(place));
+            firsts.push((!batch.records.is_empty()).then_some(index));
             for (bytes, nth) in batch.records.iter().zip(0_u64..) {
                 let key = number.map(|first| (first + nth).to_string());
-                self.hand_over(batch, bytes, key.as_deref(), place, &to)?;
-                place += 1;
+                self.enqueue(batch, bytes, key.as_deref(), index, &to)?;
+                index += 1;
             }
         }
-        drop(handing_over);
+        drop(enqueue_lock);
         let mut offsets = vec![0; count];
         let since = Instant::now();
         for _ in 0..count {
-            let (place, outcome) = loop {
-                match outcomes.recv_timeout(LOOK) {
+            let (index, outcome) = loop {
+                match outcomes.recv_timeout(POLL_INTERVAL) {
                     Ok(outcome) => break outcome,
-                    Err(RecvTimeoutError::Timeout) => self.health.wait_on(since, "appending")?,
+                    Err(RecvTimeoutError::Timeout) => self.health.check_retry(since, "appending")?,
                     Err(RecvTimeoutError::Disconnected) => {
-                        return Err(LogError::Stopped { reason: "the producer has ended".to_owned() });
+                        return Err(LogError::Stopped { reason: "the producer has stopped".to_owned() });
                     }
                 }
             };
-            offsets[place] = match outcome {
+            offsets[index] = match outcome {
                 Ok(offset) => u64::try_from(offset).unwrap_or(0),
                 Err(error) => {
                     self.health.check()?;
@@ -227,12 +229,12 @@ impl KafkaLog {
                 }
             };
         }
-        Health::answered(since, "appending");
-        Ok(firsts.into_iter().map(|first| first.map(|place| offsets[place])).collect())
+        Health::log_recovery(since, "appending");
+        Ok(firsts.into_iter().map(|first| first.map(|index| offsets[index])).collect())
     }
 
-    /// Appends records of another log, to be followed by others: in a topic that decides with numbers from the first one
-    /// on, or void without it. Returns the offset of the first.
+    /// Appends records copied from another log. In a deciding topic they get numbers from `first_number` on, or are void
+    /// without it. Returns the offset of the first.
     ///
     /// # Errors
     /// As [`EventLog::append`].
@@ -250,18 +252,18 @@ impl KafkaLog {
         firsts.first().copied().flatten().map_or_else(|| self.end(topic, partition), Ok)
     }
 
-    /// Gives one record to the producer; waits while it has too many.
-    fn hand_over(
+    /// Passes one record to the producer. Waits while the producer's queue is full.
+    fn enqueue(
         &self,
         batch: &Batch<'_>,
         bytes: &[u8],
         key: Option<&str>,
-        place: usize,
+        index: usize,
         to: &std::sync::mpsc::SyncSender<(usize, Result<i64, KafkaError>)>,
     ) -> Result<(), LogError> {
         let since = Instant::now();
         let mut record =
-            BaseRecord::with_opaque_to(batch.topic, Box::new(Delivery { place, to: to.clone() }))
+            BaseRecord::with_opaque_to(batch.topic, Box::new(Delivery { index, to: to.clone() }))
                 .partition(i32::try_from(batch.partition).unwrap_or(i32::MAX))
                 .payload(bytes);
         record.key = key;
@@ -269,7 +271,7 @@ impl KafkaLog {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), returned)) => {
-                    self.health.wait_on(since, "appending")?;
+                    self.health.check_retry(since, "appending")?;
                     record = returned;
                     std::thread::sleep(Duration::from_millis(2));
                 }
@@ -290,9 +292,11 @@ impl EventLog for KafkaLog {
     }
 
     fn topics(&self) -> Result<Vec<String>, LogError> {
-        let metadata = self.health.request("listing topics", || self.asker.fetch_metadata(None, REQUEST))?;
+        let metadata = self
+            .health
+            .request("listing topics", || self.query_client.fetch_metadata(None, REQUEST_TIMEOUT))?;
         let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
-        // Kafka's own begin so.
+        // Kafka's internal topics begin with two underscores.
         let mut names: Vec<String> = names.filter(|name| !name.starts_with("__")).collect();
         names.sort();
         Ok(names)
@@ -349,7 +353,7 @@ impl EventLog for KafkaLog {
     ) -> Result<Vec<Entry>, LogError> {
         self.find(topic, partition)?;
         let (start, end) = if self.readers.is_at((topic, partition), from) {
-            // What was there a moment ago; should it be gone, fetching it fails.
+            // The reader has just been at this offset. If the record has been deleted since, fetching it fails.
             (from, self.end(topic, partition)?)
         } else {
             self.span(topic, partition)?
@@ -389,9 +393,9 @@ impl EventLog for KafkaLog {
         Ok(self.stable_ends(&[(topic, partition)])?.first().copied().unwrap_or(0))
     }
 
-    fn ends(&self, places: &[(&str, u32)]) -> Result<Vec<u64>, LogError> {
-        places.iter().try_for_each(|(topic, partition)| self.find(topic, *partition))?;
-        self.stable_ends(places)
+    fn ends(&self, partitions: &[(&str, u32)]) -> Result<Vec<u64>, LogError> {
+        partitions.iter().try_for_each(|(topic, partition)| self.find(topic, *partition))?;
+        self.stable_ends(partitions)
     }
 
     fn truncate_before(&self, topic: &str, partition: u32, offset: u64) -> Result<(), LogError> {
@@ -415,10 +419,10 @@ impl EventLog for KafkaLog {
             if left.is_zero() {
                 return Ok(false);
             }
-            // A record wakes at once. An end that moves by markers alone is seen at the next look.
+            // A new record wakes this call at once. An end that moves by transaction markers alone is seen at the next poll.
             if end < end_seen {
-                std::thread::sleep(left.min(LOOK));
-            } else if self.readers.peek((topic, partition), end, left.min(LOOK))? {
+                std::thread::sleep(left.min(POLL_INTERVAL));
+            } else if self.readers.peek((topic, partition), end, left.min(POLL_INTERVAL))? {
                 return Ok(true);
             }
         }
@@ -428,9 +432,9 @@ impl EventLog for KafkaLog {
 impl Drop for KafkaLog {
     fn drop(&mut self) {
         self.dropped.store(true, std::sync::atomic::Ordering::Release);
-        if let Some(serving) = self.serving.take() {
-            // A panic of that thread has been reported by the panic hook.
-            let _ = serving.join();
+        if let Some(events_thread) = self.events_thread.take() {
+            // The panic hook has already reported a panic of that thread.
+            let _ = events_thread.join();
         }
     }
 }

@@ -1,14 +1,16 @@
-//! Every bound of the log. Those that depend on each other are checked at compile time.
+//! The bounds of the log. Bounds that depend on each other are checked at compile time.
+
+use spillway_events::topics::record_bytes_max;
 
 use crate::{Batch, LogError};
 
-/// The longest record, in bytes.
+/// The maximum size of a record in bytes.
 pub const RECORD_BYTES_MAX: usize = spillway_events::RECORD_BYTES_MAX;
-/// The most bytes of one append call, over all its batches.
+/// The maximum size of one append call in bytes, over all its batches.
 pub const APPEND_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// The most records of one append call, over all its batches.
+/// The maximum number of records of one append call, over all its batches.
 pub const APPEND_RECORDS_MAX: usize = 1_000_000;
-/// The longest topic name, in bytes. Kafka's bound.
+/// The maximum length of a topic name in bytes. Kafka's bound.
 pub const TOPIC_BYTES_MAX: usize = 249;
 /// The most topics of a log.
 pub const TOPICS_MAX: usize = 4_096;
@@ -17,20 +19,20 @@ pub const PARTITIONS_MAX: u32 = 1_024;
 
 /// Appends that wait for the writer hold at most this many bytes, or are one append.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// At most this many calls wait for the writer.
+/// The maximum number of calls that wait for the writer.
 pub(crate) const QUEUE_JOBS_MAX: usize = 4_096;
-/// Appends of one commit to one partition are stored as one block up to this many bytes; a longer append is one
-/// block still. A reader checks whole blocks, so this is also what reading a single record may cost.
+/// Appends of one commit to one partition share a block up to this many bytes. A longer append is stored as one
+/// block too. A reader checks whole blocks, so reading a single record costs this much.
 pub(crate) const BLOCK_BYTES_TARGET: usize = 64 * 1024;
-/// What the store caches of its file, in bytes, read and written pages together.
+/// The size of the store's page cache in bytes, read and written pages together.
 pub(crate) const CACHE_BYTES: usize = 128 * 1024 * 1024;
-/// A queued job counts as this many bytes more than its records.
+/// The overhead in bytes that a queued job counts in addition to its records.
 pub(crate) const JOB_BYTES: usize = 128;
 
 const _: () = assert!(RECORD_BYTES_MAX <= APPEND_BYTES_MAX);
 const _: () = assert!(BLOCK_BYTES_TARGET <= APPEND_BYTES_MAX);
 const _: () = assert!(QUEUE_BYTES_MAX <= CACHE_BYTES);
-// Record counts and lengths of a block are stored in 32 bits.
+// A block stores its record count and record lengths in 32 bits.
 const _: () = assert!(APPEND_BYTES_MAX + 5 * APPEND_RECORDS_MAX < u32::MAX as usize);
 
 /// Checks a new topic's name: 1 to 249 of `a-z A-Z 0-9 . _ -`, not `.` or `..`. Kafka's rule.
@@ -38,15 +40,15 @@ pub(crate) fn check_topic(topic: &str) -> Result<(), LogError> {
     let reason = if topic.is_empty() {
         "it is empty"
     } else if topic.len() > TOPIC_BYTES_MAX {
-        "it has more than 249 bytes"
+        "it is longer than 249 bytes"
     } else if topic == "." || topic == ".." {
-        "`.` and `..` are no names"
+        "`.` and `..` are not allowed"
     } else if !topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
-        "only a-z A-Z 0-9 . _ - may stand in it"
+        "only a-z A-Z 0-9 . _ - are allowed"
     } else {
         return Ok(());
     };
-    // What is refused may be of any length; the message is not.
+    // The refused name may be of any length, so the message shortens it.
     Err(LogError::BadTopic { topic: topic.chars().take(TOPIC_BYTES_MAX).collect(), reason })
 }
 
@@ -55,11 +57,13 @@ pub(crate) fn check_batches(batches: &[Batch<'_>]) -> Result<(), LogError> {
     let (mut records, mut bytes) = (0_usize, 0_usize);
     for batch in batches {
         for record in batch.records {
-            if record.len() > RECORD_BYTES_MAX {
+            let bytes_max = record_bytes_max(batch.topic);
+            if record.len() > bytes_max {
                 return Err(LogError::RecordTooLong {
                     topic: batch.topic.to_owned(),
                     partition: batch.partition,
                     bytes: record.len(),
+                    bytes_max,
                 });
             }
             bytes = bytes.saturating_add(record.len());

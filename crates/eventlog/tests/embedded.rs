@@ -1,4 +1,4 @@
-//! The embedded log: the contract, and what a file and a process add to it.
+//! The embedded adapter: the contract suite, and tests of its file.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
@@ -46,16 +46,16 @@ fn a_restart_keeps_everything() {
         assert!(log.wait("usage", 1, 999, Duration::ZERO).unwrap());
         assert!(matches!(log.create_topic("usage", 1), Err(LogError::PartitionsDiffer { .. })));
     }
-    // New topics after a restart get partitions of their own.
+    // A topic that is created after a restart gets its own partitions.
     let log = EmbeddedLog::open(folder.path()).unwrap();
     log.create_topic("decisions", 1).unwrap();
     assert_eq!(log.append("decisions", 0, &[b"d"]).unwrap(), 0);
     assert_eq!(log.end("ticks", 0).unwrap(), 1);
 }
 
-/// Six callers with the longest record each are more than the queue holds: some wait, all are served.
+/// Six callers with a record of the maximum size each exceed the queue: some wait, and all succeed.
 #[test]
-fn callers_wait_where_the_queue_is_full() {
+fn callers_wait_while_the_queue_is_full() {
     let folder = TempDir::new().unwrap();
     let log = EmbeddedLog::create(folder.path()).unwrap();
     log.create_topic("checkpoints", 1).unwrap();
@@ -69,8 +69,36 @@ fn callers_wait_where_the_queue_is_full() {
     assert_eq!(log.read("checkpoints", 0, 5, 1, 1).unwrap().remove(0).bytes, record);
 }
 
+/// `end_within` counts the bytes of records, within blocks and over their boundaries.
 #[test]
-fn opening_what_is_not_there_says_so() {
+fn an_end_within_bounds_counts_bytes() {
+    let folder = TempDir::new().unwrap();
+    let log = EmbeddedLog::create(folder.path()).unwrap();
+    log.create_topic("usage", 1).unwrap();
+    let sizes: Vec<usize> = (0..300).map(|n| n * 37 % 1_500).collect();
+    let records: Vec<Vec<u8>> = sizes.iter().map(|size| vec![1; *size]).collect();
+    for append in records.chunks(7) {
+        log.append("usage", 0, &append.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+    }
+    for from in (0..300).step_by(11) {
+        for bytes_max in [0_u64, 1, 700, 1_500, 20_000, 60_000, u64::MAX] {
+            let end = log.end_within("usage", 0, from as u64, 200, bytes_max).unwrap();
+            let end = usize::try_from(end).unwrap();
+            let bytes = |to: usize| sizes[from..to].iter().sum::<usize>() as u64;
+            assert!(
+                end == from + 1 || (bytes(end) <= bytes_max && end - from <= 200),
+                "{from} {bytes_max} {end}"
+            );
+            // Lengths and headers of blocks may count too, but not much.
+            let is_full =
+                end == 300 || end - from == 200 || bytes(end + 1) + bytes(end) / 20 + 100 > bytes_max;
+            assert!(is_full, "{from} {bytes_max} {end}");
+        }
+    }
+}
+
+#[test]
+fn opening_a_missing_log_names_what_is_missing() {
     let folder = TempDir::new().unwrap();
     let error = open_error(&folder.path().join("nowhere"));
     assert!(matches!(error, LogError::NoFolder { .. }) && error.to_string().contains("nowhere"), "{error}");
@@ -81,7 +109,7 @@ fn opening_what_is_not_there_says_so() {
 
 #[test]
 fn other_files_are_refused_by_name() {
-    for bytes in [&b""[..], b"x", b"a text that somebody put here\n", &[0; 100_000]] {
+    for bytes in [&b""[..], b"x", b"some other text file\n", &[0; 100_000]] {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("log.redb"), bytes).unwrap();
         let error = open_error(folder.path());

@@ -1,4 +1,4 @@
-//! The log on Kafka, against real brokers: the contract, and what a cluster of processes adds to it.
+//! The Kafka adapter with real brokers: the contract suite, and tests of failing brokers.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
@@ -49,8 +49,8 @@ fn offsets(log: &impl EventLog, topic: &str) -> Vec<(u64, Vec<u8>)> {
     entries.into_iter().map(|entry| (entry.offset, entry.bytes)).collect()
 }
 
-/// Three logs of their own, as three processes have, fight for every number: each number has one winner, all of them
-/// read the same winners, and nothing of the losers.
+/// Three clients, like three processes, compete for every number. Each number has one winner, all clients read the same
+/// winners, and no void record is read.
 #[test]
 fn processes_that_race_for_numbers_agree_on_the_winners() {
     const NUMBERS: u64 = 60;
@@ -91,7 +91,7 @@ fn processes_that_race_for_numbers_agree_on_the_winners() {
     assert_eq!(offsets(&logs[1], "ticks"), winners);
     let late = connect(&cluster);
     assert_eq!(offsets(&late, "ticks"), winners);
-    // Also from the middle, and for one that begins where a checkpoint says.
+    // The same from an offset in the middle, and for a client that starts at a checkpoint's offset.
     let (place, bytes) = &winners[40];
     assert_eq!(late.read("ticks", 0, *place, 1, ALL).unwrap()[0].bytes, *bytes);
     let anchored = connect(&cluster);
@@ -103,8 +103,8 @@ fn processes_that_race_for_numbers_agree_on_the_winners() {
     assert_eq!(anchored.append_at("ticks", 3, &winners[3].1).unwrap(), Appended::Won(winners[3].0));
 }
 
-/// A stranger's transactions: what is open holds the end back, what is aborted is not there, and a reader comes to the
-/// end past the markers.
+/// Transactions of another producer: an open one holds the end back, the records of an aborted one are skipped, and a
+/// reader reaches the end past the transaction markers.
 #[test]
 fn transactions_of_strangers_leave_gaps_and_nothing_else() {
     let cluster = Cluster::start(1);
@@ -134,7 +134,7 @@ fn transactions_of_strangers_leave_gaps_and_nothing_else() {
     stranger.begin_transaction().unwrap();
     send("c");
     stranger.commit_transaction(Duration::from_secs(30)).unwrap();
-    // Behind "b" at 2: the abort's marker at 3, "c" at 4, the commit's marker at 5.
+    // After "b" at 2: the abort's marker at 3, "c" at 4, the commit's marker at 5.
     while log.end("statistics", 0).unwrap() < 6 {
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -171,10 +171,10 @@ fn topics_are_made_as_they_should_be_and_differences_are_named() {
     let found: Vec<String> = found.iter().map(named).collect();
     assert!(found.contains(&"decisions cleanup.policy: compact not delete".to_owned()), "{found:?}");
     assert!(found.contains(&"decisions retention.ms: 1000 not -1".to_owned()), "{found:?}");
-    assert!(found.contains(&"measurements topic: missing not there".to_owned()), "{found:?}");
+    assert!(found.contains(&"measurements topic: missing not present".to_owned()), "{found:?}");
     assert!(!found.iter().any(|mismatch| mismatch.starts_with("ticks")), "{found:?}");
 
-    // An inbox that a stranger has made by writing to it is one like others afterwards.
+    // An inbox that an outside producer created by writing to it gets the required settings.
     let inbox = spec("inbox.cdn", 1, Kept::Days(30));
     let stranger = NewTopic::new("inbox.cdn", 1, TopicReplication::Fixed(1)).set("max.message.bytes", "99");
     pollster::block_on(admin.create_topics([&stranger], &AdminOptions::new())).unwrap();
@@ -187,8 +187,8 @@ fn topics_are_made_as_they_should_be_and_differences_are_named() {
     assert!(soon, "{:?}", log.check(&[inbox]));
 }
 
-/// The broker is gone: a call waits, for as long as it was told to; once the broker is back, what waited is appended
-/// once, and a reader goes on.
+/// Without a broker a call retries until its retry timeout. When the broker is back, pending records are appended once
+/// and a reader continues.
 #[test]
 fn calls_wait_while_no_broker_answers() {
     let cluster = Cluster::start(1);
@@ -198,10 +198,12 @@ fn calls_wait_while_no_broker_answers() {
     log.append("usage", 0, &[b"before"]).unwrap();
     assert_eq!(log.read("usage", 0, 0, ALL, ALL).unwrap().len(), 1);
     cluster.stop();
-    let settings =
-        KafkaSettings { patience: Some(Duration::from_secs(2)), ..KafkaSettings::plain(&cluster.bootstrap) };
-    let impatient = KafkaLog::connect(settings, CancellationToken::new()).unwrap();
-    let error = impatient.append("usage", 0, &[b"refused"]).unwrap_err();
+    let settings = KafkaSettings {
+        retry_timeout: Some(Duration::from_secs(2)),
+        ..KafkaSettings::plain(&cluster.bootstrap)
+    };
+    let with_timeout = KafkaLog::connect(settings, CancellationToken::new()).unwrap();
+    let error = with_timeout.append("usage", 0, &[b"refused"]).unwrap_err();
     assert!(matches!(error, LogError::Unavailable { .. }), "{error:?}");
     std::thread::scope(|scope| {
         let appending = scope.spawn(|| log.append("usage", 0, &[b"during", b"during too"]));
@@ -223,8 +225,8 @@ fn calls_wait_while_no_broker_answers() {
     });
 }
 
-/// A cluster that demands TLS and SCRAM lets in who has both; others are told why not, and no message or debug text shows
-/// the password.
+/// A cluster that requires TLS and SCRAM accepts a client with both. Other clients get an error with the reason, and no
+/// error or debug text contains the password.
 #[cfg(feature = "kafka-tls")]
 #[test]
 fn tls_and_scram_are_spoken_and_secrets_stay_secret() {
@@ -237,7 +239,7 @@ fn tls_and_scram_are_spoken_and_secrets_stay_secret() {
             user: Some(secret("user")),
             password: Some(password),
         }),
-        patience: Some(Duration::from_secs(8)),
+        retry_timeout: Some(Duration::from_secs(8)),
         ..KafkaSettings::plain(&cluster.bootstrap)
     };
     let right = settings(secret("password"), true);
@@ -256,8 +258,8 @@ fn tls_and_scram_are_spoken_and_secrets_stay_secret() {
     assert!(error.to_lowercase().contains("certificate") && !error.contains(&secret("password")), "{error}");
 }
 
-/// Three brokers: one is killed under load, and a second once the first is back in sync. Every record that was
-/// acknowledged is there, once, in order; so are the numbers of a topic that decides.
+/// Of three brokers one is killed under load, then a second when the first is back in sync. Every acknowledged record is
+/// read once and in order, and so are the numbers of a deciding topic.
 #[test]
 fn brokers_are_killed_under_load_and_nothing_is_lost_or_doubled() {
     use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -266,10 +268,10 @@ fn brokers_are_killed_under_load_and_nothing_is_lost_or_doubled() {
     let log = KafkaLog::connect(settings, CancellationToken::new()).unwrap();
     log.create_topic("usage", 1).unwrap();
     log.create_topic("ticks", 1).unwrap();
-    let asker: BaseConsumer =
+    let query_client: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", &cluster.bootstrap).create().unwrap();
     let in_sync = |topic: &str| {
-        let metadata = asker.fetch_metadata(Some(topic), Duration::from_secs(10));
+        let metadata = query_client.fetch_metadata(Some(topic), Duration::from_secs(10));
         metadata.is_ok_and(|metadata| metadata.topics()[0].partitions()[0].isr().len() == 3)
     };
     let (done, progress) = (AtomicBool::new(false), AtomicU64::new(0));

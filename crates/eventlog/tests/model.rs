@@ -1,4 +1,4 @@
-//! Random calls, restarts among them, against a model: a vector of records and where it begins.
+//! Random calls, including restarts, compared with a model: a vector of records and a start offset.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
@@ -50,7 +50,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn does_as_the_model(calls in prop::collection::vec(call(), 1..60)) {
+    fn behaves_like_the_model(calls in prop::collection::vec(call(), 1..60)) {
         let folder = TempDir::new().unwrap();
         let mut log = EmbeddedLog::create(folder.path()).unwrap();
         log.create_topic("ticks", 1).unwrap();
@@ -117,7 +117,7 @@ fn read(log: &EmbeddedLog, model: &Model, from: u64, records_max: usize, bytes_m
         assert!(matches!(found, Err(LogError::BeyondEnd { .. })));
         return;
     }
-    // Where everything is truncated, start and end are the same place, and reading there is reading at the end.
+    // If all records are deleted, start equals end.
     if from < model.start {
         assert!(matches!(found, Err(LogError::Truncated { .. })));
         return;
@@ -130,7 +130,7 @@ fn read(log: &EmbeddedLog, model: &Model, from: u64, records_max: usize, bytes_m
     }
     let next = from + found.len() as u64;
     assert!(found.len() <= records_max.max(1) && (found.len() <= 1 || bytes <= bytes_max));
-    // It stopped for a reason.
+    // It must have stopped at the end or at a bound.
     let fits = || found.len() < records_max && bytes + model.at(next).len() <= bytes_max;
     assert!(next == model.end() || (!found.is_empty() && !fits()), "stopped at {next}");
 }

@@ -1,6 +1,6 @@
-//! The embedded log among processes: killed in the middle of appends, and opened twice.
+//! The embedded adapter and processes: killing a process during appends, and opening a log twice.
 //!
-//! The tests start this same test binary again with `SPILLWAY_CHILD_FOLDER` set; that child runs the "test" called
+//! The tests start this test binary again with `SPILLWAY_CHILD_FOLDER` set. The child process runs the "test" called
 //! `child` and is killed.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -9,14 +9,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use spillway_eventlog::{EmbeddedLog, EventLog, LogError};
+use spillway_eventlog::{EmbeddedLog, EventLog, LogError, PageCheck, check};
 use tempfile::TempDir;
 
 const FOLDER: &str = "SPILLWAY_CHILD_FOLDER";
+const CREATED_FOLDER: &str = "SPILLWAY_CHILD_CREATED_FOLDER";
 const THREADS: u32 = 4;
 
-/// Not a test: the process that gets killed. Each thread appends numbered batches to its own partition and prints
-/// `partition number` once the log has acknowledged one.
+/// Not a test: the process that is killed. Each thread appends numbered batches to its own partition and prints
+/// `ack PARTITION NUMBER` when the log has acknowledged one.
 #[test]
 fn child() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
@@ -28,7 +29,7 @@ fn child() {
         loop {
             let records = batch(partition, number);
             log.append("usage", partition, &records.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
-            // One write a line, so that a kill does not cut lines of several threads to pieces.
+            // One write for each line, so that lines of several threads do not interleave.
             let line = format!("ack {partition} {number}\n");
             std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
             number += 1;
@@ -41,8 +42,8 @@ fn child() {
     });
 }
 
-/// Kills the child after a different number of acknowledgements each round, so at arbitrary points of its commits, and
-/// lets it go on in the same folder. What was acknowledged must be there, and beyond it whole batches only.
+/// Kills the child after a different number of acknowledgements in each round, at arbitrary points of its commits, and
+/// continues in the same folder. All acknowledged batches must be in the log, and beyond them only whole batches.
 #[test]
 fn killed_in_the_middle_nothing_acknowledged_is_lost() {
     let folder = TempDir::new().unwrap();
@@ -55,13 +56,16 @@ fn killed_in_the_middle_nothing_acknowledged_is_lost() {
                 acknowledged[partition] = acknowledged[partition].max(number + 1);
                 acks += 1;
             }
-            // Lines that were in the pipe when the child was killed count too: it had said so.
+            // Lines that were in the pipe when the child was killed count too.
             if acks == 1 + round * 37 {
                 child.kill().unwrap();
             }
         }
         child.wait().unwrap();
 
+        // Before the log is opened: opening must leave nothing to repair, and neither must the kill.
+        let report = check(folder.path(), &mut |_| {}).unwrap();
+        assert!(report.is_intact() && report.pages == PageCheck::Intact, "round {round}: {report:?}");
         let log = EmbeddedLog::open(folder.path()).unwrap();
         for partition in 0..THREADS {
             let found = next_batch(&log, partition);
@@ -73,6 +77,41 @@ fn killed_in_the_middle_nothing_acknowledged_is_lost() {
         }
     }
     assert!(acknowledged.iter().all(|&number| number > 0), "{acknowledged:?}");
+}
+
+/// Not a test: the process that is killed while it creates a log. It says when it begins, and exits after the creation.
+#[test]
+fn creating_child() {
+    let Ok(folder) = std::env::var(CREATED_FOLDER) else { return };
+    println!("\nbegin");
+    drop(EmbeddedLog::create(folder).unwrap());
+}
+
+/// Kills a process at many moments of creating a log. Afterwards the log can always be created or opened, and used.
+#[test]
+fn killed_while_creating_the_log_opens_afterwards() {
+    for round in 0..60_u32 {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("log");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "creating_child", "--nocapture", "--test-threads=1"])
+            .env(CREATED_FOLDER, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "begin"));
+        // Creating takes a few milliseconds.
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 75));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let is_complete = path.join("log.redb").exists();
+        assert_eq!(EmbeddedLog::open(&path).is_ok(), is_complete, "round {round}");
+        let log = EmbeddedLog::create(&path).unwrap();
+        log.create_topic("usage", 1).unwrap();
+        assert_eq!(log.append("usage", 0, &[b"a"]).unwrap(), 0);
+        assert!(!path.join("log.redb.new").exists());
+    }
 }
 
 #[test]
@@ -92,8 +131,8 @@ fn a_second_process_is_told_that_another_has_the_folder() {
     EmbeddedLog::open(folder.path()).unwrap();
 }
 
-/// Flips bits all over a file that a kill left behind. It is refused, or holds whole batches in order and all that were
-/// acknowledged: the last commit is not given up as torn where it was complete.
+/// Flips bits all over the file of a killed process. The log is refused, or holds whole batches in order and all that
+/// were acknowledged: a complete last commit is not taken for a torn one.
 #[test]
 fn killed_and_then_damaged_is_refused_or_whole() {
     let folder = TempDir::new().unwrap();
@@ -109,10 +148,10 @@ fn killed_and_then_damaged_is_refused_or_whole() {
 
     let killed = std::fs::read(folder.path().join("log.redb")).unwrap();
     let mut refused = 0;
-    // One bit is beyond checking, the one that names the last commit's place: both its values are what a crash may
-    // leave. It still leads to whole batches only, see `next_batch`.
-    let names_last_commit = (9, 0);
-    // Every bit of the file's head, which says which commit is the last, then some of all over.
+    // One bit cannot be checked: it selects the last commit, and a crash may leave either value. With either value the
+    // log holds whole batches only, see `next_batch`.
+    let selects_last_commit = (9, 0);
+    // All bits of the header, which selects the last commit, then some of the whole file.
     let head = (0..64).flat_map(|at| (0..8).map(move |bit| (at, bit)));
     let rest = (64..320).chain((320..killed.len()).step_by(killed.len() / 300)).map(|at| (at, at % 8));
     for (at, bit) in head.chain(rest) {
@@ -123,8 +162,12 @@ fn killed_and_then_damaged_is_refused_or_whole() {
         match EmbeddedLog::open(damaged.path()) {
             Ok(log) => {
                 for (partition, promised) in (0..).zip(acknowledged) {
-                    let found = next_batch(&log, partition);
-                    let kept = found >= promised || (at, bit) == names_last_commit;
+                    // A damaged block is refused when it is read.
+                    let Ok(found) = try_next_batch(&log, partition) else {
+                        refused += 1;
+                        continue;
+                    };
+                    let kept = found >= promised || (at, bit) == selects_last_commit;
                     assert!(
                         kept,
                         "byte {at} bit {bit}: {found} batches of {promised} in partition {partition}"
@@ -156,7 +199,7 @@ fn parse_ack(line: &str) -> Option<(usize, u64)> {
     Some((partition.parse().ok()?, number.parse().ok()?))
 }
 
-/// Batches differ in length and bytes, and each record says where it belongs.
+/// Batches differ in length and bytes. Each record contains its partition, batch and position.
 fn batch(partition: u32, number: u64) -> Vec<Vec<u8>> {
     let records = 1 + number % 7;
     (0..records)
@@ -170,7 +213,11 @@ fn batch(partition: u32, number: u64) -> Vec<Vec<u8>> {
 
 /// Checks that a partition holds whole batches in order from 0, and returns the number of the next.
 fn next_batch(log: &dyn EventLog, partition: u32) -> u64 {
-    let mut found = log.read("usage", partition, 0, usize::MAX, usize::MAX).unwrap().into_iter();
+    try_next_batch(log, partition).unwrap()
+}
+
+fn try_next_batch(log: &dyn EventLog, partition: u32) -> Result<u64, LogError> {
+    let mut found = log.read("usage", partition, 0, usize::MAX, usize::MAX)?.into_iter();
     let mut number = 0;
     while found.len() > 0 {
         let wanted = batch(partition, number);
@@ -178,5 +225,5 @@ fn next_batch(log: &dyn EventLog, partition: u32) -> u64 {
         assert_eq!(have, wanted, "partition {partition}, batch {number}");
         number += 1;
     }
-    number
+    Ok(number)
 }

@@ -1,5 +1,7 @@
 //! The topics of the log, by name.
 
+use crate::codec::RECORD_BYTES_MAX;
+
 /// Every fact an operator or client states; one partition; decides.
 pub const PROVISIONING: &str = "provisioning";
 /// What the name of an inbox begins with; the name of the CDN that writes it follows. The topic's name is its
@@ -16,6 +18,32 @@ pub fn decides(topic: &str) -> bool {
 #[must_use]
 pub fn bears_input(topic: &str) -> bool {
     topic == MEASUREMENTS || topic == STATISTICS || topic.starts_with(INBOX_PREFIX)
+}
+
+/// The maximum size of a record of an input topic in bytes, inboxes included.
+pub const INPUT_RECORD_BYTES_MAX: usize = 1024 * 1024;
+/// The maximum number of offsets of one input partition that a tick reads.
+pub const TICK_RECORDS_MAX: u64 = 128;
+/// The maximum number of records of `provisioning` that a tick reads.
+pub const TICK_PROVISIONING_RECORDS_MAX: u64 = 8;
+/// The maximum size of the records of one partition that a tick reads, in bytes.
+pub const TICK_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+// A log that cannot count the bytes of records cuts ticks by their number.
+const _: () = assert!(TICK_RECORDS_MAX * INPUT_RECORD_BYTES_MAX as u64 <= TICK_BYTES_MAX);
+const _: () = assert!(TICK_PROVISIONING_RECORDS_MAX * RECORD_BYTES_MAX as u64 <= TICK_BYTES_MAX);
+const _: () = assert!(INPUT_RECORD_BYTES_MAX <= RECORD_BYTES_MAX);
+
+/// Returns the maximum size of a record of a topic in bytes.
+#[must_use]
+pub fn record_bytes_max(topic: &str) -> usize {
+    if bears_input(topic) { INPUT_RECORD_BYTES_MAX } else { RECORD_BYTES_MAX }
+}
+
+/// Returns how many offsets of a partition of a topic a tick reads at most.
+#[must_use]
+pub fn tick_records_max(topic: &str) -> u64 {
+    if topic == PROVISIONING { TICK_PROVISIONING_RECORDS_MAX } else { TICK_RECORDS_MAX }
 }
 
 /// What probes measured, keyed by source.

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use spillway_events::{BATCH_RECORDS_MAX, BATCH_SERIES_MAX, NAME_BYTES_MAX, Prefix, RECORD_BYTES_MAX};
+use spillway_events::{
+    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, NAME_BYTES_MAX, Prefix, topics::INPUT_RECORD_BYTES_MAX,
+};
 
 use crate::address::is_public;
 
@@ -26,7 +28,7 @@ pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The longest interval; a longer one counts as this one.
 pub const INTERVAL_MAX: Duration = Duration::from_secs(86_400);
 /// The most measurements of a batch, whatever the settings say.
-pub const BATCH_RECORDS_LIMIT: usize = 8_192;
+pub const BATCH_RECORDS_LIMIT: usize = 512;
 /// The most batches that wait for the sink, whatever the settings say.
 pub const QUEUE_BATCHES_LIMIT: usize = 4_096;
 
@@ -42,7 +44,7 @@ const MEASUREMENT_BYTES_MAX: usize = 4 * NAME_BYTES_MAX + 300;
 
 const _: () = assert!(TIMEOUT_MAX.as_micros() <= spillway_events::RESPONSE_TIME_MAX.0 as u128);
 const _: () = assert!(BATCH_RECORDS_LIMIT <= BATCH_RECORDS_MAX && BATCH_RECORDS_LIMIT <= BATCH_SERIES_MAX);
-const _: () = assert!(BATCH_RECORDS_LIMIT * MEASUREMENT_BYTES_MAX <= RECORD_BYTES_MAX);
+const _: () = assert!(BATCH_RECORDS_LIMIT * MEASUREMENT_BYTES_MAX <= INPUT_RECORD_BYTES_MAX);
 // Resolutions that hang must not make the attempts wait that run now.
 const _: () = assert!(ATTEMPTS_AT_ONCE_MAX < RESOLUTIONS_AT_ONCE_MAX);
 const _: () = assert!(JITTER_PART > 1);

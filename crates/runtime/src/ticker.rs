@@ -24,19 +24,16 @@ use crate::peers::PeerError;
 /// A tick is cut at most this often, when input has arrived, and at least every second.
 const TICK_INTERVAL_MIN: Duration = Duration::from_millis(100);
 const TICK_INTERVAL_MAX: Duration = Duration::from_secs(1);
-/// How often the ends of the input partitions are read.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a standby waits for a tick in one call. A call that takes much longer means that the log did not answer.
 const WAIT_TIMEOUT: Duration = Duration::from_millis(200);
 /// A standby takes over after this time without a tick.
 pub const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(3);
-/// How many offsets of one partition a tick reads at most. A batch of 500 measurements has about 20 KB, and all records of
-/// a tick are in memory.
-const TICK_RECORDS_MAX: u64 = 2_000;
-/// How many offsets of an inbox a tick reads at most: others write it, and a record there has up to 1 MiB.
-const TICK_INBOX_RECORDS_MAX: u64 = 100;
-/// The topics that every tick reads, sorted.
-const INPUTS: [&str; 3] = [topics::MEASUREMENTS, topics::PROVISIONING, topics::STATISTICS];
+/// How many records of one partition of an embedded log a tick reads at most. Their bytes are bounded as well.
+const TICK_EMBEDDED_RECORDS_MAX: u64 = 10_000;
+/// How often a waiting ticker checks whether it is cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(200);
+/// The topics that every tick reads besides provisioning, sorted.
+const INPUTS: [&str; 2] = [topics::MEASUREMENTS, topics::STATISTICS];
 
 /// Cuts ticks.
 pub(crate) struct Ticker<'a> {
@@ -45,6 +42,8 @@ pub(crate) struct Ticker<'a> {
     now: fn() -> TimeMicros,
     started: Instant,
     clock: Option<TickClock>,
+    /// Whether the last ends leave input to the next tick.
+    has_more_input: bool,
     /// If CDNs can write to the log themselves: provisioning up to the last tick.
     provisioned: Option<(RecordReader<'a, ProvisioningRecord>, State)>,
 }
@@ -58,7 +57,7 @@ impl<'a> Ticker<'a> {
         let start = has_inboxes.then(|| log.start(topics::PROVISIONING, 0)).transpose()?;
         let reader = |start| RecordReader::new(log, topics::PROVISIONING, 0, start);
         let provisioned = start.map(|start| (reader(start), State::default()));
-        Ok(Self { log, now, started: Instant::now(), clock: None, provisioned })
+        Ok(Self { log, now, started: Instant::now(), clock: None, has_more_input: false, provisioned })
     }
 
     /// Follows ticks until there has been none for `timeout`, counted only while the log answers, and wins the next
@@ -103,24 +102,35 @@ impl<'a> Ticker<'a> {
     }
 
     /// Cuts ticks after one that was won, until cancelled. Ends with an error if another process wins a number.
+    ///
+    /// A tick is cut when input has arrived, at most every 100 ms and at least every second. If a tick could not read all
+    /// input because of its bounds, the next one is cut at once.
     pub(crate) fn tick(&mut self, won: Tick, cancel: &CancellationToken) -> Result<(), RuntimeError> {
         let mut last = won;
         let mut cut_at = Instant::now();
         while !cancel.is_cancelled() {
-            std::thread::sleep(POLL_INTERVAL);
-            let offsets = self.input_ends(Some(&last))?;
-            let since = cut_at.elapsed();
-            let arrived = last.offsets != offsets;
-            if since >= TICK_INTERVAL_MAX || (arrived && since >= TICK_INTERVAL_MIN) {
-                let tick = self.next_tick(Some(&last), offsets);
-                if let Appended::Lost { next } = self.append(&tick)? {
-                    return Err(RuntimeError::TickLost { next, wanted: tick.number });
-                }
-                cut_at = Instant::now();
-                last = tick;
+            if !self.has_more_input {
+                std::thread::sleep(TICK_INTERVAL_MIN.saturating_sub(cut_at.elapsed()));
+                self.wait_for_input(&last, TICK_INTERVAL_MAX.saturating_sub(cut_at.elapsed()))?;
             }
+            let offsets = self.input_ends(Some(&last))?;
+            if offsets == last.offsets && cut_at.elapsed() < TICK_INTERVAL_MAX {
+                continue;
+            }
+            let tick = self.next_tick(Some(&last), offsets);
+            if let Appended::Lost { next } = self.append(&tick)? {
+                return Err(RuntimeError::TickLost { next, wanted: tick.number });
+            }
+            cut_at = Instant::now();
+            last = tick;
         }
         Ok(())
+    }
+
+    fn wait_for_input(&self, last: &Tick, timeout: Duration) -> Result<(), LogError> {
+        let seen: Vec<(&str, u32, u64)> =
+            last.offsets.iter().map(|offset| (offset.topic.as_str(), offset.partition, offset.end)).collect();
+        self.log.wait_any(&seen, timeout.min(CANCEL_INTERVAL)).map(drop)
     }
 
     fn append(&self, tick: &Tick) -> Result<Appended, RuntimeError> {
@@ -139,52 +149,71 @@ impl<'a> Ticker<'a> {
     }
 
     /// The offsets up to which the next tick reads, sorted by topic, then partition. The partitions are those of the first
-    /// tick, and an inbox for each CDN from the tick on that reads its provisioning.
+    /// tick, and an inbox for each CDN from the tick on that reads its provisioning. The end of provisioning is read after
+    /// the ends of all inputs, so that no input is newer than the provisioning of its tick.
     fn input_ends(&mut self, last: Option<&Tick>) -> Result<Vec<PartitionOffset>, RuntimeError> {
-        let mut partitions_read: Vec<(String, u32)> = Vec::new();
+        self.has_more_input = false;
+        let mut inputs: Vec<(String, u32)> = Vec::new();
         for topic in INPUTS {
             let partitions = self.log.partitions(topic)?;
             check_partitions(topic, partitions, last)?;
-            partitions_read.extend((0..partitions).map(|partition| (topic.to_owned(), partition)));
+            inputs.extend((0..partitions).map(|partition| (topic.to_owned(), partition)));
         }
-        let mut offsets = self.ends(&partitions_read, last)?;
-        let provisioned = offsets.iter().find(|offset| offset.topic == topics::PROVISIONING);
-        let inboxes = self.inboxes(provisioned.map_or(0, |offset| offset.end), last)?;
-        offsets.extend(self.ends(&inboxes, last)?);
+        let of_last = last.iter().flat_map(|last| &last.offsets);
+        let joined = of_last.filter(|offset| offset.topic.starts_with(topics::INBOX_PREFIX));
+        inputs.extend(joined.map(|offset| (offset.topic.clone(), offset.partition)));
+        let mut offsets = self.ends(&inputs, last)?;
+        let provisioning = self.ends(&[(topics::PROVISIONING.to_owned(), 0)], last)?;
+        let provisioned = provisioning.first().map_or(0, |offset| offset.end);
+        offsets.extend(provisioning);
+        for topic in self.new_inboxes(provisioned, last)? {
+            offsets.push(PartitionOffset { topic, partition: 0, end: 0 });
+        }
         offsets.sort();
         Ok(offsets)
     }
 
     fn ends(
-        &self,
+        &mut self,
         partitions: &[(String, u32)],
         last: Option<&Tick>,
     ) -> Result<Vec<PartitionOffset>, LogError> {
         let asked: Vec<(&str, u32)> =
             partitions.iter().map(|(topic, partition)| (topic.as_str(), *partition)).collect();
         let ends = self.log.ends(&asked)?;
-        let offset = |((topic, partition), end): (&(String, u32), u64)| {
+        let mut offsets = Vec::with_capacity(ends.len());
+        for ((topic, partition), end) in partitions.iter().zip(ends) {
             let mut of_last = last.iter().flat_map(|last| &last.offsets);
             let before = of_last.find(|offset| offset.topic == *topic && offset.partition == *partition);
             let before = before.map_or(0, |offset| offset.end);
             // Never lower than in the last tick, whatever the log says.
-            let records_max = if topic.starts_with(topics::INBOX_PREFIX) {
-                TICK_INBOX_RECORDS_MAX
-            } else {
-                TICK_RECORDS_MAX
-            };
-            let end = end.clamp(before, before.saturating_add(records_max));
-            PartitionOffset { topic: topic.clone(), partition: *partition, end }
-        };
-        Ok(partitions.iter().zip(ends).map(offset).collect())
+            let wanted = end.max(before);
+            let end = self.bounded(topic, *partition, before, wanted)?;
+            self.has_more_input |= end < wanted;
+            offsets.push(PartitionOffset { topic: topic.clone(), partition: *partition, end });
+        }
+        Ok(offsets)
     }
 
-    /// The inboxes of the CDNs that are provisioned up to an offset; creates those that do not exist. An inbox that a tick
-    /// has read once is read by all later ticks.
-    fn inboxes(&mut self, end: u64, last: Option<&Tick>) -> Result<Vec<(String, u32)>, RuntimeError> {
-        let joined = last.iter().flat_map(|last| &last.offsets).map(|offset| offset.topic.clone());
-        let mut inboxes: BTreeSet<String> =
-            joined.filter(|topic| topic.starts_with(topics::INBOX_PREFIX)).collect();
+    /// The end up to which one tick may read. Kafka does not tell the bytes of records, so there the number of records is
+    /// bounded by their maximum size.
+    fn bounded(&self, topic: &str, partition: u32, before: u64, end: u64) -> Result<u64, LogError> {
+        let records_max = topics::tick_records_max(topic);
+        if end - before <= records_max {
+            return Ok(end);
+        }
+        let is_embedded = self.provisioned.is_none();
+        if !is_embedded {
+            return Ok(before + records_max);
+        }
+        let (records_max, bytes_max) = (TICK_EMBEDDED_RECORDS_MAX, topics::TICK_BYTES_MAX);
+        Ok(self.log.end_within(topic, partition, before, records_max, bytes_max)?.min(end))
+    }
+
+    /// The inboxes of the CDNs that are provisioned up to an offset and that the last tick does not read; creates those that
+    /// do not exist. An inbox that a tick has read once is read by all later ticks.
+    fn new_inboxes(&mut self, end: u64, last: Option<&Tick>) -> Result<BTreeSet<String>, RuntimeError> {
+        let mut inboxes = BTreeSet::new();
         if let Some((records, state)) = &mut self.provisioned {
             while let Some((_, record)) = records.next_before(end)? {
                 // The dataflow reports a record that does not apply.
@@ -192,13 +221,14 @@ impl<'a> Ticker<'a> {
             }
             for cdn in state.cdns().keys() {
                 let inbox = format!("{}{cdn}", topics::INBOX_PREFIX);
-                if !inboxes.contains(&inbox) {
+                let mut of_last = last.iter().flat_map(|last| &last.offsets);
+                if !of_last.any(|offset| offset.topic == inbox) {
                     self.log.create_topic(&inbox, 1)?;
                     inboxes.insert(inbox);
                 }
             }
         }
-        Ok(inboxes.into_iter().map(|topic| (topic, 0)).collect())
+        Ok(inboxes)
     }
 }
 

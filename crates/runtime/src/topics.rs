@@ -14,7 +14,7 @@ const TOPICS: &[(&str, Partitions, Kept)] = &[
     (topics::TICKS, Partitions::One, Kept::Days(400)),
     (topics::DECISIONS, Partitions::Output, Kept::ForEver),
     (topics::PERFORMANCE, Partitions::Output, Kept::Days(30)),
-    (topics::SNAPSHOTS, Partitions::One, Kept::Days(7)),
+    (topics::SNAPSHOTS, Partitions::One, Kept::Days(1)),
     // The dataflow truncates them itself.
     (topics::CHECKPOINTS, Partitions::One, Kept::ForEver),
     (topics::RECEIPTS, Partitions::One, Kept::Days(400)),

@@ -8,6 +8,7 @@ mod clock;
 mod demo;
 mod documents;
 mod gap;
+mod log_check;
 mod log_copy;
 mod output;
 mod probe;
@@ -61,7 +62,7 @@ enum Command {
     Explain(client::ExplainOptions),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
     Backtest(backtest::Options),
-    /// Move a log
+    /// Check or move a log
     Log {
         #[command(subcommand)]
         command: LogCommand,
@@ -83,6 +84,8 @@ enum TopicsCommand {
 
 #[derive(Debug, Subcommand)]
 enum LogCommand {
+    /// Read all of an embedded log and say what is damaged
+    Check(log_check::Options),
     /// Copy an embedded log to Kafka, offset for offset, and verify the copy
     Copy(log_copy::Options),
 }
@@ -133,6 +136,7 @@ fn main() -> ExitCode {
         Command::Gap(options) => gap::run(&options),
         Command::Explain(options) => client::explain(&options),
         Command::Backtest(options) => backtest::run(&options),
+        Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),
         Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),
         Command::Replay { command: ReplayCommand::Verify(options) } => replay::run(&options),
     };

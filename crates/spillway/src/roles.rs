@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -14,9 +14,9 @@ use spillway_control::Provisioner;
 use spillway_dataflow::Config;
 use spillway_edge::dns::{Dns, DnsConfig};
 use spillway_edge::follower::{Follower, SharedTable, follow};
-use spillway_eventlog::Connector;
+use spillway_eventlog::{Connector, EmbeddedLog};
 use spillway_runtime::process::{self, Process};
-use spillway_runtime::{TAKEOVER_TIMEOUT, topics::specs};
+use spillway_runtime::{TAKEOVER_TIMEOUT, drop_expired, topics::specs};
 use spillway_serve::Limits;
 use spillway_web::{Api, router};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,12 @@ use crate::settings::{ClusterOptions, Kafka, RoleOptions, Settings};
 use crate::supervise::{OnFailure, Supervisor};
 use crate::topics::described;
 
+/// How often expired records of an embedded log are deleted.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the size of an embedded log is logged.
+const SIZE_LOG_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How often a waiting role checks whether it is cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(200);
 /// How often a DNS node without a table checks whether there is one.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -250,6 +256,10 @@ fn run_on_log(
             // The DNS node serves its table without it.
             scope.spawn(|| supervisor.run("follower", OnFailure::Restart, follower));
         }
+        if let Connector::Embedded(log) = connector {
+            let retention = |cancel: &CancellationToken| retention(log, cancel);
+            scope.spawn(move || supervisor.run("retention", on_failure, retention));
+        }
         if roles.has(Roles::Web) {
             scope.spawn(|| supervisor.run("web", on_failure, web));
         }
@@ -257,6 +267,26 @@ fn run_on_log(
             scope.spawn(|| supervisor.run("probe", on_failure, probe));
         }
     });
+    Ok(())
+}
+
+/// Deletes records of an embedded log that are older than the retention of their topic, and logs the size of the log.
+fn retention(log: &EmbeddedLog, cancel: &CancellationToken) -> anyhow::Result<()> {
+    let mut logged_at: Option<Instant> = None;
+    let mut checked_at: Option<Instant> = None;
+    while !cancel.is_cancelled() {
+        if checked_at.is_none_or(|checked_at| checked_at.elapsed() >= RETENTION_INTERVAL) {
+            while !cancel.is_cancelled() && drop_expired(log, now())? {}
+            checked_at = Some(Instant::now());
+        }
+        if logged_at.is_none_or(|logged_at| logged_at.elapsed() >= SIZE_LOG_INTERVAL) {
+            let size = log.size();
+            let (file_bytes, stored_bytes) = (size.file_bytes, size.stored_bytes);
+            tracing::info!(file_bytes, stored_bytes, "the size of the log");
+            logged_at = Some(Instant::now());
+        }
+        std::thread::sleep(CANCEL_INTERVAL);
+    }
     Ok(())
 }
 

@@ -245,14 +245,14 @@ impl Kafka {
         } else {
             None
         };
-        let settings = KafkaSettings { bootstrap, security, replication, patience: None };
+        let settings = KafkaSettings { bootstrap, security, replication, retry_timeout: None };
         Ok(Some(Self { settings, input_partitions, output_partitions }))
     }
 
     /// A connection for a command that a person waits for.
     pub(crate) fn connect_for_a_command(&self) -> anyhow::Result<KafkaLog> {
-        const PATIENCE: Duration = Duration::from_secs(10);
-        let settings = KafkaSettings { patience: Some(PATIENCE), ..self.settings.clone() };
+        const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
+        let settings = KafkaSettings { retry_timeout: Some(RETRY_TIMEOUT), ..self.settings.clone() };
         Ok(KafkaLog::connect(settings, CancellationToken::new())?)
     }
 }

@@ -1,21 +1,22 @@
-//! What waits for the writer, bounded in calls and in bytes: callers wait where it is full.
+//! The queue of jobs for the writer, bounded in jobs and in bytes. Callers wait while it is full.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::topics::Topic;
 use crate::block::Packed;
 use crate::limits::{JOB_BYTES, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX};
 use crate::{Appended, LogError};
 
-/// One call for the writer, and where its answer goes.
+/// One job for the writer, and the channel for its answer.
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) reply: SyncSender<Result<Done, LogError>>,
 }
 
-/// What the writer can do.
+/// The work of a job.
 pub(super) enum Work {
     Append { parts: Vec<Part> },
     AppendAt { topic: Arc<Topic>, number: u64, record: Vec<u8> },
@@ -30,7 +31,7 @@ pub(super) struct Part {
     pub(super) records: Packed,
 }
 
-/// What the writer did.
+/// The result of a job.
 pub(super) enum Done {
     Offsets(Vec<u64>),
     Decided(Appended),
@@ -59,7 +60,7 @@ impl Queue {
         }
     }
 
-    /// Waits for room, then for nothing. A job for a closed queue is dropped, its caller sees the reply hang up.
+    /// Adds a job; waits while the queue is full. A job for a closed queue is dropped, which closes its reply channel.
     pub(super) fn push(&self, job: Job) {
         let bytes = job.bytes();
         let mut waiting = self
@@ -76,16 +77,18 @@ impl Queue {
         }
     }
 
-    /// Waits for work and takes all of it. None once closed and empty.
-    pub(super) fn take_all(&self) -> Option<VecDeque<Job>> {
-        let mut waiting = self
+    /// Waits for jobs and takes all of them: none after the timeout. Returns `None` once the queue is closed and empty.
+    pub(super) fn take_all(&self, timeout: Option<Duration>) -> Option<VecDeque<Job>> {
+        let (mut waiting, _) = self
             .filled
-            .wait_while(self.lock(), |waiting| waiting.jobs.is_empty() && !waiting.closed)
+            .wait_timeout_while(self.lock(), timeout.unwrap_or(Duration::MAX), |waiting| {
+                waiting.jobs.is_empty() && !waiting.closed
+            })
             .unwrap_or_else(PoisonError::into_inner);
         waiting.bytes = 0;
         let jobs = std::mem::take(&mut waiting.jobs);
         self.emptied.notify_all();
-        (!jobs.is_empty()).then_some(jobs)
+        (!jobs.is_empty() || !waiting.closed).then_some(jobs)
     }
 
     pub(super) fn close(&self) {

@@ -1,50 +1,77 @@
-//! The file: opening it, checking it, and its tables.
+//! The file and its tables.
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `format` | 1 |
-//! | `topics` | name | id, partitions |
-//! | `partitions` | topic id, partition | start, end |
+//! | `meta` | `format` | 2 |
+//! | `topics` | name | id, partitions, CRC ([`super::rows`]) |
+//! | `partitions` | topic id, partition | start, end, bytes, CRC ([`super::rows`]) |
 //! | `blocks` | topic id, partition, first offset | a block ([`crate::block`]) |
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition,
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageError, TableDefinition, WriteTransaction,
 };
 
+use super::rows::{SpanRow, TopicRow, open_span, open_topic};
 use super::topics::{Topic, Topics};
+use crate::block::block_next;
 use crate::limits::{CACHE_BYTES, check_topic};
 use crate::{LogError, PARTITIONS_MAX};
 
 /// The file's name in its folder.
 const FILE: &str = "log.redb";
-const FORMAT: u64 = 1;
+/// The name of the file while it is being created.
+const NEW_FILE: &str = "log.redb.new";
+const FORMAT: u64 = 2;
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-pub(super) const TOPICS: TableDefinition<'_, &str, (u32, u32)> = TableDefinition::new("topics");
-pub(super) const PARTITIONS: TableDefinition<'_, (u32, u32), (u64, u64)> = TableDefinition::new("partitions");
+pub(super) const TOPICS: TableDefinition<'_, &str, TopicRow> = TableDefinition::new("topics");
+pub(super) const PARTITIONS: TableDefinition<'_, (u32, u32), SpanRow> = TableDefinition::new("partitions");
 pub(super) const BLOCKS: TableDefinition<'_, (u32, u32, u64), &[u8]> = TableDefinition::new("blocks");
 
 /// The open file.
 pub(super) struct Store {
-    database: Database,
+    /// Present until the store is dropped.
+    database: Option<Database>,
     file: PathBuf,
 }
 
 impl Store {
+    /// Opens the file of a folder, and creates it if it does not exist.
+    ///
+    /// A new file is created under another name and renamed when it is complete and synced, so that a crash at any time
+    /// leaves a complete file or none.
     pub(super) fn create(folder: &Path) -> Result<Self, LogError> {
-        fs::create_dir_all(folder).map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
+        let failed = |source| not_opened(folder, source);
+        create_folder(folder).map_err(failed)?;
         let file = folder.join(FILE);
-        let store = Self::open_file(folder, &file, |builder| builder.create(&file))?;
-        // The name of a new file is durable only once its folder is.
-        File::open(folder)
-            .and_then(|opened| opened.sync_all())
-            .map_err(|source| LogError::Open { path: folder.to_owned(), source })?;
+        // Excludes other processes that create the file. A crash releases the lock.
+        let locked = File::open(folder).map_err(failed)?;
+        match locked.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { file: folder.join(FILE) }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        if file.try_exists().map_err(|source| not_opened(&file, source))? {
+            return Self::open_file(&file, |builder| builder.open(&file));
+        }
+        let new_file = folder.join(NEW_FILE);
+        let not_created = |source| not_opened(&new_file, source);
+        // A crash may have left an incomplete file.
+        match fs::remove_file(&new_file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_created(error)),
+            _ => {}
+        }
+        let mut store = Self::open_file(&new_file, |builder| builder.create(&new_file))?;
+        // The open file, and with it the lock of this process, keeps its identity when it is renamed.
+        fs::rename(&new_file, &file).map_err(not_created)?;
+        locked.sync_all().map_err(failed)?;
+        store.file = file;
         Ok(store)
     }
 
@@ -53,85 +80,119 @@ impl Store {
         match (folder.try_exists(), file.try_exists()) {
             (Ok(false), _) => return Err(LogError::NoFolder { folder: folder.to_owned() }),
             (_, Ok(false)) => return Err(LogError::NoLog { file }),
-            (Err(source), _) | (_, Err(source)) => return Err(LogError::Open { path: file, source }),
+            (Err(source), _) | (_, Err(source)) => return Err(not_opened(&file, source)),
             (Ok(true), Ok(true)) => {}
         }
-        Self::open_file(folder, &file, |builder| builder.open(&file))
+        Self::open_file(&file, |builder| builder.open(&file))
+    }
+
+    /// Opens the file again after a failed write. Reads what the disk holds: pages that could not be written may still be
+    /// in the page cache, so they are written or discarded first.
+    pub(super) fn reopen(folder: &Path) -> Result<Self, LogError> {
+        let file = folder.join(FILE);
+        let failed = |source| not_opened(&file, source);
+        let opened = File::options().read(true).write(true).open(&file).map_err(failed)?;
+        opened.sync_all().map_err(failed)?;
+        rustix::fs::fadvise(&opened, 0, None, rustix::fs::Advice::DontNeed)
+            .map_err(|error| failed(error.into()))?;
+        drop(opened);
+        Self::open(folder)
     }
 
     fn open_file(
-        folder: &Path,
         file: &Path,
         open: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
     ) -> Result<Self, LogError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
-        // The store trusts its file and may panic on bytes that it did not write, so have all checksums verified
-        // first: the same walk through the file that it makes after every crash.
-        builder.set_check_integrity_on_open(true);
         let database = guarded(|| open(&builder))
             .map_err(|reason| damaged_file(file, &reason))?
-            .map_err(|error| open_error(folder, file, error))?;
-        let store = Self { database, file: file.to_owned() };
+            .map_err(|error| open_error(file, error))?;
+        let store = Self { database: Some(database), file: file.to_owned() };
         store.check_format()?;
         Ok(store)
     }
 
-    /// A store over any bytes, for tests.
+    /// A store on another backend, for tests.
     #[cfg(test)]
     pub(super) fn of_backend(backend: impl redb::StorageBackend) -> Result<Self, LogError> {
         let file = PathBuf::from(FILE);
-        let database = Database::builder()
-            .create_with_backend(backend)
-            .map_err(|error| open_error(Path::new("."), &file, error))?;
-        let store = Self { database, file };
+        let database =
+            Database::builder().create_with_backend(backend).map_err(|error| open_error(&file, error))?;
+        let store = Self { database: Some(database), file };
         store.check_format()?;
         Ok(store)
+    }
+
+    /// Returns the size of the file in bytes, or 0 if it cannot be read.
+    pub(super) fn file_bytes(&self) -> u64 {
+        fs::metadata(&self.file).map_or(0, |metadata| metadata.len())
     }
 
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
 
-    pub(super) fn database(&self) -> &Database {
-        &self.database
-    }
-
     pub(super) fn snapshot(&self) -> Result<ReadTransaction, redb::Error> {
-        Ok(self.database.begin_read()?)
+        Ok(self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
     }
 
-    /// The topics and their spans as the file has them.
+    /// Begins a durable write transaction.
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
+        let mut transaction = self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        // Quick repair stores the list of free pages with each commit, so that opening after a crash needs no scan of the
+        // file. It includes two-phase commit: the second sync proves that the commit is complete. Without it the store
+        // could not tell an acknowledged commit that was damaged later from a torn one, and would silently return to the
+        // commit before it.
+        transaction.set_quick_repair(true);
+        Ok(transaction)
+    }
+
+    /// Verifies the checksums of all pages. Reads the whole file. Returns false if the list of free pages was repaired.
+    pub(super) fn check_pages(&mut self) -> Result<bool, String> {
+        let Some(database) = &mut self.database else { return Err("the file is closed".to_owned()) };
+        guarded(|| database.check_integrity())?.map_err(|error| error.to_string())
+    }
+
+    /// Reads the topics and their spans.
     pub(super) fn load_topics(&self) -> Result<Topics, LogError> {
         guarded(|| self.read_topics())
             .map_err(|reason| damaged_file(&self.file, &reason))?
             .map_err(|error| damaged_file(&self.file, &error.to_string()))?
-            .ok_or_else(|| damaged_file(&self.file, "its list of topics contradicts itself"))
+            .ok_or_else(|| damaged_file(&self.file, "its rows of topics and partitions are damaged"))
     }
 
     fn read_topics(&self) -> Result<Option<Topics>, redb::Error> {
         let snapshot = self.snapshot()?;
-        let spans = snapshot.open_table(PARTITIONS)?;
+        let (spans, blocks) = (snapshot.open_table(PARTITIONS)?, snapshot.open_table(BLOCKS)?);
         let topics = Topics::default();
         for row in snapshot.open_table(TOPICS)?.iter()? {
             let (name, value) = row?;
-            let (id, partitions) = value.value();
+            let Some((id, partitions)) = open_topic(name.value(), value.value()) else { return Ok(None) };
             if check_topic(name.value()).is_err() || !(1..=PARTITIONS_MAX).contains(&partitions) {
                 return Ok(None);
             }
             let topic = Topic::new(id, name.value(), partitions);
             for partition in 0..partitions {
-                match spans.get((id, partition))?.map(|span| span.value()) {
-                    Some((start, end)) if start <= end => topic.publish(partition, (start, end)),
-                    _ => return Ok(None),
+                let key = (id, partition);
+                let row = spans.get(key)?.map(|row| row.value());
+                let Some(span) = row.and_then(|row| open_span(key, row)) else { return Ok(None) };
+                // The last block proves that the rows and the blocks are of the same commit.
+                let last =
+                    blocks.range((id, partition, 0)..=(id, partition, u64::MAX))?.next_back().transpose()?;
+                let end = last.map(|(key, block)| block_next(key.value(), block.value()));
+                if span.start < span.end && end.flatten() != Some(span.end) {
+                    return Ok(None);
                 }
+                topic.publish(partition, span);
             }
             topics.add(topic.into());
         }
         Ok(Some(topics))
     }
 
-    /// Makes the tables of a new file; refuses the format of another release.
+    /// Creates the tables of a new file. Refuses the format of another release.
     fn check_format(&self) -> Result<(), LogError> {
         let format = guarded(|| self.format())
             .map_err(|reason| damaged_file(&self.file, &reason))?
@@ -148,7 +209,7 @@ impl Store {
         if snapshot.list_tables()?.next().is_some() {
             return Ok(snapshot.open_table(META)?.get("format")?.map_or(0, |format| format.value()));
         }
-        let made = self.database.begin_write()?;
+        let made = self.begin_write()?;
         made.open_table(META)?.insert("format", FORMAT)?;
         drop((made.open_table(TOPICS)?, made.open_table(PARTITIONS)?, made.open_table(BLOCKS)?));
         made.commit()?;
@@ -156,8 +217,33 @@ impl Store {
     }
 }
 
-/// Runs something of the store, whose answer to pages that are damaged in spite of all checks may be a panic: that is
-/// an error here, with the panic's message. What it touched is a snapshot, or a transaction that is given up.
+/// Creates a folder and its parents. The names of new folders are durable when this returns.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_folder(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
+        _ => {}
+    }
+    File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(database) = self.database.take() {
+            // Closing may fail, or panic on damaged pages. The next open recovers the last commit.
+            let _ = guarded(|| database.close());
+        }
+    }
+}
+
+/// Runs an operation of the store and turns a panic into an error with the panic's message: the store may panic on
+/// damaged pages. The operation works on a snapshot, or on a transaction that is then aborted.
 pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let message = panic
@@ -169,17 +255,32 @@ pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+fn not_opened(path: &Path, source: io::Error) -> LogError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            LogError::NotWritable { path, source }
+        }
+        _ => LogError::Open { path, source },
+    }
+}
+
 fn damaged_file(file: &Path, reason: &str) -> LogError {
+    let reason = match reason {
+        // The store's words for a checksum of the last commit.
+        "Primary is corrupted despite 2-phase commit" => "its last commit does not match its checksums",
+        reason => reason,
+    };
     LogError::DamagedFile { file: file.to_owned(), reason: reason.to_owned() }
 }
 
-fn open_error(folder: &Path, file: &Path, error: DatabaseError) -> LogError {
+fn open_error(file: &Path, error: DatabaseError) -> LogError {
     let not_a_log = |reason: String| LogError::NotALog { file: file.to_owned(), reason };
     match error {
-        DatabaseError::DatabaseAlreadyOpen => LogError::InUse { folder: folder.to_owned() },
+        DatabaseError::DatabaseAlreadyOpen => LogError::InUse { file: file.to_owned() },
         DatabaseError::Storage(StorageError::Io(source)) => match source.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => not_a_log(source.to_string()),
-            _ => LogError::Open { path: file.to_owned(), source },
+            _ => not_opened(file, source),
         },
         DatabaseError::Storage(StorageError::Corrupted(reason)) => damaged_file(file, &reason),
         other => not_a_log(other.to_string()),

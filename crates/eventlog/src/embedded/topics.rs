@@ -1,10 +1,10 @@
-//! The topics in memory: names, partitions, the durable span of each, and who waits for more.
+//! The topics in memory: names, partitions, their durable spans, and the threads that wait for new records.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::rows::Span;
 use crate::LogError;
 
 /// All topics by name.
@@ -13,19 +13,51 @@ pub(super) struct Topics(RwLock<BTreeMap<String, Arc<Topic>>>);
 
 /// One topic.
 pub(super) struct Topic {
-    /// Its number in the store.
+    /// Its id in the store.
     pub(super) id: u32,
     pub(super) name: String,
-    spans: Vec<Span>,
-    changed: Mutex<()>,
+    spans: Vec<RwLock<Span>>,
+    /// The threads to wake when a span changes.
+    waiters: Mutex<Vec<Arc<Waiter>>>,
+}
+
+/// A waiting thread.
+#[derive(Default)]
+struct Waiter {
+    lock: Mutex<()>,
     wake: Condvar,
 }
 
-/// The offsets that are durable in one partition.
-#[derive(Default)]
-struct Span {
-    start: AtomicU64,
-    end: AtomicU64,
+impl Waiter {
+    fn wake(&self) {
+        // The thread holds this lock from checking the ends until it sleeps, so it misses no wake-up.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
+    }
+}
+
+/// A partition and the end that a waiting thread has seen.
+pub(super) struct Awaited {
+    pub(super) topic: Arc<Topic>,
+    pub(super) partition: u32,
+    pub(super) end_seen: u64,
+}
+
+/// Waits and returns whether any end exceeded the one seen before the timeout or the stop.
+pub(super) fn wait_any(awaited: &[Awaited], timeout: Duration, stopped: impl Fn() -> bool) -> bool {
+    let moved = || awaited.iter().any(|end| end.topic.span(end.partition).end > end.end_seen);
+    let waiter = Arc::new(Waiter::default());
+    for Awaited { topic, .. } in awaited {
+        topic.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&waiter));
+    }
+    let guard = waiter.lock.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = waiter.wake.wait_timeout_while(guard, timeout, |()| !moved() && !stopped());
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
+    for Awaited { topic, .. } in awaited {
+        let mut waiters = topic.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.retain(|registered| !Arc::ptr_eq(registered, &waiter));
+    }
+    moved()
 }
 
 impl Topics {
@@ -65,9 +97,8 @@ impl Topic {
         Self {
             id,
             name: name.to_owned(),
-            spans: (0..partitions).map(|_| Span::default()).collect(),
-            changed: Mutex::new(()),
-            wake: Condvar::new(),
+            spans: (0..partitions).map(|_| RwLock::default()).collect(),
+            waiters: Mutex::default(),
         }
     }
 
@@ -83,43 +114,27 @@ impl Topic {
         Err(LogError::PartitionsDiffer { topic: self.name.clone(), has, wanted })
     }
 
-    /// Start and end of a partition; (0, 0) for one that is not there.
-    pub(super) fn span(&self, partition: u32) -> (u64, u64) {
+    /// Returns the span of a partition, or an empty one if the partition does not exist.
+    pub(super) fn span(&self, partition: u32) -> Span {
         self.at(partition)
-            .map_or((0, 0), |span| (span.start.load(Ordering::Acquire), span.end.load(Ordering::Acquire)))
+            .map_or_else(Span::default, |span| *span.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes a durable change visible and wakes whoever waits for it.
-    pub(super) fn publish(&self, partition: u32, (start, end): (u64, u64)) {
-        if let Some(span) = self.at(partition) {
-            span.start.store(start, Ordering::Release);
-            span.end.store(end, Ordering::Release);
+    /// Makes a durable change visible and wakes the waiting threads.
+    pub(super) fn publish(&self, partition: u32, span: Span) {
+        if let Some(published) = self.at(partition) {
+            *published.write().unwrap_or_else(PoisonError::into_inner) = span;
         }
         self.wake_all();
     }
 
     pub(super) fn wake_all(&self) {
-        // Between a waiter's look at the end and its sleep it holds this lock, so no wake-up falls in between.
-        drop(self.changed.lock().unwrap_or_else(PoisonError::into_inner));
-        self.wake.notify_all();
+        for waiter in self.waiters.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            waiter.wake();
+        }
     }
 
-    /// Whether the end exceeded `end_seen` before the time-out or the stop.
-    pub(super) fn wait(
-        &self,
-        partition: u32,
-        end_seen: u64,
-        timeout: Duration,
-        stopped: impl Fn() -> bool,
-    ) -> bool {
-        let unmoved = || self.span(partition).1 <= end_seen;
-        let guard = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.wake.wait_timeout_while(guard, timeout, |()| unmoved() && !stopped());
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
-        !unmoved()
-    }
-
-    fn at(&self, partition: u32) -> Option<&Span> {
+    fn at(&self, partition: u32) -> Option<&RwLock<Span>> {
         self.spans.get(usize::try_from(partition).ok()?)
     }
 }

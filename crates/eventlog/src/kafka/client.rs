@@ -1,4 +1,4 @@
-//! What a client reports between calls, and how long a call tries.
+//! The events of the clients, and the retrying of requests.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,38 +12,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::LogError;
 
-/// How often a call that waits looks whether it should stop.
-pub(super) const LOOK: Duration = Duration::from_millis(100);
-/// How long one request may take before it is tried anew.
-pub(super) const REQUEST: Duration = Duration::from_secs(5);
-/// How long a call waits before that is said, and how often it is said again.
-const SAY_AFTER: Duration = Duration::from_secs(10);
+/// How often a waiting call checks the stop flag.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long one request may take before it is retried.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits before a warning is logged, and the interval of further warnings.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What all clients of one log share.
+/// The state that all clients of one log share.
 pub(super) struct Health {
-    /// Cancelled by the caller: every call ends.
+    /// Cancelled by the caller; every call then ends.
     cancel: CancellationToken,
-    patience: Option<Duration>,
-    /// Why nothing goes on any more; set once.
+    retry_timeout: Option<Duration>,
+    /// The error after which no call succeeds any more; set once.
     fatal: OnceLock<String>,
-    /// Trouble with a broker, for messages, and how much it tells.
-    trouble: Mutex<Option<(u8, String)>>,
-    /// When it was last said that nobody answers.
-    said_at: Mutex<Option<Instant>>,
+    /// The most specific broker error for messages, with its rank.
+    last_error: Mutex<Option<(u8, String)>>,
+    /// When a warning was last logged.
+    logged_at: Mutex<Option<Instant>>,
 }
 
 impl Health {
-    pub(super) fn new(cancel: CancellationToken, patience: Option<Duration>) -> Self {
+    pub(super) fn new(cancel: CancellationToken, retry_timeout: Option<Duration>) -> Self {
         Self {
             cancel,
-            patience,
+            retry_timeout,
             fatal: OnceLock::new(),
-            trouble: Mutex::new(None),
-            said_at: Mutex::new(None),
+            last_error: Mutex::new(None),
+            logged_at: Mutex::new(None),
         }
     }
 
-    /// An error if nothing goes on any more, or nothing should.
+    /// Fails after a fatal error or when the stop flag is set.
     pub(super) fn check(&self) -> Result<(), LogError> {
         if let Some(reason) = self.fatal.get() {
             return Err(LogError::Stopped { reason: reason.clone() });
@@ -55,45 +55,45 @@ impl Health {
     }
 
     pub(super) fn fail(&self, reason: String) {
-        // The first reason is the cause of those after it.
+        // Only the first reason is kept: it caused the later ones.
         let _ = self.fatal.set(reason);
     }
 
-    /// Whoever has waited this long for an answer may wait on, or gets an error.
-    pub(super) fn wait_on(&self, since: Instant, what: &str) -> Result<(), LogError> {
+    /// Fails if a call that began at `since` must not retry any longer. Logs a warning if it has waited for long.
+    pub(super) fn check_retry(&self, since: Instant, what: &str) -> Result<(), LogError> {
         self.check()?;
         let waited = since.elapsed();
-        if self.patience.is_some_and(|patience| waited >= patience) {
+        if self.retry_timeout.is_some_and(|retry_timeout| waited >= retry_timeout) {
             return Err(LogError::Unavailable { what: what.to_owned(), reason: self.reason() });
         }
-        if waited >= SAY_AFTER {
-            let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if said_at.is_none_or(|said_at| said_at.elapsed() >= SAY_AFTER) {
+        if waited >= LOG_INTERVAL {
+            let mut logged_at = self.logged_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if logged_at.is_none_or(|logged_at| logged_at.elapsed() >= LOG_INTERVAL) {
                 tracing::warn!(
                     waited_secs = waited.as_secs(),
                     reason = self.reason(),
                     "{what}: Kafka does not answer"
                 );
-                *said_at = Some(Instant::now());
+                *logged_at = Some(Instant::now());
             }
         }
         Ok(())
     }
 
     fn reason(&self) -> String {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        trouble.map_or_else(|| "no broker answers".to_owned(), |(_, text)| text)
+        let last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last_error.map_or_else(|| "no broker answers".to_owned(), |(_, text)| text)
     }
 
-    /// Says that what had waited long has been answered.
-    pub(super) fn answered(since: Instant, what: &str) {
+    /// Logs that a request that had waited for long was answered.
+    pub(super) fn log_recovery(since: Instant, what: &str) {
         let waited = since.elapsed();
-        if waited >= SAY_AFTER {
+        if waited >= LOG_INTERVAL {
             tracing::warn!(waited_secs = waited.as_secs(), "{what}: Kafka has answered");
         }
     }
 
-    /// Makes a request until it is answered; what a broker refuses for good is an error at once.
+    /// Sends a request and retries it until it is answered. Fails at once if a broker refuses it permanently.
     pub(super) fn request<T>(
         &self,
         what: &str,
@@ -104,31 +104,31 @@ impl Health {
             self.check()?;
             match request() {
                 Ok(answer) => {
-                    Self::answered(since, what);
+                    Self::log_recovery(since, what);
                     return Ok(answer);
                 }
-                Err(error) if is_passing(&error) => {
-                    self.note(&error, "");
-                    self.wait_on(since, what)?;
-                    std::thread::sleep(LOOK);
+                Err(error) if is_transient(&error) => {
+                    self.record_error(&error, "");
+                    self.check_retry(since, what)?;
+                    std::thread::sleep(POLL_INTERVAL);
                 }
                 Err(error) => return Err(refused(what, &error)),
             }
         }
     }
 
-    /// Remembers trouble, unless what is known says more.
-    pub(super) fn note(&self, error: &KafkaError, reason: &str) {
-        let is_told = !reason.is_empty();
-        let telling = match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => 2 + u8::from(is_told),
+    /// Remembers a broker error, unless the known one is more specific.
+    pub(super) fn record_error(&self, error: &KafkaError, reason: &str) {
+        let has_reason = !reason.is_empty();
+        let rank = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL) => 2 + u8::from(has_reason),
             Some(RDKafkaErrorCode::AllBrokersDown) => 0,
-            _ => u8::from(is_told),
+            _ => u8::from(has_reason),
         };
-        let text = if is_told { format!("{error}: {reason}") } else { error.to_string() };
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if trouble.as_ref().is_none_or(|(known, _)| telling >= *known) {
-            *trouble = Some((telling, text));
+        let text = if has_reason { format!("{error}: {reason}") } else { error.to_string() };
+        let mut last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_error.as_ref().is_none_or(|(known, _)| rank >= *known) {
+            *last_error = Some((rank, text));
         }
     }
 }
@@ -137,14 +137,14 @@ pub(super) fn refused(what: &str, error: &KafkaError) -> LogError {
     LogError::Refused { what: what.to_owned(), reason: error.to_string() }
 }
 
-/// Whether the same request may be answered later.
-pub(super) fn is_passing(error: &KafkaError) -> bool {
+/// Returns whether a retry of the request may succeed.
+pub(super) fn is_transient(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
         Some(
             Code::BrokerTransportFailure
-                // A connection whose broker left while a request was on its way.
+                // The broker left the cluster while a request was in flight.
                 | Code::DestroyBroker
                 | Code::Outdated
                 | Code::FetchSessionIdNotFound
@@ -180,14 +180,14 @@ pub(super) fn is_passing(error: &KafkaError) -> bool {
     )
 }
 
-/// The way from librdkafka's threads to ours.
+/// Receives the events of librdkafka's threads.
 #[derive(Clone)]
 pub(super) struct Context(pub(super) Arc<Health>);
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.note(&error, reason);
-        // Raised where order or uniqueness can no longer be kept. Nothing that follows could be trusted.
+        self.0.record_error(&error, reason);
+        // librdkafka can no longer guarantee order or uniqueness.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.0.fail(format!("{error}: {reason}"));
         }
@@ -198,9 +198,9 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {}
 
-/// Where the outcome of one record of an append goes.
+/// The index of a record in its append, and the channel for its outcome.
 pub(super) struct Delivery {
-    pub(super) place: usize,
+    pub(super) index: usize,
     pub(super) to: SyncSender<(usize, Result<i64, KafkaError>)>,
 }
 
@@ -213,7 +213,7 @@ impl ProducerContext for Context {
             Ok(message) => Ok(message.offset()),
             Err((error, _)) => Err(error.clone()),
         };
-        // Who stopped waiting wants no answer; the channel has room for every record of its append.
-        let _ = delivery.to.try_send((delivery.place, outcome));
+        // The caller may have stopped waiting. The channel has capacity for every record of its append.
+        let _ = delivery.to.try_send((delivery.index, outcome));
     }
 }

@@ -1,25 +1,25 @@
-//! Topics that decide, on Kafka: whose record has a number is a matter of reading.
+//! Deciding topics on Kafka: readers determine which record has a number.
 //!
-//! Every record's key is the number that its writer wanted, in decimal. From the first record on, the one that carries
-//! the last number plus one is valid; any other is void to every reader. A writer appends, reads what came before it and
-//! its own record, and knows.
+//! Every record's key is the number that its writer requested, in decimal. The first record with the last valid number
+//! plus one is valid; any other record is void to every reader. A writer appends its record, reads up to it, and then
+//! knows whether it won.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::reader::Fetched;
-use super::{KafkaLog, LOOK};
+use super::{KafkaLog, POLL_INTERVAL};
 use crate::{Appended, Batch, Entry, EventLog, LogError};
 
-/// How many places with a known number are remembered for each topic.
+/// The maximum number of marks (offsets with a known number) for each topic.
 const MARKS_MAX: usize = 1_024;
-/// How many winners are remembered for each topic, for writers that repeat themselves.
+/// The maximum number of cached winners for each topic, for writers that send a record again.
 const WINNERS_MAX: usize = 256;
-/// How much is read in one go to learn who won.
+/// The bounds of one read when looking for winners.
 const READ_RECORDS_MAX: usize = 4_096;
 const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What is known of the topics that decide.
+/// The state of the deciding topics.
 #[derive(Default)]
 pub(super) struct Decided {
     topics: Mutex<HashMap<String, Arc<Topic>>>,
@@ -27,15 +27,15 @@ pub(super) struct Decided {
 
 #[derive(Default)]
 struct Topic {
-    /// By offset: the number that the next valid record at or after it carries.
+    /// By offset: the number of the next valid record at or after it.
     marks: Mutex<BTreeMap<u64, u64>>,
-    /// Held by the one who decides, so that writers of one process void nothing of each other.
+    /// Held while deciding, so that the writers of one process do not void each other's records.
     winners: Mutex<Winners>,
 }
 
 #[derive(Default)]
 struct Winners {
-    /// Up to where records have been read, and the lowest number that none of them has; nothing at first.
+    /// The offset up to which records have been read, and the lowest number that none of them has.
     read_to: Option<(u64, u64)>,
     /// By number: offset and bytes.
     latest: BTreeMap<u64, (u64, Vec<u8>)>,
@@ -61,7 +61,7 @@ impl Topic {
         }
     }
 
-    /// The known place nearest before an offset, or at it.
+    /// Returns the last mark at or before an offset.
     fn mark_before(&self, offset: u64) -> Option<(u64, u64)> {
         let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         marks.range(..=offset).next_back().map(|(offset, number)| (*offset, *number))
@@ -69,7 +69,7 @@ impl Topic {
 }
 
 impl KafkaLog {
-    /// Valid records from an offset on. `end` is the end as it was just now.
+    /// Reads valid records from an offset on. `end` is the current end.
     pub(super) fn read_decided(
         &self,
         topic: &str,
@@ -79,9 +79,9 @@ impl KafkaLog {
         bytes_max: usize,
     ) -> Result<Vec<Entry>, LogError> {
         let marks = self.decided.topic(topic);
-        let (mut at, mut number) = self.place_before(topic, from)?;
+        let (mut at, mut number) = self.mark_or_start(topic, from)?;
         let mut entries = Vec::new();
-        // A reader that goes on where it was stands at a mark; another one reads on to its place first.
+        // A reader that continues is at a mark. Another reader first reads from a mark to its offset.
         while at < end && entries.is_empty() {
             let (records_max, bytes_max) =
                 if at < from { (READ_RECORDS_MAX, READ_BYTES_MAX) } else { (records_max, bytes_max) };
@@ -96,7 +96,7 @@ impl KafkaLog {
                 marks.mark(at, number);
             }
         }
-        // What was read on the way to `from` may go beyond what was asked for.
+        // The read that reached `from` may exceed the requested bounds.
         let kept = within(&entries, records_max, bytes_max);
         if let (Some(number), Some(last)) = (number, entries[..kept].last()) {
             marks.mark(last.offset + 1, number - (entries.len() - kept) as u64);
@@ -105,9 +105,9 @@ impl KafkaLog {
         Ok(entries)
     }
 
-    /// Where to begin so that validity at an offset is known, with the number expected there. At the beginning of a
-    /// topic whose head was truncated the first number found is taken for valid.
-    fn place_before(&self, topic: &str, offset: u64) -> Result<(u64, Option<u64>), LogError> {
+    /// Returns where to start reading so that validity at an offset is known, and the number expected there. At the start
+    /// of a truncated topic the first number found counts as valid.
+    fn mark_or_start(&self, topic: &str, offset: u64) -> Result<(u64, Option<u64>), LogError> {
         if let Some((at, number)) = self.decided.topic(topic).mark_before(offset) {
             return Ok((at, Some(number)));
         }
@@ -115,7 +115,7 @@ impl KafkaLog {
         Ok((start.min(offset), (start == 0).then_some(0)))
     }
 
-    /// Appends the record of a number and reads who won.
+    /// Appends a numbered record and reads whether it won.
     pub(super) fn decide(&self, topic: &str, number: u64, record: &[u8]) -> Result<Appended, LogError> {
         let known = self.decided.topic(topic);
         let mut winners = known.winners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,9 +129,9 @@ impl KafkaLog {
                 return self.winner(topic, &winners, number, record, next);
             }
             if is_appended {
-                // Acknowledged, but not yet below the last stable offset.
+                // The record is acknowledged but not yet below the last stable offset.
                 self.health.check()?;
-                std::thread::sleep(LOOK / 20);
+                std::thread::sleep(POLL_INTERVAL / 20);
                 continue;
             }
             let batch = Batch { topic, partition: 0, records: &[record] };
@@ -140,11 +140,11 @@ impl KafkaLog {
         }
     }
 
-    /// Reads on to the end; returns the lowest number that no record has.
+    /// Reads up to the end; returns the lowest number that no record has.
     fn read_winners(&self, topic: &str, winners: &mut Winners) -> Result<u64, LogError> {
         let (mut at, mut next) = match winners.read_to {
-            Some(place) => place,
-            None => self.latest_place(topic)?,
+            Some(position) => position,
+            None => self.latest_mark(topic)?,
         };
         let end = self.end(topic, 0)?;
         while at < end {
@@ -162,9 +162,9 @@ impl KafkaLog {
         Ok(next)
     }
 
-    /// The latest place where the number is known; the first of the topic if there is none.
-    fn latest_place(&self, topic: &str) -> Result<(u64, u64), LogError> {
-        let (at, number) = self.place_before(topic, u64::MAX)?;
+    /// Returns the latest mark, or the start of the topic and its number.
+    fn latest_mark(&self, topic: &str) -> Result<(u64, u64), LogError> {
+        let (at, number) = self.mark_or_start(topic, u64::MAX)?;
         match number {
             Some(number) => Ok((at, number)),
             None => {
@@ -175,7 +175,7 @@ impl KafkaLog {
         }
     }
 
-    /// Whether the record that has a number is this one.
+    /// Decides whether the record with a number is this one.
     fn winner(
         &self,
         topic: &str,
@@ -201,7 +201,7 @@ impl KafkaLog {
         }
     }
 
-    /// Looks for the record of a number that won long ago.
+    /// Searches the whole topic for the record of a number.
     fn search(
         &self,
         topic: &str,
@@ -225,7 +225,7 @@ impl KafkaLog {
     }
 }
 
-/// How many entries from the first are within the bounds; one at least.
+/// Returns how many of the first entries are within the bounds; at least one.
 fn within(entries: &[Entry], records_max: usize, bytes_max: usize) -> usize {
     let mut bytes = 0_usize;
     let fits = |entry: &&Entry| {
@@ -236,7 +236,8 @@ fn within(entries: &[Entry], records_max: usize, bytes_max: usize) -> usize {
     fitting.max(1).min(entries.len())
 }
 
-/// Keeps the records that carry the expected number, which rises with each; the first number found where none is.
+/// Keeps the records that have the expected number, which increases with each. Without an expected number, the first
+/// number found is expected.
 fn valid(expected: &mut Option<u64>, fetched: Vec<Fetched>) -> Vec<Fetched> {
     let is_valid = |fetched: &Fetched| {
         let number = fetched.number.filter(|number| expected.is_none_or(|expected| expected == *number));

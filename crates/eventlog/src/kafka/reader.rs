@@ -1,5 +1,5 @@
-//! Reading a partition at a place that moves on. A client fetches a partition from one place at a time, so two
-//! clients take turns: one that goes on where it was is left alone, and the other goes where somebody looks.
+//! Readers of partitions. A client fetches a partition from one position at a time, so there are two clients: one
+//! continues at its position, and the other seeks to any other requested offset.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,55 +12,54 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::client::{Context, Health, LOOK, REQUEST, is_passing, refused};
+use super::client::{Context, Health, POLL_INTERVAL, REQUEST_TIMEOUT, is_transient, refused};
 use crate::LogError;
 
-/// How long a record may take to follow the event of an end that it stands behind: one that is there comes at once.
-const BEHIND_AN_END: Duration = Duration::from_millis(20);
+/// How long to wait for a record after an end-of-partition event that may be stale. A record that exists follows at once.
+const STALE_EOF_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// A record as it came, with the number in its key.
+/// A fetched record, with the number in its key.
 pub(super) struct Fetched {
     pub(super) offset: u64,
     pub(super) number: Option<u64>,
     pub(super) bytes: Vec<u8>,
 }
 
-/// All partitions that are read.
+/// The readers of all partitions.
 pub(super) struct Readers {
     consumers: [Arc<BaseConsumer<Context>>; 2],
     health: Arc<Health>,
-    places: Mutex<HashMap<(String, u32), Arc<Pair>>>,
+    pairs: Mutex<HashMap<(String, u32), Arc<Pair>>>,
 }
 
-/// One place for each client.
+/// One reader for each client.
 type Pair = [Mutex<Reader>; 2];
 
-/// One client's place in one partition.
+/// The position of one client in one partition.
 pub(super) struct Reader {
     consumer: Arc<BaseConsumer<Context>>,
     health: Arc<Health>,
     topic: String,
     partition: u32,
-    /// Of its own, apart from those of other partitions.
+    /// The queue of this partition alone.
     queue: Option<PartitionQueue<Context>>,
-    /// From where it reads on; nothing before the first look.
+    /// The next offset to read; `None` before the first read.
     next: Option<u64>,
-    /// From here up to `next` there is no record.
+    /// The offset range from here to `next` holds no record.
     empty_from: u64,
     is_assigned: bool,
-    /// Fetched but not handed out.
-    stash: VecDeque<Fetched>,
-    /// The end of the partition as it was known when the place was taken: an end-of-partition event that comes
-    /// later tells at least of that one.
+    /// Records that were fetched and not returned yet.
+    fetched_ahead: VecDeque<Fetched>,
+    /// The end of the partition when this position was assigned. Later end-of-partition events are of this end or beyond.
     end_at_start: u64,
 }
 
 impl Readers {
     pub(super) fn new(consumers: [Arc<BaseConsumer<Context>>; 2], health: Arc<Health>) -> Self {
-        Self { consumers, health, places: Mutex::default() }
+        Self { consumers, health, pairs: Mutex::default() }
     }
 
-    /// The client that stands at `from`, or the one that is to go there.
+    /// Runs a function on the reader at `from`, or on the reader that will seek there.
     fn with<T>(
         &self,
         topic: &str,
@@ -86,8 +85,8 @@ impl Readers {
     }
 
     fn readers(&self, topic: &str, partition: u32) -> Arc<Pair> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = places.entry((topic.to_owned(), partition)).or_insert_with(|| {
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let assignment = pairs.entry((topic.to_owned(), partition)).or_insert_with(|| {
             let reader = |consumer: &Arc<BaseConsumer<Context>>| {
                 Mutex::new(Reader {
                     consumer: Arc::clone(consumer),
@@ -98,24 +97,24 @@ impl Readers {
                     next: None,
                     empty_from: 0,
                     is_assigned: false,
-                    stash: VecDeque::new(),
+                    fetched_ahead: VecDeque::new(),
                     end_at_start: 0,
                 })
             };
             let [first, second] = &self.consumers;
             Arc::new([reader(first), reader(second)])
         });
-        Arc::clone(place)
+        Arc::clone(assignment)
     }
 
-    /// Whether a client stands at `from` and goes on there.
+    /// Returns whether a reader is at `from`.
     pub(super) fn is_at(&self, (topic, partition): (&str, u32), from: u64) -> bool {
         let is_there = |reader: &Mutex<Reader>| reader.try_lock().is_ok_and(|reader| reader.is_at(from));
         self.readers(topic, partition).iter().any(is_there)
     }
 
-    /// Reads records from `from` on, which is below `end`, the partition's end as it was just now: at least one, unless
-    /// only transaction markers are left up to there.
+    /// Reads records from `from` on. `from` is below `end`, the current end of the partition. Returns at least one record,
+    /// unless only transaction markers are left before the end.
     pub(super) fn read(
         &self,
         (topic, partition): (&str, u32),
@@ -127,35 +126,37 @@ impl Readers {
         self.with(topic, partition, from, |reader| reader.read(from, end, records_max, bytes_max))
     }
 
-    /// Waits a moment for a record at `from`, the partition's end as it was just now, or beyond.
+    /// Waits up to `timeout` for a record at or after `from`, the current end of the partition.
     pub(super) fn peek(
         &self,
         (topic, partition): (&str, u32),
         from: u64,
-        moment: Duration,
+        timeout: Duration,
     ) -> Result<bool, LogError> {
-        self.with(topic, partition, from, |reader| reader.peek(from, moment))
+        self.with(topic, partition, from, |reader| reader.peek(from, timeout))
     }
 
-    /// Serves what the clients have to say besides records, until the log is dropped.
+    /// Handles the events of the clients other than records, until the log is dropped.
     pub(super) fn serve(
         &self,
-        asker: Arc<BaseConsumer<Context>>,
+        query_client: Arc<BaseConsumer<Context>>,
         dropped: Arc<AtomicBool>,
     ) -> std::io::Result<JoinHandle<()>> {
         let [first, second] = self.consumers.clone();
-        let (clients, health) = ([first, second, asker], Arc::clone(&self.health));
+        let (clients, health) = ([first, second, query_client], Arc::clone(&self.health));
         std::thread::Builder::new().name("kafka-events".to_owned()).spawn(move || {
             while !dropped.load(Ordering::Acquire) {
                 for consumer in &clients {
-                    match consumer.poll(LOOK / 3) {
-                        // Every partition has a queue of its own before it is fetched.
+                    match consumer.poll(POLL_INTERVAL / 3) {
+                        // Every partition gets its own queue before it is fetched, so no record arrives here.
                         Some(Ok(message)) => {
                             let (topic, offset) = (message.topic(), message.offset());
-                            health.fail(format!("a record of {topic} at offset {offset} came astray"));
+                            health.fail(format!(
+                                "a record of topic `{topic}` at offset {offset} arrived in the wrong queue"
+                            ));
                         }
                         Some(Err(KafkaError::MessageConsumptionFatal(code))) => health.fail(code.to_string()),
-                        Some(Err(error)) => health.note(&error, ""),
+                        Some(Err(error)) => health.record_error(&error, ""),
                         None => {}
                     }
                 }
@@ -174,7 +175,7 @@ impl Reader {
     ) -> Result<Vec<Fetched>, LogError> {
         let taken = self.take(from, end, records_max, bytes_max);
         if taken.is_err() {
-            // What was taken before is not handed out.
+            // The records taken so far are not returned.
             self.next = None;
         }
         taken
@@ -187,7 +188,7 @@ impl Reader {
         records_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<Fetched>, LogError> {
-        let mut next = self.go_to(from, end)?;
+        let mut next = self.seek(from, end)?;
         let mut empty_from = self.empty_from;
         let mut taken: Vec<Fetched> = Vec::new();
         let mut bytes = 0_usize;
@@ -198,7 +199,7 @@ impl Reader {
             };
             bytes = bytes.saturating_add(fetched.bytes.len());
             if !taken.is_empty() && bytes > bytes_max {
-                self.stash.push_front(fetched);
+                self.fetched_ahead.push_front(fetched);
                 break;
             }
             next = fetched.offset + 1;
@@ -209,91 +210,90 @@ impl Reader {
         Ok(taken)
     }
 
-    fn peek(&mut self, from: u64, moment: Duration) -> Result<bool, LogError> {
-        let next = self.go_to(from, from)?;
-        if self.stash.is_empty() {
-            let polled = self.poll(next, moment);
+    fn peek(&mut self, from: u64, timeout: Duration) -> Result<bool, LogError> {
+        let next = self.seek(from, from)?;
+        if self.fetched_ahead.is_empty() {
+            let polled = self.poll(next, timeout);
             if polled.is_err() {
                 self.next = None;
             }
-            self.stash.extend(polled?.record());
+            self.fetched_ahead.extend(polled?.record());
         }
-        Ok(!self.stash.is_empty())
+        Ok(!self.fetched_ahead.is_empty())
     }
 
     fn is_at(&self, from: u64) -> bool {
         self.next.is_some_and(|next| (self.empty_from..=next).contains(&from))
     }
 
-    /// Takes the place at `from`, unless it is there. Returns from where it reads on, which is further where nothing
-    /// stands in between.
-    fn go_to(&mut self, from: u64, end: u64) -> Result<u64, LogError> {
+    /// Seeks to `from`, unless the reader is there. Returns the next offset to read, which is higher than `from` if there
+    /// is no record in between.
+    fn seek(&mut self, from: u64, end: u64) -> Result<u64, LogError> {
         match self.next {
             Some(next) if self.is_at(from) => Ok(next),
-            _ => self.start_at(from, end).map(|()| from),
+            _ => self.assign_at(from, end).map(|()| from),
         }
     }
 
-    fn start_at(&mut self, from: u64, end: u64) -> Result<(), LogError> {
+    fn assign_at(&mut self, from: u64, end: u64) -> Result<(), LogError> {
         let partition = i32::try_from(self.partition).unwrap_or(i32::MAX);
-        let mut place = TopicPartitionList::new();
+        let mut assignment = TopicPartitionList::new();
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
         let what = format!("reading topic `{}`, partition {partition}", self.topic);
-        let told = |error: &KafkaError| refused(&what, error);
-        place.add_partition_offset(&self.topic, partition, offset).map_err(|error| told(&error))?;
-        self.stash.clear();
+        let failed = |error: &KafkaError| refused(&what, error);
+        assignment.add_partition_offset(&self.topic, partition, offset).map_err(|error| failed(&error))?;
+        self.fetched_ahead.clear();
         self.next = None;
         if std::mem::take(&mut self.is_assigned) {
-            self.consumer.incremental_unassign(&place).map_err(|error| told(&error))?;
+            self.consumer.incremental_unassign(&assignment).map_err(|error| failed(&error))?;
         }
         let is_first_time = self.queue.is_none();
         if is_first_time {
-            // Before anything is fetched, so that nothing goes to the queue that all partitions share.
+            // This precedes the first fetch, so that no record goes to the shared queue.
             self.queue = self.consumer.split_partition_queue(&self.topic, partition);
         }
-        self.consumer.incremental_assign(&place).map_err(|error| told(&error))?;
+        self.consumer.incremental_assign(&assignment).map_err(|error| failed(&error))?;
         self.is_assigned = true;
         if is_first_time {
-            // Tells the client who leads the partition. By itself it looks once a second, and if this fails it still does.
-            let _ = self.consumer.fetch_metadata(Some(&self.topic), REQUEST);
+            // This tells the client the partition's leader. If it fails, the client looks it up by itself within a second.
+            let _ = self.consumer.fetch_metadata(Some(&self.topic), REQUEST_TIMEOUT);
         }
         (self.next, self.empty_from) = (Some(from), from);
         self.end_at_start = end;
         Ok(())
     }
 
-    /// The next record at or after `next`; nothing when only transaction markers are left before `end`.
+    /// Fetches the next record at or after `next`. Returns `None` if only transaction markers are left before `end`.
     ///
-    /// An end-of-partition event may be of an earlier end and have waited in the queue. Then a record or another event
-    /// follows it. Where none does soon, the place is taken anew: events of before are void then, and one that comes tells
-    /// of the end as it is now.
+    /// An end-of-partition event in the queue may be stale. A record or another event then follows it. If none follows
+    /// soon, the position is assigned again, which discards stale events.
     fn fetch(&mut self, next: u64, end: u64) -> Result<Option<Fetched>, LogError> {
-        if let Some(fetched) = self.stash.pop_front() {
+        if let Some(fetched) = self.fetched_ahead.pop_front() {
             return Ok(Some(fetched));
         }
         let since = Instant::now();
-        let mut at_an_end = false;
+        let mut saw_end = false;
         loop {
-            match self.poll(next, if at_an_end { BEHIND_AN_END } else { LOOK })? {
+            match self.poll(next, if saw_end { STALE_EOF_TIMEOUT } else { POLL_INTERVAL })? {
                 Polled::Record(fetched) => return Ok(Some(fetched)),
                 Polled::End if self.end_at_start >= end => return Ok(None),
-                Polled::End => at_an_end = true,
-                Polled::Nothing if at_an_end => {
-                    self.start_at(next, end)?;
-                    at_an_end = false;
+                Polled::End => saw_end = true,
+                Polled::Nothing if saw_end => {
+                    self.assign_at(next, end)?;
+                    saw_end = false;
                 }
                 Polled::Nothing => {
                     let what = format!("reading topic `{}`, partition {}", self.topic, self.partition);
-                    self.health.wait_on(since, &what)?;
+                    self.health.check_retry(since, &what)?;
                 }
             }
         }
     }
 
-    fn poll(&mut self, next: u64, moment: Duration) -> Result<Polled, LogError> {
+    fn poll(&mut self, next: u64, timeout: Duration) -> Result<Polled, LogError> {
         self.health.check()?;
         let Some(queue) = &self.queue else { return Ok(Polled::Nothing) };
-        match queue.poll(moment) {
+        match queue.poll(timeout) {
             None => Ok(Polled::Nothing),
             Some(Ok(message)) => {
                 let offset = u64::try_from(message.offset()).unwrap_or(0);
@@ -308,15 +308,15 @@ impl Reader {
             Some(Err(error)) => {
                 let what = format!("reading topic `{}`, partition {}", self.topic, self.partition);
                 match error.rdkafka_error_code() {
-                    // Retention took the records in the meantime, or the cluster lost them.
+                    // The records were deleted by retention, or the cluster has lost them.
                     Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                        Err(LogError::Gone {
+                        Err(LogError::MissingRecords {
                             topic: self.topic.clone(),
                             partition: self.partition,
                             offset: next,
                         })
                     }
-                    _ if is_passing(&error) => Ok(Polled::Nothing),
+                    _ if is_transient(&error) => Ok(Polled::Nothing),
                     _ => Err(refused(&what, &error)),
                 }
             }

@@ -1,4 +1,4 @@
-//! Topics on a cluster: made with the settings that Spillway relies on, and checked for them.
+//! Topics on a cluster: creates them with the settings that Spillway requires, and checks these settings.
 
 use std::time::Duration;
 
@@ -9,85 +9,82 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
-use spillway_events::topics::INBOX_PREFIX;
+use spillway_events::topics::{INBOX_PREFIX, INPUT_RECORD_BYTES_MAX, record_bytes_max};
 
 use super::KafkaLog;
-use super::client::{Context, REQUEST, refused};
-use super::settings::MESSAGE_BYTES_MAX;
+use super::client::{Context, REQUEST_TIMEOUT, refused};
+use super::settings::MESSAGE_OVERHEAD_BYTES;
 use crate::limits::check_topic;
 use crate::{LogError, PARTITIONS_MAX};
 
-/// The longest batch of records that an inbox takes.
-const INBOX_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-
-/// How long records are kept.
+/// The retention of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// Until somebody truncates.
+    /// Until they are deleted by [`crate::EventLog::truncate_before`].
     ForEver,
-    /// At least so many days.
+    /// At least this number of days.
     Days(u32),
 }
 
-/// A topic as it should be.
+/// The required settings of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
     /// Its name.
     pub name: String,
-    /// How many partitions it has.
+    /// Its number of partitions.
     pub partitions: u32,
-    /// How long its records are kept.
+    /// Its retention.
     pub kept: Kept,
 }
 
-/// A setting that is not as it should be.
+/// A setting that differs from the required one.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct TopicMismatch {
     /// The topic.
     pub topic: String,
-    /// The setting, by Kafka's name; `partitions` and `replication` beside them, or `topic` where it is missing.
+    /// Kafka's name of the setting, `partitions`, `replication`, or `topic` if the topic is missing.
     pub setting: String,
-    /// As it is.
+    /// The actual value.
     pub is: String,
-    /// As it should be.
+    /// The required value.
     pub should_be: String,
 }
 
 impl TopicSpec {
-    /// The topic's settings, by Kafka's names, with the reason for each.
+    /// The topic's settings by Kafka's names.
     fn settings(&self, replication: u32) -> Vec<(&'static str, String)> {
         const DAY_MS: u64 = 86_400_000;
         let retention = match self.kept {
             Kept::ForEver => "-1".to_owned(),
             Kept::Days(days) => (u64::from(days) * DAY_MS).to_string(),
         };
-        // Others write to inboxes. Their records are short, and a broker that keeps them as they are refuses those that
-        // only compression makes short.
+        // Outside producers write to inboxes. Storing their batches uncompressed makes the broker refuse those that exceed
+        // the maximum after decompression.
         let (message_bytes_max, compression) = if self.name.starts_with(INBOX_PREFIX) {
-            (INBOX_MESSAGE_BYTES_MAX, "uncompressed")
+            (INPUT_RECORD_BYTES_MAX, "uncompressed")
         } else {
-            (MESSAGE_BYTES_MAX, "producer")
+            (record_bytes_max(&self.name) + MESSAGE_OVERHEAD_BYTES, "producer")
         };
         vec![
-            // A number, once decided, stays decided: nothing is ever replaced by key.
+            // No compaction: a decided number must keep its record.
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", retention),
             ("retention.bytes", "-1".to_owned()),
-            // Retention goes by when a record was appended; producers' clocks may be wrong.
+            // Retention uses the time of appending, because producers' clocks may be wrong.
             ("message.timestamp.type", "LogAppendTime".to_owned()),
             ("max.message.bytes", message_bytes_max.to_string()),
             ("compression.type", compression.to_owned()),
-            // Brokers do not sync each record: acknowledged means that it is on more than one of them.
+            // Brokers do not sync each record, so an acknowledged record must be on more than one of them.
             ("min.insync.replicas", if replication >= 3 { "2" } else { "1" }.to_owned()),
-            // A replica that fell behind may not lead: it would forget what was acknowledged.
+            // A replica that is behind must not become leader: acknowledged records would be lost.
             ("unclean.leader.election.enable", "false".to_owned()),
         ]
     }
 }
 
 impl KafkaLog {
-    /// Makes a topic with the settings that Spillway relies on. Does nothing if it exists with as many partitions; but an
-    /// inbox, which others may have made by writing to it, gets those settings.
+    /// Creates a topic with the settings that Spillway requires. Does nothing if it exists with the same number of
+    /// partitions, except for an inbox, which an outside producer may have created: it gets those settings.
     ///
     /// # Errors
     /// Those of [`crate::EventLog::create_topic`], and [`LogError::Refused`].
@@ -101,7 +98,7 @@ impl KafkaLog {
                 false => Err(LogError::PartitionsDiffer { topic, has, wanted }),
             };
         }
-        let what = format!("making topic `{}`", spec.name);
+        let what = format!("creating topic `{}`", spec.name);
         let settings = spec.settings(self.settings.replication);
         let partitions = i32::try_from(spec.partitions).unwrap_or(i32::MAX);
         let replication = i32::try_from(self.settings.replication).unwrap_or(i32::MAX);
@@ -115,13 +112,13 @@ impl KafkaLog {
             let made = pollster::block_on(admin.create_topics([&topic], &options()))?;
             match made.into_iter().next() {
                 Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) | Some(Ok(_)) | None => Ok(()),
-                // As an error of metadata it keeps its code, which says whether to try again.
+                // A metadata error keeps the code, which tells whether to retry.
                 Some(Err((_, code))) => Err(KafkaError::MetadataFetch(code)),
             }
         })?;
-        // The controller has it; now every partition gets a leader that says so.
+        // The controller has created it. Wait until every partition has a leader.
         self.health.request(&what, || {
-            let metadata = self.asker.fetch_metadata(Some(&spec.name), REQUEST)?;
+            let metadata = self.query_client.fetch_metadata(Some(&spec.name), REQUEST_TIMEOUT)?;
             let found = metadata.topics().first();
             let led = found.map_or(0, |topic| topic.partitions().iter().filter(|p| p.leader() >= 0).count());
             if led == spec.partitions as usize {
@@ -132,9 +129,9 @@ impl KafkaLog {
         })
     }
 
-    /// Sets all settings of a topic that is there.
+    /// Changes all settings of an existing topic.
     fn set(&self, spec: &TopicSpec) -> Result<(), LogError> {
-        let (what, admin) = (format!("setting topic `{}`", spec.name), self.admin()?);
+        let (what, admin) = (format!("changing the settings of topic `{}`", spec.name), self.admin()?);
         let change = AlterConfig::new(ResourceSpecifier::Topic(&spec.name));
         let settings = spec.settings(self.settings.replication);
         let change = settings.iter().fold(change, |change, (name, value)| change.set(name, value));
@@ -147,7 +144,7 @@ impl KafkaLog {
         })
     }
 
-    /// Refuses a new topic's name and count as the other adapter does.
+    /// Checks a new topic's name and number of partitions.
     fn check_new(spec: &TopicSpec) -> Result<(), LogError> {
         check_topic(&spec.name)?;
         if spec.partitions == 0 || spec.partitions > PARTITIONS_MAX {
@@ -159,7 +156,7 @@ impl KafkaLog {
         Ok(())
     }
 
-    /// What differs from what topics should be.
+    /// Returns the settings that differ from the required ones.
     ///
     /// # Errors
     /// [`LogError::Refused`], [`LogError::Unavailable`], [`LogError::Stopped`].
@@ -172,7 +169,7 @@ impl KafkaLog {
                 found.push(TopicMismatch { topic, setting: setting.to_owned(), is, should_be });
             };
             let Some(partitions) = self.ask_partitions(&spec.name)? else {
-                differ("topic", "missing".to_owned(), "there".to_owned());
+                differ("topic", "missing".to_owned(), "present".to_owned());
                 continue;
             };
             if partitions != spec.partitions {
@@ -203,10 +200,11 @@ impl KafkaLog {
         Ok(found)
     }
 
-    /// The fewest copies that any partition of a topic has.
+    /// Returns the lowest number of replicas of the partitions of a topic.
     fn replicas(&self, topic: &str) -> Result<u32, LogError> {
-        let what = format!("looking for topic `{topic}`");
-        let metadata = self.health.request(&what, || self.asker.fetch_metadata(Some(topic), REQUEST))?;
+        let what = format!("looking up topic `{topic}`");
+        let metadata =
+            self.health.request(&what, || self.query_client.fetch_metadata(Some(topic), REQUEST_TIMEOUT))?;
         let partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
         let fewest = partitions.map(|partition| partition.replicas().len()).min().unwrap_or(0);
         Ok(u32::try_from(fewest).unwrap_or(u32::MAX))
@@ -217,11 +215,11 @@ impl KafkaLog {
         let what = format!("truncating topic `{topic}`, partition {partition}");
         let number = i32::try_from(partition).unwrap_or(i32::MAX);
         let before = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
-        let mut places = TopicPartitionList::new();
-        places.add_partition_offset(topic, number, before).map_err(|error| refused(&what, &error))?;
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_offset(topic, number, before).map_err(|error| refused(&what, &error))?;
         let admin = self.admin()?;
         self.health.request(&what, || {
-            let answer = pollster::block_on(admin.delete_records(&places, &options()))?;
+            let answer = pollster::block_on(admin.delete_records(&partitions, &options()))?;
             answer
                 .elements()
                 .iter()
@@ -237,6 +235,6 @@ impl KafkaLog {
 }
 
 fn options() -> AdminOptions {
-    let timeout: Option<Duration> = Some(REQUEST);
+    let timeout: Option<Duration> = Some(REQUEST_TIMEOUT);
     AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
 }

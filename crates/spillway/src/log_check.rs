@@ -1,0 +1,48 @@
+//! `log check`: reads all of an embedded log and says what is damaged.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use spillway_eventlog::{CheckPhase, check};
+
+use crate::output::line;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Opening a log reads a small part of it; this reads all, the store's pages and every record.
+
+Exit status: 0 nothing is damaged, 1 something is, 2 the log could not be opened.
+
+Example:
+  spillway log check --log ./data")]
+pub(crate) struct Options {
+    /// The folder of an embedded log that no process has open
+    #[arg(long, value_name = "FOLDER")]
+    log: PathBuf,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
+        "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed} (ETA {eta})",
+    )?);
+    let report = check(&options.log, &mut |progress| {
+        bar.set_message(match progress.phase {
+            CheckPhase::Records => "records",
+            CheckPhase::Pages => "pages",
+        });
+        bar.set_length(progress.bytes_total);
+        bar.set_position(progress.bytes_done);
+    })?;
+    bar.finish_and_clear();
+    for damage in &report.damages {
+        let Damage { topic, partition, .. } = damage;
+        line(format_args!("topic {topic}, partition {partition}: {damage}"))?;
+    }
+    line(format_args!(
+        "{} records of {} topics, {} bytes in {} blocks; {} damaged places; pages: {}",
+        report.records, report.topics, report.bytes, report.blocks, report.damages_count, report.pages
+    ))?;
+    Ok(ExitCode::from(u8::from(!report.is_intact())))
+}
