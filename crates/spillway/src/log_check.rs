@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use spillway_eventlog::{CheckPhase, check};
+use spillway_eventlog::{CheckPhase, Damage, PageCheck, check};
 
 use crate::output::line;
 
@@ -36,13 +36,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         bar.set_position(progress.bytes_done);
     })?;
     bar.finish_and_clear();
-    for damage in &report.damages {
-        let Damage { topic, partition, .. } = damage;
-        line(format_args!("topic {topic}, partition {partition}: {damage}"))?;
+    for Damage { topic, partition, offset } in &report.damages {
+        line(format_args!("topic {topic}, partition {partition}: the records at offset {offset} are damaged"))?;
     }
+    let pages = match &report.pages {
+        PageCheck::Intact => String::from("intact"),
+        PageCheck::Repaired => String::from("intact; the list of free pages was wrong and has been repaired"),
+        PageCheck::Damaged(reason) => format!("damaged: {reason}"),
+    };
     line(format_args!(
-        "{} records of {} topics, {} bytes in {} blocks; {} damaged places; pages: {}",
-        report.records, report.topics, report.bytes, report.blocks, report.damages_count, report.pages
+        "{} records of {} topics, {} bytes in {} blocks; {} damaged places; pages {pages}",
+        report.records, report.topics, report.bytes, report.blocks, report.damages_count
     ))?;
     Ok(ExitCode::from(u8::from(!report.is_intact())))
 }
