@@ -17,7 +17,7 @@ mod units;
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
 pub use framing::{Frames, encode_frame, frame_head, read_frames};
 pub use names::{
-    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName,
+    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName, folded_name,
 };
 pub use records::checkpoint::{ByteString, CheckpointChunk, ChunkDigest, Manifest};
 pub use records::decision::{Candidate, Decision, ObjectiveEvidence, PassedOver, ProbeValue};

@@ -190,14 +190,7 @@ fn read_network(cell: &Cell<'_>, report: &mut Report<'_>) -> Option<Network> {
 
 fn read_probe(cell: &Cell<'_>, report: &mut Report<'_>) -> Option<Probe> {
     let fields = Fields::read(cell, &["kind", "agent", "network"], report)?;
-    let agent = fields.required("agent", report, |cell, report| {
-        let agent: spillway_events::AgentName = name(cell, report)?;
-        if agent.as_str().contains('/') {
-            cell.mistake(report, "an agent has no `/` in its name: AGENT/NETWORK names the probe");
-            return None;
-        }
-        Some(agent)
-    });
+    let agent = fields.required("agent", report, name);
     let network = fields.required("network", report, name);
     Some(Probe { agent: agent?, network: network? })
 }

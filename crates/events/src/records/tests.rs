@@ -95,7 +95,7 @@ impl<'a> Generator<'a> {
             "string" => Json::from(match field {
                 "addresses" | "origin_addresses" => format!("192.0.2.{}", self.draw(256)),
                 "prefixes" => format!("10.{}.0.0/16", self.draw(256)),
-                _ => format!("name {}", self.draw(50)),
+                _ => format!("name-{}", self.draw(50)),
             }),
             "long" => match field {
                 // Each batch names at least one series.

@@ -143,7 +143,7 @@ fn all_mistakes_of_a_file_come_at_once() {
             f.yaml:38: document 5: must be a mapping with a `kind`, not `just text`
             f.yaml:40: document 6: kind: is missing: one of client, network, probe, cdn, site
             f.yaml:42: document 7 (probe): network: is missing
-            f.yaml:43: document 7 (probe): agent: an agent has no `/` in its name: AGENT/NETWORK names the probe
+            f.yaml:43: document 7 (probe): agent: a name consists of the characters A-Z a-z 0-9 . _ - and cannot contain '/'
         "#]],
     );
 }
@@ -375,4 +375,16 @@ fn urls_have_a_host() {
         HTTP://a/ `HTTP://a/` must begin with http:// or https://
         http://[::1/ `http://[::1/` has no usable host: `[` has the character '['; letters, digits, hyphens and underscores are allowed
     "#]].assert_eq(&shown);
+}
+
+/// A topic's name is made of a CDN's name: this one would have been none.
+#[test]
+fn a_name_that_is_no_topic_name_is_refused() {
+    check(
+        "{kind: cdn, name: Edge One, type: partner, dns_name: edge.example}\n---\n{kind: client, name: -x}\n",
+        &expect![[r#"
+            f.yaml:1: document 1 (cdn Edge One): name: a name consists of the characters A-Z a-z 0-9 . _ - and cannot contain ' '
+            f.yaml:3: document 2 (client -x): name: a name starts with a letter or a digit, not with '-'
+        "#]],
+    );
 }
