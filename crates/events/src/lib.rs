@@ -11,6 +11,7 @@ mod codec;
 mod framing;
 mod names;
 mod records;
+mod sha256;
 pub mod topics;
 mod units;
 
@@ -38,6 +39,7 @@ pub use records::snapshot::{
 };
 pub use records::statistics::{AggregateStatistics, StatisticsBatch};
 pub use records::tick::{PartitionOffset, Tick};
+pub use sha256::{Sha256, Sha256Error};
 pub use topics::partition_of;
 pub use units::{
     BitsPerSecond, Micros, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, UnitError, Value, parse_duration,

@@ -114,7 +114,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 
 /// Opens the input, with a progress bar over its bytes where a person watches.
 fn open(options: &Options, input: &Path, file: &Path) -> anyhow::Result<(Ticks, ProgressBar)> {
-    let record = provisioning_file::first_record(provisioning_file::read(file)?, TimeMicros(0))?;
+    let record = provisioning_file::first_record(&provisioning_file::read(file)?, TimeMicros(0))?;
     let mut state = State::default();
     state.apply(&record)?;
     let renames: Renames = match &options.map {
@@ -149,7 +149,8 @@ fn direct(
     report: &mut Report<impl Write>,
 ) -> anyhow::Result<Counts> {
     let at = ticks.first_at().unwrap_or(TimeMicros(0));
-    let mut provisioning = vec![provisioning_file::first_record(provisioning_file::read_quietly(file)?, at)?];
+    let mut provisioning =
+        vec![provisioning_file::first_record(&provisioning_file::read_quietly(file)?, at)?];
     let workers = usize::from(options.workers);
     let mut end = 0;
     let mut taken = TickDecisions::default();

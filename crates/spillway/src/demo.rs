@@ -126,7 +126,7 @@ fn provision(log: &dyn EventLog, text: &str) -> anyhow::Result<State> {
     let parsed = spillway_provisioning::parse("demo", text);
     let parsed = parsed
         .map_err(|mistakes| anyhow!("{}", mistakes.iter().map(ToString::to_string).collect::<String>()))?;
-    let record = provisioning_file::first_record(parsed.documents, live::now())?;
+    let record = provisioning_file::first_record(&parsed, live::now())?;
     log.append_at(topics::PROVISIONING, 0, &encode(&record)?)?;
     let mut state = State::default();
     state.apply(&record)?;
@@ -136,8 +136,8 @@ fn provision(log: &dyn EventLog, text: &str) -> anyhow::Result<State> {
 /// Measures all targets until told to stop.
 async fn probe(log: Arc<EmbeddedLog>, state: State, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let probe = Probe { agent: AgentName::new("demo-probe")?, network: NetworkName::new("loopback")? };
-    let sites = state.sites().values().map(|site| &site.site);
-    let assigned = assignments(sites, |cdn| state.cdns().get(cdn), &probe);
+    let sites = state.sites().map(|site| site.site);
+    let assigned = assignments(sites, |cdn| state.cdn(cdn), &probe);
     let loopback = Prefix::containing(IpAddr::V4(Ipv4Addr::LOCALHOST), 8);
     let (_assigner, assigned) = watch::channel(Arc::new(assigned));
     live::probe::run(log, &probe.agent, vec![loopback], assigned, stop).await

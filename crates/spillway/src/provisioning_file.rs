@@ -3,42 +3,46 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use spillway_events::{ProvisioningRecord, TimeMicros};
-use spillway_provisioning::{Change, Command, Document, State, decide, parse};
+use spillway_events::{ProvisioningRecord, Sha256, TimeMicros};
+use spillway_provisioning::{Change, Command, Parsed, Refusal, State, decide, parse};
 
 /// Reads documents; warnings go to standard error.
-pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<Document>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    match parse(&file.display().to_string(), &text) {
-        Ok(parsed) => {
-            parsed.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            Ok(parsed.documents)
-        }
-        Err(mistakes) => {
-            mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
-            bail!("{} mistakes in {}; nothing was done", mistakes.len(), file.display())
-        }
-    }
+pub(crate) fn read(file: &Path) -> anyhow::Result<Parsed> {
+    let parsed = parse_file(file)?;
+    parsed.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(parsed)
+}
+
+/// Reads documents that were read before: warnings are not repeated.
+pub(crate) fn read_quietly(file: &Path) -> anyhow::Result<Parsed> {
+    parse_file(file)
+}
+
+fn parse_file(file: &Path) -> anyhow::Result<Parsed> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse(&file.display().to_string(), bytes).or_else(|mistakes| {
+        mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
+        bail!("{} mistakes in {}; nothing was done", mistakes.len(), file.display())
+    })
 }
 
 /// Decides documents on an empty state: the record with number 0.
-pub(crate) fn first_record(documents: Vec<Document>, at: TimeMicros) -> anyhow::Result<ProvisioningRecord> {
+pub(crate) fn first_record(parsed: &Parsed, at: TimeMicros) -> anyhow::Result<ProvisioningRecord> {
     let command = Command {
         id: String::from("backtest"),
+        // Nobody sends this command, so it has no body and no retry.
+        body_sha256: Sha256::of(&[]),
         author: String::from("backtest"),
         at_us: at,
-        change: Change::Apply(documents),
+        change: Change::Apply(parsed.objects.clone()),
     };
-    let events = decide(&State::default(), command).context("the documents were refused")?;
-    let (command, author) = (String::from("backtest"), String::from("backtest"));
-    Ok(ProvisioningRecord { number: 0, command, author, at_us: at, events })
-}
-
-/// Reads documents that have been read before: no warnings twice.
-pub(crate) fn read_quietly(file: &Path) -> anyhow::Result<Vec<Document>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let parsed = parse(&file.display().to_string(), &text);
-    parsed
-        .map(|parsed| parsed.documents)
-        .map_err(|_| anyhow::anyhow!("{} has changed meanwhile", file.display()))
+    match decide(&State::default(), &command) {
+        Ok(events) => Ok(command.into_record(0, events)),
+        Err(Refusal::Faults { faults, unlisted }) => {
+            let mistakes = parsed.positions.mistakes(&faults, unlisted);
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            bail!("the documents were refused:\n{}", lines.join("\n"))
+        }
+        Err(refusal) => Err(refusal).context("the documents were refused"),
+    }
 }

@@ -85,7 +85,10 @@ async fn give_up(State(api): State<Api>, Query(query): Query<ApplyQuery>, Json(g
 
 async fn provisioned(State(api): State<Api>) -> Response {
     blocking(move || match api.provisioner.state() {
-        Ok(state) => ([(header::CONTENT_TYPE, "application/yaml")], export(&state)).into_response(),
+        Ok(state) => match export(&state) {
+            Ok(text) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
+            Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &chain(&error), &[]),
+        },
         Err(error) => provision_problem(&error),
     })
     .await

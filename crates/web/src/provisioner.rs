@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use serde_json::json;
 use spillway_eventlog::{Appended, EventLog, LogError};
-use spillway_events::{DecodeError, Gap, ProvisioningRecord, TimeMicros, decode, encode, topics};
-use spillway_provisioning::{Change, Command, Mistake, Refusal, State, decide, diff, parse};
+use spillway_events::{DecodeError, Gap, ProvisioningRecord, Sha256, TimeMicros, decode, encode, topics};
+use spillway_provisioning::{Change, Command, Mistake, Positions, Refusal, State, decide, diff, parse};
 
 /// How often a command is decided anew when somebody else's record came first.
 const ATTEMPTS_MAX: usize = 8;
@@ -99,7 +100,10 @@ impl Provisioner {
     ) -> Result<Applied, ProvisionError> {
         let parsed = parse(file, text).map_err(ProvisionError::Mistakes)?;
         let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
-        self.change(Change::Apply(parsed.documents), warnings, id, at, dry_run)
+        let body_sha256 = Sha256::of(text.as_bytes());
+        let (id, author) = (id.to_owned(), String::from("operator"));
+        let command = Command { id, body_sha256, author, at_us: at, change: Change::Apply(parsed.objects) };
+        self.change(&command, &parsed.positions, warnings, dry_run)
     }
 
     /// Gives up records that the log has no more, or says that it would.
@@ -114,25 +118,28 @@ impl Provisioner {
         dry_run: bool,
     ) -> Result<Applied, ProvisionError> {
         let log_starts_at = self.log.start(&gap.topic, gap.partition)?;
-        self.change(Change::GiveUp { gap, log_starts_at }, Vec::new(), id, at, dry_run)
+        let body_sha256 = Sha256::of(json!(gap).to_string().as_bytes());
+        let (id, author) = (id.to_owned(), String::from("operator"));
+        let change = Change::AcceptLoss { gap, log_starts_at };
+        let command = Command { id, body_sha256, author, at_us: at, change };
+        self.change(&command, &Positions::default(), Vec::new(), dry_run)
     }
 
     fn change(
         &self,
-        change: Change,
+        command: &Command,
+        positions: &Positions,
         warnings: Vec<String>,
-        id: &str,
-        at: TimeMicros,
         dry_run: bool,
     ) -> Result<Applied, ProvisionError> {
-        let (id, author) = (id.to_owned(), String::from("operator"));
-        let command = Command { id, author, at_us: at, change };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up(&mut known)?;
             let state = &known.state;
-            let events = decide(state, command.clone()).map_err(|refusal| match refusal {
-                Refusal::Mistakes(mistakes) => ProvisionError::Mistakes(mistakes),
+            let events = decide(state, command).map_err(|refusal| match refusal {
+                Refusal::Faults { faults, unlisted } => {
+                    ProvisionError::Mistakes(positions.mistakes(&faults, unlisted))
+                }
                 other => ProvisionError::Refused(other),
             })?;
             let changes = diff(state, &events).iter().map(ToString::to_string).collect();
@@ -140,8 +147,7 @@ impl Provisioner {
             if dry_run || events.is_empty() {
                 return Ok(Applied { changes, warnings, revision: number, dry_run });
             }
-            let (command, author) = (command.id.clone(), command.author.clone());
-            let record = ProvisioningRecord { number, command, author, at_us: at, events };
+            let record = command.clone().into_record(number, events);
             let bytes = encode(&record).map_err(|source| ProvisionError::Record { number, source })?;
             if let Appended::Won(offset) = self.log.append_at(topics::PROVISIONING, number, &bytes)? {
                 let Known { state, next } = &mut *known;

@@ -43,7 +43,7 @@ pub(super) fn run(
 
 /// Puts the provisioning on an empty log, or checks that it is what the log has.
 fn provision(log: &EmbeddedLog, file: &Path, at: TimeMicros) -> anyhow::Result<()> {
-    let record = provisioning_file::first_record(provisioning_file::read_quietly(file)?, at)?;
+    let record = provisioning_file::first_record(&provisioning_file::read_quietly(file)?, at)?;
     let won = log.append_at(topics::PROVISIONING, 0, &encode(&record)?)?;
     ensure!(
         matches!(won, Appended::Won(_)),

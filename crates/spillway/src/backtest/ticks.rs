@@ -40,7 +40,7 @@ pub(crate) struct Ticks {
 impl Ticks {
     pub(crate) fn new(mut rows: Rows, state: &State, source: SourceName) -> Self {
         let next_row = rows.next();
-        let objectives = state.sites().values().flat_map(|site| &site.site.objectives);
+        let objectives = state.sites().flat_map(|site| &site.site.objectives);
         let panes = objectives.map(Panes::of).collect();
         let (losses, number, measurements_end, sequence) = (BTreeSet::new(), 0, 0, 0);
         Self { rows, panes, losses, next_row, number, measurements_end, sequence, source }

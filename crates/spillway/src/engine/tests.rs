@@ -128,8 +128,8 @@ fn provisioned() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
              probes_min: 1}}]\n---\n"
         );
     }
-    let documents = parse("test", &text).unwrap().documents;
-    let record = provisioning_file::first_record(documents, TimeMicros(START_US)).unwrap();
+    let record =
+        provisioning_file::first_record(&parse("test", &text).unwrap(), TimeMicros(START_US)).unwrap();
     log.append_at(topics::PROVISIONING, 0, &encode(&record).unwrap()).unwrap();
     (folder, Arc::new(log))
 }

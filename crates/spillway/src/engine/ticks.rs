@@ -145,7 +145,7 @@ impl Gone {
             // A record that does not follow changes nothing, here as there.
             let _ = state.apply(&decode_at(topics::PROVISIONING, 0, &entry?)?);
         }
-        match state.given_up(&self.topic, self.partition, self.wanted) {
+        match state.accepted_gap_end(&self.topic, self.partition, self.wanted) {
             Some(to) => Ok(to),
             None => Err(self.into()),
         }

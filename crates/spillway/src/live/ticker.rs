@@ -164,7 +164,7 @@ impl<'a> Ticker<'a> {
                 // The dataflow says what is wrong with a record that does not apply.
                 let _ = state.apply(&decode_at(topics::PROVISIONING, 0, &entry)?);
             }
-            for cdn in state.cdns().keys() {
+            for cdn in state.cdns().map(|cdn| &cdn.name) {
                 let inbox = format!("{}{cdn}", topics::INBOX_PREFIX);
                 if !inboxes.contains(&inbox) {
                     self.log.create_topic(&inbox, 1)?;
