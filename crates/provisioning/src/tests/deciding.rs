@@ -1,12 +1,13 @@
 use expect_test::{Expect, expect};
-use spillway_events::{Event, Gap, ObjectKind, encode};
+use spillway_events::{Client, ClientName, Event, Gap, ObjectKind, encode};
 
 use super::{WORLD, apply_text, command, delete, diff_lines, outcome, parsed, record, shown, with, world};
 use crate::limits::{
-    ADDRESSES_PER_TARGET_MAX, CDN_BYTES_MAX, CDNS_PER_SITE_MAX, HOSTS_PER_SITE_MAX, NETWORK_BYTES_MAX,
-    OBJECTIVES_PER_SITE_MAX, PREFIXES_PER_NETWORK_MAX, SITE_BYTES_MAX, TITLE_BYTES_MAX, URL_BYTES_MAX,
+    ADDRESSES_PER_TARGET_MAX, CDN_BYTES_MAX, CDNS_PER_SITE_MAX, HOSTS_PER_SITE_MAX, MISTAKES_LISTED_MAX,
+    NETWORK_BYTES_MAX, OBJECTIVES_PER_SITE_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX,
+    PREFIXES_PER_NETWORK_MAX, SITE_BYTES_MAX, TITLE_BYTES_MAX, URL_BYTES_MAX,
 };
-use crate::{Change, Refusal, State, decide};
+use crate::{Change, ObjectId, Refusal, State, decide};
 
 fn check(text: &str, expected: &Expect) {
     expected.assert_eq(&outcome(&world(), text));
@@ -545,4 +546,43 @@ fn a_command_has_an_id_and_an_author() {
     bad.id = String::from("x");
     bad.author = "x".repeat(256);
     assert_eq!(decide(&world(), &bad), Err(Refusal::BadCommand("author")));
+}
+
+/// The bounds of one command, at the greatest number that is allowed and one above.
+#[test]
+fn a_command_has_a_bounded_number_of_objects() {
+    let acme = parsed("{kind: client, name: acme}").objects;
+    let apply = |count: usize| {
+        let objects = acme.iter().cycle().take(count).cloned().collect();
+        decide(&world(), &command("many", Change::Apply(objects)))
+    };
+    let too_many = OBJECTS_PER_COMMAND_MAX + 1;
+    assert_eq!(apply(too_many), Err(Refusal::TooManyInCommand(too_many)));
+    let Err(Refusal::Faults { faults, unlisted }) = apply(OBJECTS_PER_COMMAND_MAX) else {
+        panic!("the same object is described more than once")
+    };
+    // All but the first repeat it.
+    assert_eq!((faults.len(), faults.len() + unlisted), (MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX - 1));
+    let delete = |count: usize| {
+        let ids = vec![ObjectId::new(ObjectKind::Site, "nothing"); count];
+        decide(&world(), &command("many", Change::Delete(ids)))
+    };
+    assert_eq!(delete(too_many), Err(Refusal::TooManyInCommand(too_many)));
+    let nothing = ObjectId::new(ObjectKind::Site, "nothing");
+    assert_eq!(delete(OBJECTS_PER_COMMAND_MAX), Err(Refusal::NotFound(nothing)));
+}
+
+#[test]
+fn a_kind_has_a_bounded_number_of_objects() {
+    let mut state = State::default();
+    for number in 0..OBJECTS_PER_KIND_MAX - 1 {
+        let name = ClientName::new(format!("c{number}")).expect("a name");
+        state.apply_event(0, &Event::Client(Client { name, title: None }));
+    }
+    let add = |text: &str| shown(&state, apply_text(&state, "add", text));
+    assert_eq!(add("{kind: client, name: last}"), "+ client last\n");
+    assert_eq!(
+        add("{kind: client, name: last}\n---\n{kind: client, name: more}"),
+        "there would be 100001 clients, at most 100000 are allowed\n"
+    );
 }

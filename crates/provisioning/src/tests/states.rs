@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use spillway_events::{CdnName, Deleted, Event, NetworkName, ObjectKind, SiteName};
+use spillway_events::{CdnName, Deleted, Event, Network, NetworkName, ObjectKind, SiteName};
 
 use super::{WORLD, apply_text, delete, record, with, world};
+use crate::limits::NETWORK_TREE_LEVELS_MAX;
 use crate::{ApplyError, ObjectId, State};
 
 fn network(name: &str) -> NetworkName {
@@ -126,4 +127,16 @@ fn a_clone_and_a_change_share_all_that_does_not_change() {
     let changed = holders().iter().zip(&holders_before).filter(|(now, then)| now != then).count();
     assert!(changed <= 1, "{changed} sites");
     assert_ne!(after, before);
+}
+
+/// Records of the log could make a cycle, although no command does.
+#[test]
+fn the_path_up_ends_even_in_a_cycle() {
+    let mut state = State::default();
+    for (name, parent) in [("a", "b"), ("b", "a")] {
+        let (name, parent) = (network(name), network(parent));
+        state.apply_event(0, &Event::Network(Network { name, title: None, parent, prefixes: Vec::new() }));
+    }
+    let path = state.ancestors(&network("a"));
+    assert_eq!((path.len(), path.last()), (NETWORK_TREE_LEVELS_MAX + 1, Some(&NetworkName::everywhere())));
 }
