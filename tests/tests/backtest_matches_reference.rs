@@ -4,11 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use spillway_tests::binary::{folder, spillway};
-use spillway_tests::{Columns, Line, Objects, read_rows, reference};
+use spillway_tests::{Columns, Line, Objects, Row, read_rows, reference};
 
 const COLUMNS: Columns<'_> = Columns {
     at: "at",
@@ -44,12 +45,22 @@ fn check(name: &str, provisioning: &str, input: &Path, columns: Columns<'_>, wor
             write!(names, ",{field}={column}").unwrap();
         }
     }
+    let mut rows = read_rows(input, columns, |site, target| (site.to_owned(), target.to_owned()));
+    let map = folder.join("map.yaml");
+    std::fs::write(&map, renames(&rows).to_string()).unwrap();
+    for row in &mut rows {
+        for name in [&mut row.agent, &mut row.network, &mut row.target] {
+            *name = legal(name);
+        }
+    }
     let output = spillway([
         "backtest",
         "--format",
         "json",
         "--workers",
         workers,
+        "--map",
+        map.to_str().unwrap(),
         "--column",
         &names,
         "-f",
@@ -58,13 +69,31 @@ fn check(name: &str, provisioning: &str, input: &Path, columns: Columns<'_>, wor
     ]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines: Vec<Line> = String::from_utf8(output.stdout).unwrap().lines().map(line).collect();
-    let rows = read_rows(input, columns, |site, target| (site.to_owned(), target.to_owned()));
     let expected = reference(&Objects::from_documents(provisioning).unwrap(), &rows);
     for (place, (line, expected)) in lines.iter().zip(&expected).enumerate() {
         assert_eq!(line, expected, "{name}: line {place}");
     }
     assert_eq!(lines.len(), expected.len(), "{name}");
     lines.len()
+}
+
+/// The name of a provisioned object for a name in the rows, which may hold characters that no name may.
+fn legal(name: &str) -> String {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let name = name.strip_prefix("https://").unwrap_or(name);
+    name.chars().map(|c| if is_allowed(c) { c } else { '-' }).collect()
+}
+
+/// The map of the names in the rows to names of provisioned objects.
+fn renames(rows: &[Row]) -> serde_json::Value {
+    let of = |field: fn(&Row) -> &str| -> BTreeMap<String, String> {
+        rows.iter().map(field).map(|name| (name.to_owned(), legal(name))).collect()
+    };
+    serde_json::json!({
+        "agents": of(|row| &row.agent),
+        "networks": of(|row| &row.network),
+        "targets": of(|row| &row.target),
+    })
 }
 
 /// A decision record as JSON, as the line that the reference makes of it.
@@ -99,15 +128,11 @@ fn doh_provisioning(percentile: u32, threshold: &str, probes_min: u32) -> String
         write!(text, "---\nkind: network\nname: {network}\nparent: {parent}\n").unwrap();
         write!(text, "---\nkind: probe\nagent: {agent}\nnetwork: {network}\n").unwrap();
     }
-    let cdns = [
-        "https://dns.google/dns-query",
-        "https://doh.mullvad.net/dns-query",
-        "https://dns.quad9.net/dns-query",
-    ];
+    let cdns = ["dns.google-dns-query", "doh.mullvad.net-dns-query", "dns.quad9.net-dns-query"];
     for cdn in cdns {
         write!(text, "---\nkind: cdn\nname: {cdn}\ntype: partner\ndns_name: cdn.example\n").unwrap();
     }
-    let origins = ["https://dns.circl.lu/dns-query", "https://ibksturm.synology.me/dns-query"];
+    let origins = ["dns.circl.lu-dns-query", "ibksturm.synology.me-dns-query"];
     for (site, origin) in ["google.com", "netflix.com"].into_iter().zip(origins) {
         write!(
             text,
@@ -141,20 +166,20 @@ fn on_real_bandwidth() {
     let Some(input) = data("carrier-speedtests.csv.gz") else { return };
     let mut text = String::from("kind: client\nname: acme\n");
     let networks =
-        ["Verizon/5G-NSA-mmWave", "Verizon/4G", "T-Mobile/5G-NSA-LB", "T-Mobile/5G-SA-LB", "T-Mobile/4G"];
+        ["Verizon-5G-NSA-mmWave", "Verizon-4G", "T-Mobile-5G-NSA-LB", "T-Mobile-5G-SA-LB", "T-Mobile-4G"];
     for network in networks {
         write!(text, "---\nkind: network\nname: {network}\n").unwrap();
-        for agent in ["Pixel 5@Minneapolis, MN", "Samsung S20 Ultra 5G@Minneapolis, MN"] {
+        for agent in ["Pixel-5-Minneapolis--MN", "Samsung-S20-Ultra-5G-Minneapolis--MN"] {
             write!(text, "---\nkind: probe\nagent: '{agent}'\nnetwork: {network}\n").unwrap();
         }
     }
-    for cdn in ["Verizon@Chicago,IL", "Verizon@Denver,CO"] {
+    for cdn in ["Verizon-Chicago-IL", "Verizon-Denver-CO"] {
         write!(text, "---\nkind: cdn\nname: '{cdn}'\ntype: partner\ndns_name: cdn.example\n").unwrap();
     }
     write!(
         text,
-        "---\nkind: site\nname: multi\nclient: acme\nhosts: [multi.example]\norigin: {{name: 'Verizon@Minneapolis,MN'}}\n\
-         cdns: ['Verizon@Chicago,IL', 'Verizon@Denver,CO']\nobjectives:\n  - {{metric: available_bandwidth, threshold: \
+        "---\nkind: site\nname: multi\nclient: acme\nhosts: [multi.example]\norigin: {{name: 'Verizon-Minneapolis-MN'}}\n\
+         cdns: ['Verizon-Chicago-IL', 'Verizon-Denver-CO']\nobjectives:\n  - {{metric: available_bandwidth, threshold: \
          1.5Gbit/s, percentile: 75, window: 6h, samples_min: 2, probes_min: 1}}\n  - {{metric: response_time, threshold: \
          40ms, percentile: 90, window: 12h, samples_min: 2, probes_min: 1}}\n"
     )

@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use spillway_eventlog::{Appended, EventLog};
-use spillway_events::{FrameHead, PartitionOffset, ProvisioningRecord, Tick, TimeMicros, encode};
+use spillway_events::{FrameHead, PartitionOffset, Sha256, Tick, TimeMicros, encode};
 use spillway_provisioning::{Change, Command, State, decide, parse};
 use spillway_tests::installation::{Installation, until};
 use spillway_tests::load::Load;
@@ -22,11 +22,11 @@ const START_US: i64 = 1_700_000_000_000_000;
 /// Writes provisioning, batches and ticks of a second each; every batch so many times.
 fn script(log: &dyn EventLog, copies: u64) {
     let at_us = TimeMicros(START_US);
-    let change = Change::Apply(parse("load", &LOAD.documents()).unwrap().documents);
-    let (id, author) = (String::from("first"), String::from("test"));
-    let command = Command { id: id.clone(), author: author.clone(), at_us, change };
-    let events = decide(&State::default(), command).unwrap();
-    let record = ProvisioningRecord { number: 0, command: id, author, at_us, events };
+    let change = Change::Apply(parse("load", LOAD.documents()).unwrap().objects);
+    let (id, author, body_sha256) = (String::from("first"), String::from("test"), Sha256::of(&[]));
+    let command = Command { id, body_sha256, author, at_us, change };
+    let events = decide(&State::default(), &command).unwrap();
+    let record = command.into_record(0, events);
     log.append_at("provisioning", 0, &encode(&record).unwrap()).unwrap();
     let mut ends = [0; 4];
     for number in 0..TICKS {

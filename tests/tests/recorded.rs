@@ -198,7 +198,7 @@ fn what_cannot_be_begun_says_why() {
     .unwrap();
     let (code, _, error) = case.backtest(&[&input]);
     assert_eq!(code, 2);
-    for part in ["site.yaml:11", "name: is missing", "nam: is not known", "threshold"] {
+    for part in ["site.yaml:11", "name: is missing", "nam: is not a known field", "threshold"] {
         assert!(error.contains(part), "{part}: {error}");
     }
 }

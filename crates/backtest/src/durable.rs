@@ -4,7 +4,7 @@ use std::path::Path;
 
 use spillway_eventlog::{Appended, Batch, EmbeddedLog, EventLog, FrameReader, RecordReader};
 use spillway_events::{Decision, Tick, TimeMicros, encode, topics};
-use spillway_provisioning::Document;
+use spillway_provisioning::Object;
 use spillway_runtime::{OUTPUT_PARTITIONS, catch_up};
 
 use crate::ticks::RecordedTick;
@@ -23,13 +23,13 @@ const CHECKPOINT_PERIOD_US: i64 = 6 * 3_600 * 1_000_000;
 pub fn run_durable(
     folder: &Path,
     mut ticks: Ticks,
-    documents: Vec<Document>,
+    objects: &[Object],
     workers: usize,
     on_decision: &mut dyn FnMut(&Decision) -> Result<(), BacktestError>,
 ) -> Result<(Counts, Option<TimeMicros>), BacktestError> {
     let log = EmbeddedLog::create(folder)?;
     spillway_runtime::topics::create(&log)?;
-    provision(&log, folder, documents, ticks.first_at().unwrap_or(TimeMicros(0)))?;
+    provision(&log, folder, objects, ticks.first_at().unwrap_or(TimeMicros(0)))?;
     let last = append_input(&log, &mut ticks, folder)?;
     catch_up(&log, workers, CHECKPOINT_PERIOD_US)?;
     all_decisions(&log)?.iter().try_for_each(on_decision)?;
@@ -40,10 +40,10 @@ pub fn run_durable(
 fn provision(
     log: &EmbeddedLog,
     folder: &Path,
-    documents: Vec<Document>,
+    objects: &[Object],
     at: TimeMicros,
 ) -> Result<(), BacktestError> {
-    let record = first_record(documents, at)?;
+    let record = first_record(objects, at)?;
     let won = log.append_at(topics::PROVISIONING, 0, &encode(&record)?)?;
     match won {
         Appended::Won(_) => Ok(()),

@@ -267,7 +267,7 @@ impl Provisioned {
     fn of(state: &State) -> Self {
         let mut sites = BTreeMap::new();
         let mut targets = BTreeMap::new();
-        for site in state.sites().values().map(|site| &site.site) {
+        for site in state.sites().map(|site| site.site) {
             for host in &site.hosts {
                 sites.entry(host.clone()).or_insert_with(|| site.name.clone());
             }
@@ -276,10 +276,10 @@ impl Provisioned {
                 .insert(site.name.clone(), std::iter::once(site.origin.name.clone()).chain(cdns).collect());
         }
         // A name goes before a host of another site.
-        for site in state.sites().values().map(|site| &site.site) {
+        for site in state.sites().map(|site| site.site) {
             sites.insert(site.name.as_str().to_owned(), site.name.clone());
         }
-        Self { sites, targets, probes: state.probes().clone() }
+        Self { sites, targets, probes: state.probes().cloned().collect() }
     }
 
     /// The names provisioned for those of a row: themselves where they match, else renamed.

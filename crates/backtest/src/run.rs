@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use spillway_dataflow::{Output, TickInput};
 use spillway_eventlog::EventLog;
-use spillway_events::{Decision, ProvisioningRecord, TimeMicros, decode_frame, topics};
-use spillway_provisioning::{Change, Command, Document, State, decide};
+use spillway_events::{Decision, ProvisioningRecord, Sha256, TimeMicros, decode_frame, topics};
+use spillway_provisioning::{Change, Command, Object, State, decide};
 use spillway_runtime::{LogTicks, Step, config, measurement_record};
 
 use crate::{BacktestError, Counts, Ticks};
@@ -13,15 +13,18 @@ use crate::{BacktestError, Counts, Ticks};
 /// What decisions are handed to, in the order of tick, site, network.
 type OnDecision<'a> = &'a mut dyn FnMut(&Decision) -> Result<(), BacktestError>;
 
-/// Decides documents on an empty state: the provisioning record with number 0.
+/// Decides objects on an empty state: the provisioning record with number 0.
 ///
 /// # Errors
 /// [`BacktestError::Refused`].
-pub fn first_record(documents: Vec<Document>, at: TimeMicros) -> Result<ProvisioningRecord, BacktestError> {
+pub fn first_record(objects: &[Object], at: TimeMicros) -> Result<ProvisioningRecord, BacktestError> {
     let name = || String::from("backtest");
-    let command = Command { id: name(), author: name(), at_us: at, change: Change::Apply(documents) };
-    let events = decide(&State::default(), command).map_err(BacktestError::Refused)?;
-    Ok(ProvisioningRecord { number: 0, command: name(), author: name(), at_us: at, events })
+    // The command is not sent by anybody, so it has no body and is never retried.
+    let body_sha256 = Sha256::of(&[]);
+    let change = Change::Apply(objects.to_vec());
+    let command = Command { id: name(), body_sha256, author: name(), at_us: at, change };
+    let events = decide(&State::default(), &command).map_err(BacktestError::Refused)?;
+    Ok(command.into_record(0, events))
 }
 
 /// Runs recorded rows under a policy and keeps nothing. Returns what became of the rows, and the time of the last tick.
@@ -30,11 +33,11 @@ pub fn first_record(documents: Vec<Document>, at: TimeMicros) -> Result<Provisio
 /// If the documents are refused, the dataflow fails, or `on_decision` does.
 pub fn run(
     mut ticks: Ticks,
-    documents: Vec<Document>,
+    objects: &[Object],
     workers: usize,
     on_decision: OnDecision<'_>,
 ) -> Result<(Counts, Option<TimeMicros>), BacktestError> {
-    let mut provisioning = vec![first_record(documents, ticks.first_at().unwrap_or(TimeMicros(0)))?];
+    let mut provisioning = vec![first_record(objects, ticks.first_at().unwrap_or(TimeMicros(0)))?];
     let mut measurements_end = 0;
     let mut decisions = TickDecisions::default();
     // The feeding thread takes the ticks; counts and time come back through this.

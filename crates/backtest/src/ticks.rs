@@ -51,7 +51,7 @@ impl Ticks {
     /// The ticks of rows under the policy of a state. Batches name `source`.
     #[must_use]
     pub fn new(rows: Rows, state: &State, source: SourceName) -> Self {
-        let objectives = state.sites().values().flat_map(|site| &site.site.objectives);
+        let objectives = state.sites().flat_map(|site| &site.site.objectives);
         let panes = objectives.map(Panes::of).collect();
         let (losses, number, measurements_end, sequence) = (BTreeSet::new(), 0, 0, 0);
         let (next_row, ahead, previous_at) = (None, VecDeque::new(), None);

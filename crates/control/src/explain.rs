@@ -196,18 +196,18 @@ fn search(
 }
 
 fn unknown_site(state: &State, site: &SiteName) -> ExplainError {
-    if state.sites().get(site).is_some() {
+    if state.site(site).is_some() {
         return ExplainError::NotYet(site.clone());
     }
-    let nearest = nearest(site.as_str(), state.sites().keys().map(SiteName::as_str));
+    let nearest = nearest(site.as_str(), state.sites().map(|site| site.site.name.as_str()));
     ExplainError::UnknownSite { site: site.clone(), nearest }
 }
 
 fn unknown_network(state: &State, site: &SiteName, network: &NetworkName) -> ExplainError {
-    if *network == NetworkName::everywhere() || state.networks().get(network).is_some() {
+    if *network == NetworkName::everywhere() || state.network(network).is_some() {
         return ExplainError::NotYet(site.clone());
     }
-    let nearest = nearest(network.as_str(), state.networks().keys().map(NetworkName::as_str));
+    let nearest = nearest(network.as_str(), state.networks().map(|network| network.name.as_str()));
     ExplainError::UnknownNetwork { network: network.clone(), nearest }
 }
 

@@ -1,11 +1,15 @@
 //! Changes provisioning: reads to the end, decides, and appends a record with the next number.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
+use serde_json::json;
 use spillway_eventlog::{Appended, EventLog, LogError, ReadError, RecordReader};
-use spillway_events::{DecodeError, Gap, ProvisioningRecord, TimeMicros, encode, topics};
-use spillway_provisioning::{Change, Command, Mistake, Refusal, State, decide, diff, parse};
+use spillway_events::{DecodeError, Gap, ProvisioningRecord, Sha256, TimeMicros, encode, topics};
+use spillway_provisioning::{
+    Change, Command, Mistake, ObjectId, Positions, Refusal, SourceFile, State, decide, diff, parse_files,
+};
 
 /// How often a command is decided again because another writer appended a record first.
 const ATTEMPTS_MAX: usize = 8;
@@ -22,6 +26,8 @@ struct Known {
     state: State,
     /// The offset after the last record read.
     next: u64,
+    /// By command id: the number of its record, and the digest of its body.
+    commands: HashMap<String, (u64, Sha256)>,
 }
 
 /// What a command changed, or would have.
@@ -46,6 +52,12 @@ pub enum ProvisionError {
     /// The documents are refused.
     #[error("the command is refused: {0}")]
     Refused(Refusal),
+    /// The command's id was used by another command.
+    #[error("the command id {id} was used by another command: take a new id")]
+    IdReused {
+        /// The id.
+        id: String,
+    },
     /// Other writers appended a record first each time.
     #[error("others changed provisioning at the same time, {ATTEMPTS_MAX} times in a row; try again")]
     Busy,
@@ -86,28 +98,45 @@ impl Provisioner {
         Ok(known.state.clone())
     }
 
-    /// Applies documents, or says what they would change.
+    /// Applies the documents of several files together, or says what they would change.
     ///
     /// # Errors
     /// When they have mistakes, are refused, or the log fails; nothing has changed then.
     pub fn apply(
         &self,
-        file: &str,
-        text: &str,
+        files: &[SourceFile],
         id: &str,
         at: TimeMicros,
         dry_run: bool,
     ) -> Result<Applied, ProvisionError> {
-        let parsed = parse(file, text).map_err(ProvisionError::Mistakes)?;
+        let parsed = parse_files(files).map_err(ProvisionError::Mistakes)?;
         let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
-        self.change(Change::Apply(parsed.documents), warnings, id, at, dry_run)
+        let body: Vec<u8> = files.iter().flat_map(|file| file.bytes.iter().copied()).collect();
+        let command = command(id, at, &body, Change::Apply(parsed.objects));
+        self.change(&command, &parsed.positions, warnings, dry_run)
     }
 
-    /// Gives up records that the log has no more, or says that it would.
+    /// Deletes an object, or says that it would.
+    ///
+    /// # Errors
+    /// When it does not exist or is in use, or the log fails; nothing has changed then.
+    pub fn delete(
+        &self,
+        object: ObjectId,
+        id: &str,
+        at: TimeMicros,
+        dry_run: bool,
+    ) -> Result<Applied, ProvisionError> {
+        let body = format!("delete {object}");
+        let command = command(id, at, body.as_bytes(), Change::Delete(vec![object]));
+        self.change(&command, &Positions::default(), Vec::new(), dry_run)
+    }
+
+    /// Accepts the loss of records that are no longer in the log, or says that it would.
     ///
     /// # Errors
     /// When the log still has some of them, the command is refused, or the log fails; nothing has changed then.
-    pub fn give_up(
+    pub fn accept_loss(
         &self,
         gap: Gap,
         id: &str,
@@ -115,25 +144,31 @@ impl Provisioner {
         dry_run: bool,
     ) -> Result<Applied, ProvisionError> {
         let log_starts_at = self.log.start(&gap.topic, gap.partition)?;
-        self.change(Change::GiveUp { gap, log_starts_at }, Vec::new(), id, at, dry_run)
+        let body = json!(gap).to_string();
+        let command = command(id, at, body.as_bytes(), Change::AcceptLoss { gap, log_starts_at });
+        self.change(&command, &Positions::default(), Vec::new(), dry_run)
     }
 
     fn change(
         &self,
-        change: Change,
+        command: &Command,
+        positions: &Positions,
         warnings: Vec<String>,
-        id: &str,
-        at: TimeMicros,
         dry_run: bool,
     ) -> Result<Applied, ProvisionError> {
-        let (id, author) = (id.to_owned(), String::from("operator"));
-        let command = Command { id, author, at_us: at, change };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up(&mut known)?;
+            match known.commands.get(&command.id) {
+                Some((number, body)) if *body == command.body_sha256 => return self.first_result(*number),
+                Some(_) => return Err(ProvisionError::IdReused { id: command.id.clone() }),
+                None => {}
+            }
             let state = &known.state;
-            let events = decide(state, command.clone()).map_err(|refusal| match refusal {
-                Refusal::Mistakes(mistakes) => ProvisionError::Mistakes(mistakes),
+            let events = decide(state, command).map_err(|refusal| match refusal {
+                Refusal::Faults { faults, unlisted } => {
+                    ProvisionError::Mistakes(positions.mistakes(&faults, unlisted))
+                }
                 other => ProvisionError::Refused(other),
             })?;
             let changes = diff(state, &events).iter().map(ToString::to_string).collect();
@@ -141,26 +176,53 @@ impl Provisioner {
             if dry_run || events.is_empty() {
                 return Ok(Applied { changes, warnings, revision: number, dry_run });
             }
-            let (command, author) = (command.id.clone(), command.author.clone());
-            let record = ProvisioningRecord { number, command, author, at_us: at, events };
+            let record = command.clone().into_record(number, events);
             let bytes = encode(&record).map_err(|source| ProvisionError::Record { number, source })?;
             if let Appended::Won(offset) = self.log.append_at(topics::PROVISIONING, number, &bytes)? {
-                let Known { state, next } = &mut *known;
-                state.apply(&record)?;
-                *next = offset + 1;
-                return Ok(Applied { changes, warnings, revision: state.revision(), dry_run });
+                known.take(offset, &record)?;
+                return Ok(Applied { changes, warnings, revision: known.state.revision(), dry_run });
             }
         }
         Err(ProvisionError::Busy)
     }
 
-    fn catch_up(&self, Known { state, next }: &mut Known) -> Result<(), ProvisionError> {
+    fn catch_up(&self, known: &mut Known) -> Result<(), ProvisionError> {
         let log = self.log.as_ref();
-        for record in RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, *next) {
+        for record in RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, known.next) {
             let (offset, record) = record?;
-            state.apply(&record)?;
-            *next = offset + 1;
+            known.take(offset, &record)?;
         }
         Ok(())
     }
+
+    /// The result of the command that made a record: the log is read again up to that record.
+    fn first_result(&self, number: u64) -> Result<Applied, ProvisionError> {
+        let log = self.log.as_ref();
+        let mut state = State::default();
+        let mut changes = Vec::new();
+        for record in RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, 0) {
+            let (_, record) = record?;
+            if record.number == number {
+                changes = diff(&state, &record.events).iter().map(ToString::to_string).collect();
+                break;
+            }
+            state.apply(&record)?;
+        }
+        Ok(Applied { changes, warnings: Vec::new(), revision: number + 1, dry_run: false })
+    }
+}
+
+impl Known {
+    /// Takes the next record over.
+    fn take(&mut self, offset: u64, record: &ProvisioningRecord) -> Result<(), ProvisionError> {
+        self.state.apply(record)?;
+        self.next = offset + 1;
+        self.commands.insert(record.command.clone(), (record.number, record.body_sha256));
+        Ok(())
+    }
+}
+
+fn command(id: &str, at_us: TimeMicros, body: &[u8], change: Change) -> Command {
+    let (id, author) = (id.to_owned(), String::from("operator"));
+    Command { id, body_sha256: Sha256::of(body), author, at_us, change }
 }

@@ -85,7 +85,7 @@ impl Ingest {
     }
 
     fn update_directory(&mut self) {
-        self.directory.update(self.state.sites().values().map(|site| &site.site), self.state.probes());
+        self.directory.update(self.state.sites().map(|site| site.site), self.state.probes());
     }
 
     /// Everything that one tick sends on from this worker.

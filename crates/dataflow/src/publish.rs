@@ -159,7 +159,6 @@ impl Publisher {
         let provisioned: BTreeMap<NetworkName, NetworkEntry> = self
             .state
             .networks()
-            .values()
             .map(|network| {
                 let entry =
                     NetworkEntry { network: network.name.clone(), prefixes: network.prefixes.clone() };
@@ -242,7 +241,7 @@ fn entry(site: &SiteName, network: &NetworkName, route: &Route) -> RouteEntry {
 fn site_entries(state: &State) -> BTreeMap<SiteName, SiteEntry> {
     let of_site = |site: &spillway_events::Site| {
         let cdns = site.cdns.iter().filter_map(|of_site| {
-            let cdn = state.cdns().get(&of_site.cdn)?;
+            let cdn = state.cdn(&of_site.cdn)?;
             let dns_name = of_site.dns_name.clone().unwrap_or_else(|| cdn.dns_name.clone());
             Some(CdnEntry { cdn: of_site.cdn.clone(), dns_name, addresses: cdn.addresses.clone() })
         });
@@ -254,5 +253,5 @@ fn site_entries(state: &State) -> BTreeMap<SiteName, SiteEntry> {
             cdns: cdns.collect(),
         }
     };
-    state.sites().values().map(|site| (site.site.name.clone(), of_site(&site.site))).collect()
+    state.sites().map(|site| (site.site.name.clone(), of_site(site.site))).collect()
 }

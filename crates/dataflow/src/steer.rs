@@ -50,9 +50,9 @@ impl Steer {
     }
 
     fn provision(&mut self) {
-        let sites: Vec<_> = self.state.sites().values().map(|site| (&site.site, site.agreement)).collect();
-        let networks: Vec<_> = self.state.networks().values().map(|n| (&n.name, &n.parent)).collect();
-        let probes: Vec<_> = self.state.probes().iter().collect();
+        let sites: Vec<_> = self.state.sites().map(|site| (site.site, site.agreement)).collect();
+        let networks: Vec<_> = self.state.networks().map(|n| (&n.name, &n.parent)).collect();
+        let probes: Vec<_> = self.state.probes().collect();
         let (worker, config) = (self.worker, self.config);
         let owns = |site: &SiteName| config.owner(shard(site.as_str())) == worker;
         self.steering.provision(&sites, &networks, &probes, owns);

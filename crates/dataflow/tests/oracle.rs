@@ -12,8 +12,8 @@ use spillway_dataflow::{
 };
 use spillway_events::{
     AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
-    ProvisioningRecord, Series, SiteName, SourceName, StatisticsBatch, Tick, TimeMicros, Tried, decode,
-    encode, topics,
+    ProvisioningRecord, Series, Sha256, SiteName, SourceName, StatisticsBatch, Tick, TimeMicros, Tried,
+    decode, encode, topics,
 };
 use spillway_provisioning::{Change, Command, State, decide, parse};
 
@@ -124,21 +124,16 @@ fn together(ran: [Ran; 3]) -> (Frames, Vec<(u64, TimeMicros, Vec<CheckpointChunk
 }
 
 fn provisioning(state: &mut State, number: u64, text: &str) -> ProvisioningRecord {
-    let documents = parse("test", text).unwrap().documents;
+    let objects = parse("test", text).unwrap().objects;
     let command = Command {
         id: format!("command {number}"),
+        body_sha256: Sha256::of(text.as_bytes()),
         author: String::from("test"),
         at_us: TimeMicros(0),
-        change: Change::Apply(documents),
+        change: Change::Apply(objects),
     };
-    let events = decide(state, command.clone()).unwrap();
-    let record = ProvisioningRecord {
-        number,
-        command: command.id,
-        author: command.author,
-        at_us: command.at_us,
-        events,
-    };
+    let events = decide(state, &command).unwrap();
+    let record = command.into_record(number, events);
     state.apply(&record).unwrap();
     record
 }

@@ -11,13 +11,14 @@ mod codec;
 mod framing;
 mod names;
 mod records;
+mod sha256;
 pub mod topics;
 mod units;
 
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
 pub use framing::{EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_frame};
 pub use names::{
-    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName,
+    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName, folded_name,
 };
 pub use records::checkpoint::{ByteString, CheckpointChunk, ChunkDigest, Manifest};
 pub use records::decision::{Candidate, Decision, ObjectiveEvidence, PassedOver, ProbeValue};
@@ -38,6 +39,7 @@ pub use records::snapshot::{
 };
 pub use records::statistics::{AggregateStatistics, StatisticsBatch};
 pub use records::tick::{PartitionOffset, Tick};
+pub use sha256::{Sha256, Sha256Error};
 pub use topics::partition_of;
 pub use units::{
     BitsPerSecond, Micros, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, UnitError, Value, parse_duration,

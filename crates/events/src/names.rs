@@ -1,11 +1,11 @@
-//! Names that people give to things: one type each, so that they cannot be mixed up.
+//! Names of provisioned objects: one type for each kind, so that they cannot be mixed up.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// The longest name, in bytes.
-pub const NAME_BYTES_MAX: usize = 255;
+pub const NAME_BYTES_MAX: usize = 63;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,22 +16,39 @@ pub enum NameError {
     /// The text is longer than [`NAME_BYTES_MAX`].
     #[error("a name has at most {NAME_BYTES_MAX} bytes, this one has {0}")]
     TooLong(usize),
-    /// The text holds a control character, or white space at an end.
-    #[error("a name has no control characters and no white space at its ends")]
-    BadCharacter,
+    /// The text holds a character that no name may hold.
+    #[error("a name consists of the characters A-Z a-z 0-9 . _ - and cannot contain {0:?}")]
+    Character(char),
+    /// The text starts with `.`, `_` or `-`.
+    #[error("a name starts with a letter or a digit, not with {0:?}")]
+    Start(char),
 }
 
+/// Checks a text against the rule of names: 1 to 63 of the characters `A-Z a-z 0-9 . _ -`, the first a letter or a digit.
+///
+/// The rule makes every name a legal topic name, file name and segment of a URL.
 fn check(text: &str) -> Result<(), NameError> {
-    if text.is_empty() {
-        return Err(NameError::Empty);
-    }
+    let Some(first) = text.chars().next() else { return Err(NameError::Empty) };
     if text.len() > NAME_BYTES_MAX {
         return Err(NameError::TooLong(text.len()));
     }
-    if text.chars().any(char::is_control) || text.trim() != text {
-        return Err(NameError::BadCharacter);
+    let is_allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if let Some(character) = text.chars().find(|c| !is_allowed(c)) {
+        return Err(NameError::Character(character));
+    }
+    if !first.is_ascii_alphanumeric() {
+        return Err(NameError::Start(first));
     }
     Ok(())
+}
+
+/// What two names of one kind must not have in common: the name in lower case, with `_` in place of `.`.
+///
+/// Kafka does not distinguish `.` from `_` in the names of its metrics, and some file systems do not distinguish upper case
+/// from lower case.
+#[must_use]
+pub fn folded_name(name: &str) -> String {
+    name.to_ascii_lowercase().replace('.', "_")
 }
 
 macro_rules! names {
@@ -46,7 +63,8 @@ macro_rules! names {
             /// Checks the text and makes it a name.
             ///
             /// # Errors
-            /// When the text is empty, too long, or holds control characters or white space at an end.
+            /// When the text is empty or too long, holds a character other than `A-Z a-z 0-9 . _ -`, or does not start
+            /// with a letter or a digit.
             pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
                 let text = text.into();
                 check(&text)?;
@@ -107,5 +125,34 @@ impl NetworkName {
     #[must_use]
     pub fn everywhere() -> Self {
         Self(String::from("everywhere"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_legal_topic_name_file_name_and_url_segment() {
+        for good in ["a", "0", "Edge-One_2.example", &"x".repeat(63)] {
+            assert_eq!(CdnName::new(good).map(String::from).as_deref(), Ok(good));
+        }
+        let error = |text: &str| CdnName::new(text).unwrap_err();
+        assert_eq!(error(""), NameError::Empty);
+        assert_eq!(error(&"x".repeat(64)), NameError::TooLong(64));
+        assert_eq!(error("Edge One"), NameError::Character(' '));
+        for bad in ["a/b", "é", "a\u{0}", "a:b", "a\nb"] {
+            assert!(matches!(error(bad), NameError::Character(_)), "{bad:?}");
+        }
+        for bad in [".", "..", "-a", "_a", ".a"] {
+            assert!(matches!(error(bad), NameError::Start(_)), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_dots_or_underscores_only_fold_to_one() {
+        assert_eq!(folded_name("Edge.One_2-b"), "edge_one_2-b");
+        assert_eq!(folded_name("edge_one.2-B"), "edge_one_2-b");
+        assert_ne!(folded_name("edge-one"), folded_name("edge_one"));
     }
 }

@@ -217,6 +217,7 @@ async fn new_assignments_are_adopted_and_https_stays_unknown() {
 fn the_origin_and_every_cdn_with_a_url_are_assigned() {
     let cdn = |name: &str, probe_url: Option<&str>| Cdn {
         name: CdnName::new(name).unwrap(),
+        title: None,
         kind: CdnKind::Operated,
         dns_name: format!("{name}.example.net"),
         addresses: Vec::new(),
@@ -227,6 +228,7 @@ fn the_origin_and_every_cdn_with_a_url_are_assigned() {
     let of_site = |name: &str| CdnOfSite { cdn: CdnName::new(name).unwrap(), dns_name: None };
     let shop = Site {
         name: SiteName::new("shop").unwrap(),
+        title: None,
         client: ClientName::new("acme").unwrap(),
         hosts: vec![String::from("www.shop.example"), String::from("shop.example")],
         origin: Origin {

@@ -1,18 +1,24 @@
 //! Commands, and why they are refused.
 
-use spillway_events::{Gap, ObjectKind, TimeMicros};
+use spillway_events::{Event, Gap, ObjectKind, ProvisioningRecord, RECORD_BYTES_MAX, Sha256, TimeMicros};
 
-use crate::document::Document;
-use crate::mistake::Mistake;
+use crate::fault::ObjectFault;
+use crate::kinds::Object;
+use crate::limits::{
+    COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX, USERS_LISTED_MAX,
+};
+use crate::object::ObjectId;
 
-/// What somebody wants changed.
+/// A request to change what is provisioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Its id, so that a retry is recognized.
+    /// Its id. A retry has the same id and the same body.
     pub id: String,
-    /// Who gives it.
+    /// The digest of the body that was sent.
+    pub body_sha256: Sha256,
+    /// Who sends it.
     pub author: String,
-    /// When it is given.
+    /// When it was received.
     pub at_us: TimeMicros,
     /// The change.
     pub change: Change,
@@ -21,76 +27,101 @@ pub struct Command {
 /// A change of what is provisioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// These objects are to be as these documents say; others stay.
-    Apply(Vec<Document>),
-    /// An object is to go.
-    Delete {
-        /// What it is.
-        kind: ObjectKind,
-        /// Its name; a probe's is `AGENT/NETWORK`.
-        name: String,
-    },
-    /// Records that the log has no more are given up.
-    GiveUp {
-        /// Which.
+    /// Create or replace these objects; all others stay as they are.
+    Apply(Vec<Object>),
+    /// Delete these objects.
+    Delete(Vec<ObjectId>),
+    /// Continue without records that the log no longer holds.
+    AcceptLoss {
+        /// The lost records.
         gap: Gap,
-        /// The first offset that the log has of their partition.
+        /// The first offset of their partition that the log still holds.
         log_starts_at: u64,
     },
+}
+
+impl Command {
+    /// The record of this command, once it is decided.
+    #[must_use]
+    pub fn into_record(self, number: u64, events: Vec<Event>) -> ProvisioningRecord {
+        let Self { id, body_sha256, author, at_us, .. } = self;
+        ProvisioningRecord { number, command: id, body_sha256, author, at_us, events }
+    }
 }
 
 /// Why a command changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The command's id or author is empty or too long.
-    #[error("the command's {0} must have 1 to {max} bytes", max = crate::limits::COMMAND_TEXT_BYTES_MAX)]
+    #[error("the command's {0} must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes")]
     BadCommand(&'static str),
-    /// Documents contradict each other or what is provisioned.
-    #[error("{}", lines(.0))]
-    Mistakes(Vec<Mistake>),
-    /// There would be more than [`crate::limits::OBJECTS_PER_KIND_MAX`] objects of a kind.
-    #[error("there would be {count} objects of kind {}; at most {max} are allowed", .kind.as_str(), max = crate::limits::OBJECTS_PER_KIND_MAX)]
-    TooMany {
+    /// Objects contradict each other or what is provisioned.
+    #[error("{}", lines(.faults, *.unlisted))]
+    Faults {
+        /// What is wrong, in the order of the command's objects.
+        faults: Vec<ObjectFault>,
+        /// How many more faults there are.
+        unlisted: usize,
+    },
+    /// The command has more than [`OBJECTS_PER_COMMAND_MAX`] objects.
+    #[error(
+        "the command has {0} objects, at most {OBJECTS_PER_COMMAND_MAX} are allowed; split it into several commands"
+    )]
+    TooManyInCommand(usize),
+    /// There would be more than [`OBJECTS_PER_KIND_MAX`] objects of a kind.
+    #[error("there would be {count} {}, at most {OBJECTS_PER_KIND_MAX} are allowed", .kind.plural())]
+    TooManyOfKind {
         /// The kind.
         kind: ObjectKind,
         /// How many there would be.
         count: usize,
     },
-    /// What should go is not there.
-    #[error("there is no {} {name}", .kind.as_str())]
-    NotFound {
-        /// The kind asked for.
-        kind: ObjectKind,
-        /// The name asked for.
-        name: String,
+    /// One record of the log cannot hold the command's events.
+    #[error(
+        "the {events} changes take {bytes} bytes in the log, at most {RECORD_BYTES_MAX} fit into one record; split the files \
+         into several commands"
+    )]
+    TooLong {
+        /// The number of events.
+        events: usize,
+        /// The encoded length of the record.
+        bytes: usize,
     },
-    /// The network `everywhere` exists by itself.
-    #[error("the network everywhere exists by itself and cannot be deleted")]
+    /// An object to delete does not exist.
+    #[error("there is no {0}")]
+    NotFound(ObjectId),
+    /// The network `everywhere` always exists.
+    #[error("network everywhere always exists and cannot be deleted")]
     Root,
-    /// Records cannot be given up.
+    /// An object to delete is in use.
+    #[error("{object} cannot be deleted: it is used by {}", users(.by, *.unlisted))]
+    InUse {
+        /// The object.
+        object: ObjectId,
+        /// The objects that refer to it, by kind, then name: at most [`USERS_LISTED_MAX`].
+        by: Vec<ObjectId>,
+        /// How many more objects refer to it.
+        unlisted: usize,
+    },
+    /// The loss of records cannot be accepted.
     #[error("{0}")]
     BadGap(String),
-    /// What should go is needed by others.
-    #[error("{} {name} cannot be deleted: referred to by {}", .kind.as_str(), some(.by))]
-    Referred {
-        /// The kind of what should go.
-        kind: ObjectKind,
-        /// Its name.
-        name: String,
-        /// Who refers to it, such as `site shop`, in order.
-        by: Vec<String>,
-    },
+    /// The record of the command cannot be encoded.
+    #[error("the record of the command cannot be encoded: {0}")]
+    Record(String),
 }
 
-fn lines(mistakes: &[Mistake]) -> String {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-fn some(names: &[String]) -> String {
-    const SHOWN_MAX: usize = 20;
-    let shown = names.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(SHOWN_MAX) {
-        None | Some(0) => shown,
-        Some(more) => format!("{shown} and {more} more"),
+fn lines(faults: &[ObjectFault], unlisted: usize) -> String {
+    let mut lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    if unlisted > 0 {
+        lines.push(format!("{unlisted} more faults are not listed"));
     }
+    lines.join("\n")
 }
+
+fn users(by: &[ObjectId], unlisted: usize) -> String {
+    let listed = by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if unlisted == 0 { listed } else { format!("{listed} and {unlisted} more") }
+}
+
+const _: () = assert!(USERS_LISTED_MAX > 0);

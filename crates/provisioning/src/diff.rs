@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use spillway_events::{ClientName, Event};
+use serde_json::{Map, Value};
+use spillway_events::Event;
 
-use crate::document::Object;
-use crate::shape::{Shape, shape};
+use crate::kinds::Object;
+use crate::object::ObjectId;
 use crate::state::State;
 
 const ITEMS_SHOWN_MAX: usize = 10;
@@ -14,24 +15,24 @@ const ITEMS_SHOWN_MAX: usize = 10;
 /// How an object changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// It is new: `+`.
+    /// It is created: `+`.
     Added,
-    /// It is another: `~`.
+    /// It changes: `~`.
     Changed,
-    /// It is gone: `-`.
+    /// It is deleted: `-`.
     Removed,
 }
 
 /// One line of a difference: `+ site shop`, `~ site shop: ttl_secs 20 -> 30`, `- probe a/b`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeLine {
-    /// How it changes.
+    /// How the object changes.
     pub sign: Sign,
-    /// The kind of what changes, as documents write it, or `gap`.
+    /// The object's kind as written in documents, or `gap`.
     pub kind: &'static str,
     /// Its name; a probe's is `AGENT/NETWORK`, a gap's `TOPIC/PARTITION`.
     pub name: String,
-    /// The field and how it changes, where the object is changed.
+    /// The field and its change, if the object changes.
     pub detail: Option<String>,
 }
 
@@ -50,77 +51,75 @@ impl fmt::Display for ChangeLine {
     }
 }
 
-/// What events change in a state: a line for each object new or gone, and for each changed field of others.
+/// What events change in a state: a line for each object created or deleted, and for each changed field of the others.
 #[must_use]
 pub fn diff(state: &State, events: &[Event]) -> Vec<ChangeLine> {
     events.iter().flat_map(|event| lines_of(state, event)).collect()
 }
 
 fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
-    let (before, after) = match event {
-        Event::Client(client) => (client_of(state, &client.name), Object::Client(client.clone())),
-        Event::Network(network) => {
-            let before = state.networks.get(&network.name).cloned().map(Object::Network);
-            (before, Object::Network(network.clone()))
-        }
-        Event::Probe(probe) => {
-            (state.probes.get(probe).cloned().map(Object::Probe), Object::Probe(probe.clone()))
-        }
-        Event::Cdn(cdn) => (state.cdns.get(&cdn.name).cloned().map(Object::Cdn), Object::Cdn(cdn.clone())),
-        Event::Site(site) => {
-            let before = state.sites.get(&site.name).map(|present| Object::Site(present.site.clone()));
-            (before, Object::Site(site.clone()))
-        }
-        Event::Deleted(deleted) => {
-            let (kind, name) = (deleted.object.as_str(), deleted.name.clone());
-            return vec![ChangeLine { sign: Sign::Removed, kind, name, detail: None }];
-        }
-        Event::Gap(gap) => {
-            let name = format!("{}/{}", gap.topic, gap.partition);
-            let detail = format!("offsets {} to {} are given up: {}", gap.from, gap.to, gap.reason);
-            return vec![ChangeLine { sign: Sign::Added, kind: "gap", name, detail: Some(detail) }];
-        }
+    let line = |sign, ObjectId { kind, name }: &ObjectId, detail| ChangeLine {
+        sign,
+        kind: kind.as_str(),
+        name: name.to_string(),
+        detail,
     };
-    let (kind, name) = (after.kind().as_str(), after.name());
-    let Some(before) = before else {
-        return vec![ChangeLine { sign: Sign::Added, kind, name, detail: None }];
+    let Some(after) = Object::of_event(event) else {
+        return match event {
+            Event::Deleted(deleted) => {
+                vec![line(Sign::Removed, &ObjectId::new(deleted.object, deleted.name.as_str()), None)]
+            }
+            Event::Gap(gap) => {
+                let detail =
+                    format!("the loss of offsets {}..{} is accepted: {}", gap.from, gap.to, gap.reason);
+                let name = format!("{}/{}", gap.topic, gap.partition);
+                vec![ChangeLine { sign: Sign::Added, kind: "gap", name, detail: Some(detail) }]
+            }
+            _ => Vec::new(),
+        };
     };
+    let id = after.id();
+    let Some(before) = state.object(&id) else { return vec![line(Sign::Added, &id, None)] };
     let mut details = Vec::new();
-    compare("", &Shape::Map(shape(&before)), &Shape::Map(shape(&after)), &mut details);
-    let line = |detail| ChangeLine { sign: Sign::Changed, kind, name: name.clone(), detail: Some(detail) };
-    details.into_iter().map(line).collect()
+    compare("", &fields(before), &fields(&after), &mut details);
+    details.into_iter().map(|detail| line(Sign::Changed, &id, Some(detail))).collect()
 }
 
-fn client_of(state: &State, name: &ClientName) -> Option<Object> {
-    state.clients.get(name).cloned().map(Object::Client)
+/// The fields of an object; null where they cannot be written, which tests rule out.
+fn fields(object: &Object) -> Value {
+    serde_json::to_value(object.spec()).unwrap_or_default()
 }
 
-/// Notes what differs between two values of the same field.
-fn compare(path: &str, before: &Shape, after: &Shape, details: &mut Vec<String>) {
+/// Adds what differs between two values of the same field.
+fn compare(path: &str, before: &Value, after: &Value, details: &mut Vec<String>) {
     if before == after {
         return;
     }
     match (before, after) {
-        (Shape::Map(before), Shape::Map(after)) => {
-            for ((key, before), (_, after)) in before.iter().zip(after) {
-                let path = if path.is_empty() { (*key).to_owned() } else { format!("{path}.{key}") };
-                compare(&path, before, after, details);
+        (Value::Object(before), Value::Object(after)) => {
+            let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+            for key in keys {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+                compare(&path, &of(before), &of(after), details);
             }
         }
-        (Shape::List(before), Shape::List(after)) => details.push(format!("{path} {}", items(before, after))),
+        (Value::Array(before), Value::Array(after)) => {
+            details.push(format!("{path} {}", items(before, after)));
+        }
         _ => details.push(format!("{path} {} -> {}", compact(before), compact(after))),
     }
 }
 
-/// What came to a list and what left it; or its old and new order.
-fn items(before: &[Shape], after: &[Shape]) -> String {
-    let texts = |items: &[Shape]| items.iter().map(compact).collect::<Vec<String>>();
+/// The items removed from a list and added to it; or its old and new order.
+fn items(before: &[Value], after: &[Value]) -> String {
+    let texts = |items: &[Value]| items.iter().map(compact).collect::<Vec<String>>();
     let (before, after) = (texts(before), texts(after));
     let set = |items: &[String]| items.iter().cloned().collect::<BTreeSet<String>>();
     let (old, new) = (set(&before), set(&after));
-    let gone = before.iter().filter(|item| !new.contains(*item)).map(|item| format!("- {item}"));
-    let come = after.iter().filter(|item| !old.contains(*item)).map(|item| format!("+ {item}"));
-    let changes: Vec<String> = gone.chain(come).collect();
+    let removed = before.iter().filter(|item| !new.contains(*item)).map(|item| format!("- {item}"));
+    let added = after.iter().filter(|item| !old.contains(*item)).map(|item| format!("+ {item}"));
+    let changes: Vec<String> = removed.chain(added).collect();
     if changes.is_empty() {
         return format!("[{}] -> [{}]", some(&before), some(&after));
     }
@@ -136,16 +135,15 @@ fn some(items: &[String]) -> String {
 }
 
 /// A value on one line.
-fn compact(value: &Shape) -> String {
+fn compact(value: &Value) -> String {
     match value {
-        Shape::Absent => String::from("none"),
-        Shape::Text(text) => text.clone(),
-        Shape::Number(number) => number.to_string(),
-        Shape::List(items) => format!("[{}]", some(&items.iter().map(compact).collect::<Vec<_>>())),
-        Shape::Map(entries) => {
-            let present = entries.iter().filter(|(_, value)| *value != Shape::Absent);
+        Value::Null => String::from("none"),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(items) => format!("[{}]", some(&items.iter().map(compact).collect::<Vec<_>>())),
+        Value::Object(entries) => {
             let texts: Vec<String> =
-                present.map(|(key, value)| format!("{key} {}", compact(value))).collect();
+                entries.iter().map(|(key, value)| format!("{key} {}", compact(value))).collect();
             format!("({})", texts.join(", "))
         }
     }

@@ -1,234 +1,194 @@
-//! Typed reading of a tree of values: every reader notes its mistakes and goes on.
+//! Fields as they were given, and the rules that they must keep.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::Hash;
 
-use crate::mistake::{Report, shorten};
-use crate::yaml::{Node, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value and its path inside the document.
-pub(crate) struct Cell<'t> {
-    pub(crate) node: &'t Node,
-    pub(crate) path: String,
+use crate::fault::{Fault, FieldPath};
+
+/// A field as it was given. Reading never fails: what does not have the field's type is kept as the message that says so, so
+/// that all mistakes of a document are found at once.
+#[derive(Debug, Default)]
+pub(crate) enum Field<T> {
+    /// Missing, or null.
+    #[default]
+    Absent,
+    Given(T),
+    /// Not a value of the type; with the reason.
+    Broken(String),
 }
 
-/// The fields of a mapping.
-pub(crate) struct Fields<'t> {
-    path: String,
-    line: u64,
-    entries: BTreeMap<&'t str, &'t Node>,
+/// A list of which each item is read by itself.
+pub(crate) type List<T> = Field<Vec<Field<T>>>;
+
+impl<T> Field<T> {
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
 }
 
-impl<'t> Fields<'t> {
-    /// Reads a mapping; notes keys that are not among the known ones.
-    pub(crate) fn read(cell: &Cell<'t>, known: &[&str], report: &mut Report<'_>) -> Option<Self> {
-        let Value::Map(entries) = &cell.node.value else {
-            cell.wrong_type("a mapping", report);
-            return None;
-        };
-        let fields = Self {
-            path: cell.path.clone(),
-            line: cell.node.line,
-            entries: entries.iter().map(|entry| (entry.key.as_str(), &entry.node)).collect(),
-        };
-        for entry in entries {
-            if !known.contains(&entry.key.as_str()) {
-                let path = fields.path_of(&shorten(&entry.key));
-                report.mistake(entry.line, &path, unknown_key(&entry.key, known));
+impl<T> From<T> for Field<T> {
+    fn from(value: T) -> Self {
+        Self::Given(value)
+    }
+}
+
+/// The field of a list.
+pub(crate) fn list<T, U>(items: Vec<T>, item: impl Fn(T) -> U) -> List<U> {
+    Field::Given(items.into_iter().map(|value| Field::Given(item(value))).collect())
+}
+
+/// The field of a value that may be missing.
+pub(crate) fn optional<T, U>(value: Option<T>, field: impl Fn(T) -> U) -> Field<U> {
+    value.map_or(Field::Absent, |value| Field::Given(field(value)))
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Option::deserialize(deserializer) {
+            Ok(Some(value)) => Self::Given(value),
+            Ok(None) => Self::Absent,
+            Err(error) => Self::Broken(error.to_string()),
+        })
+    }
+}
+
+impl<T: Serialize> Serialize for Field<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Given(value) => serializer.serialize_some(value),
+            Self::Absent | Self::Broken(_) => serializer.serialize_none(),
+        }
+    }
+}
+
+/// Takes the values out of fields, and collects the rules that are broken and the warnings.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    /// The path of the mapping whose fields are being read.
+    at: FieldPath,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<Fault>,
+}
+
+impl Rules {
+    /// Adds that a field of the current mapping breaks a rule.
+    pub(crate) fn broken(&mut self, key: &str, rule: impl Into<String>) {
+        self.broken_at(self.at.clone().key(key), rule);
+    }
+
+    /// Adds that an item of a list of the current mapping breaks a rule.
+    pub(crate) fn item_broken(&mut self, key: &str, index: usize, rule: impl Into<String>) {
+        self.broken_at(self.at.clone().key(key).index(index), rule);
+    }
+
+    pub(crate) fn broken_at(&mut self, field: FieldPath, rule: impl Into<String>) {
+        self.faults.push(Fault { field, rule: rule.into() });
+    }
+
+    /// Adds that the current mapping keeps the rules, but is probably not what was meant.
+    pub(crate) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(Fault { field: self.at.clone(), rule: warning.into() });
+    }
+
+    /// The value of a field that must be given.
+    pub(crate) fn required<T>(&mut self, key: &str, field: Field<T>) -> Option<T> {
+        if field.is_absent() {
+            self.broken(key, "is missing");
+        }
+        self.optional(key, field)?
+    }
+
+    /// The value of a field, or the default where it is absent.
+    pub(crate) fn or<T>(&mut self, key: &str, field: Field<T>, default: T) -> Option<T> {
+        Some(self.optional(key, field)?.unwrap_or(default))
+    }
+
+    /// The value of a field, if it is given. The outer option is empty when the field is broken.
+    pub(crate) fn optional<T>(&mut self, key: &str, field: Field<T>) -> Option<Option<T>> {
+        match field {
+            Field::Absent => Some(None),
+            Field::Given(value) => Some(Some(value)),
+            Field::Broken(rule) => {
+                self.broken(key, rule);
+                None
             }
         }
-        Some(fields)
     }
 
-    /// The value of a key; one that is null counts as absent.
-    pub(crate) fn get(&self, key: &str) -> Option<Cell<'t>> {
-        let node = self.entries.get(key).filter(|node| !node.value.is_null())?;
-        Some(Cell { node, path: self.path_of(key) })
+    /// The items of a list of at most `items_max`; none where the field is absent.
+    pub(crate) fn list<T>(&mut self, key: &str, field: List<T>, items_max: usize) -> Option<Vec<T>> {
+        self.each(key, field, items_max, |_, item| Some(item))
     }
 
-    /// The value of a key that must be there, as `read` reads it.
-    pub(crate) fn required<T>(
-        &self,
+    /// The items of a list of at most `items_max`, each as `read` reads it; none where the field is absent.
+    ///
+    /// Every item is read, so that every mistake is found, before a broken one makes the list unusable.
+    pub(crate) fn each<T, R>(
+        &mut self,
         key: &str,
-        report: &mut Report<'_>,
-        read: impl FnOnce(&Cell<'t>, &mut Report<'_>) -> Option<T>,
-    ) -> Option<T> {
-        let Some(cell) = self.get(key) else {
-            report.mistake(self.line, &self.path_of(key), "is missing");
-            return None;
-        };
-        read(&cell, report)
-    }
-
-    /// The value of a key, or the default where it is absent.
-    pub(crate) fn or<T>(
-        &self,
-        key: &str,
-        default: T,
-        report: &mut Report<'_>,
-        read: impl FnOnce(&Cell<'t>, &mut Report<'_>) -> Option<T>,
-    ) -> Option<T> {
-        match self.get(key) {
-            Some(cell) => read(&cell, report),
-            None => Some(default),
-        }
-    }
-
-    /// The items of a list of at most `items_max`; none where the key is absent.
-    pub(crate) fn list<T>(
-        &self,
-        key: &str,
+        field: List<T>,
         items_max: usize,
-        report: &mut Report<'_>,
-        mut read: impl FnMut(&Cell<'t>, &mut Report<'_>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let Some(cell) = self.get(key) else { return Some(Vec::new()) };
-        let Value::List(nodes) = &cell.node.value else {
-            cell.wrong_type("a list", report);
-            return None;
-        };
-        if nodes.len() > items_max {
-            let reason = format!("has {} items; at most {items_max} are allowed", nodes.len());
-            report.mistake(cell.node.line, &cell.path, reason);
+        mut read: impl FnMut(&mut Self, T) -> Option<R>,
+    ) -> Option<Vec<R>> {
+        let items = self.or(key, field, Vec::new())?;
+        if items.len() > items_max {
+            self.broken(key, format!("has {} items; at most {items_max} are allowed", items.len()));
             return None;
         }
-        // Every item is read, so that every mistake is noted, before any missing one ends it.
-        let items: Vec<Option<T>> = nodes
-            .iter()
-            .enumerate()
-            .map(|(index, node)| read(&Cell { node, path: format!("{}[{index}]", cell.path) }, report))
-            .collect();
+        let mut item = |(index, item)| match item {
+            Field::Given(item) => self.inside(|at| at.key(key).index(index), |rules| read(rules, item)),
+            Field::Absent => {
+                self.item_broken(key, index, "is empty; remove it");
+                None
+            }
+            Field::Broken(rule) => {
+                self.item_broken(key, index, rule);
+                None
+            }
+        };
+        let items: Vec<Option<R>> = items.into_iter().enumerate().map(&mut item).collect();
         items.into_iter().collect()
     }
 
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
-    }
-}
-
-impl<'t> Cell<'t> {
-    /// Notes a mistake here.
-    pub(crate) fn mistake(&self, report: &mut Report<'_>, reason: impl Into<String>) {
-        report.mistake(self.node.line, &self.path, reason);
+    /// Reads the mapping of a field.
+    pub(crate) fn nested<R>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> R) -> R {
+        self.inside(|at| at.key(key), read)
     }
 
-    /// Text: quoted, or plain and neither a number nor a truth value.
-    pub(crate) fn text(&self, report: &mut Report<'_>) -> Option<&'t str> {
-        match &self.node.value {
-            Value::Scalar { text, plain } if !plain || is_text(text) => Some(text),
-            Value::Scalar { text, .. } => {
-                self.mistake(report, format!("must be text; put `{}` in quotes", shorten(text)));
-                None
-            }
-            _ => {
-                self.wrong_type("text", report);
-                None
-            }
-        }
+    fn inside<R>(
+        &mut self,
+        path: impl FnOnce(FieldPath) -> FieldPath,
+        read: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let outer = self.at.clone();
+        self.at = path(outer.clone());
+        let result = read(self);
+        self.at = outer;
+        result
     }
 
-    /// A scalar however written, for what is a number with a unit.
-    pub(crate) fn scalar(&self, report: &mut Report<'_>) -> Option<&'t str> {
-        if let Value::Scalar { text, .. } = &self.node.value {
-            return Some(text);
-        }
-        self.wrong_type("a number with its unit", report);
-        None
-    }
-
-    /// A whole number within bounds, both included.
-    pub(crate) fn integer(&self, min: u32, max: u32, report: &mut Report<'_>) -> Option<u32> {
-        let wanted = format!("a whole number from {min} to {max}");
-        let Value::Scalar { text, plain: true } = &self.node.value else {
-            self.wrong_type(&wanted, report);
-            return None;
-        };
-        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse::<u32>().ok().filter(|number| is_digits && (min..=max).contains(number));
-        if number.is_none() {
-            self.mistake(report, format!("must be {wanted}, not `{}`", shorten(text)));
-        }
-        number
-    }
-
-    /// Text that `make` makes something of, or says why not.
-    pub(crate) fn parsed<T, E: std::fmt::Display>(
-        &self,
-        report: &mut Report<'_>,
-        make: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<T> {
-        match make(self.text(report)?) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.mistake(report, error.to_string());
-                None
+    /// Checks that no two items of a list are the same.
+    pub(crate) fn distinct<K: Hash + Eq>(
+        &mut self,
+        key: &str,
+        items: impl IntoIterator<Item = K>,
+        name: impl Fn(&K) -> String,
+    ) -> Option<()> {
+        let mut first = HashMap::new();
+        let faults_before = self.faults.len();
+        for (index, item) in items.into_iter().enumerate() {
+            match first.get(&item) {
+                Some(first) => {
+                    let rule = format!("{} is listed twice: it is also {key}[{first}]", name(&item));
+                    self.item_broken(key, index, rule);
+                }
+                None => {
+                    first.insert(item, index);
+                }
             }
         }
+        (self.faults.len() == faults_before).then_some(())
     }
-
-    /// Notes that something else should stand here.
-    pub(crate) fn wrong_type(&self, wanted: &str, report: &mut Report<'_>) {
-        let found = match &self.node.value {
-            Value::Broken => return,
-            Value::List(_) => "a list".to_owned(),
-            Value::Map(_) => "a mapping".to_owned(),
-            value if value.is_null() => "nothing".to_owned(),
-            Value::Scalar { text, plain: true } => format!("`{}`", shorten(text)),
-            Value::Scalar { text, plain: false } => format!("the text \"{}\"", shorten(text)),
-        };
-        self.mistake(report, format!("must be {wanted}, not {found}"));
-    }
-}
-
-/// Whether a plain scalar is text in the core schema of YAML 1.2 (section 10.3.2).
-pub(crate) fn is_text(plain: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "", "~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE", ".inf", ".Inf",
-        ".INF", ".nan", ".NaN", ".NAN",
-    ];
-    let number = plain.strip_prefix(['-', '+']).unwrap_or(plain);
-    let is_special = WORDS.contains(&plain) || WORDS.contains(&number);
-    let is_radix = ["0x", "0o"].iter().any(|prefix| {
-        number.strip_prefix(prefix).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    });
-    let looks_numeric = number.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    !(is_special || is_radix || looks_numeric && plain.parse::<f64>().is_ok())
-}
-
-/// Says that a key is unknown, and which known ones are nearest.
-fn unknown_key(key: &str, known: &[&str]) -> String {
-    let mut nearest: Vec<(usize, &str)> = known.iter().map(|known| (distance(key, known), *known)).collect();
-    nearest.sort_unstable();
-    let least = nearest.first().map_or(usize::MAX, |(distance, _)| *distance);
-    let near: Vec<String> = nearest
-        .iter()
-        .take_while(|(distance, known)| *distance == least && *distance <= known.len().div_ceil(2))
-        .map(|(_, known)| format!("`{known}`"))
-        .collect();
-    if near.is_empty() {
-        return format!("is not known here; known are {}", known.join(", "));
-    }
-    format!("is not known here; did you mean {}?", near.join(" or "))
-}
-
-/// The Levenshtein distance in characters; of a long text, a great number.
-fn distance(left: &str, right: &str) -> usize {
-    if left.len() > 64 {
-        return usize::MAX;
-    }
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().enumerate() {
-        let mut diagonal = i;
-        let mut before = i + 1;
-        for (cell, r) in row.iter_mut().skip(1).zip(&right) {
-            let substituted = diagonal + usize::from(l != *r);
-            diagonal = *cell;
-            before = substituted.min(before + 1).min(*cell + 1);
-            *cell = before;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -1,42 +1,50 @@
-//! Provisioning: what operators state, as documents; the decisions these lead to; and the state they make.
+//! Provisioning: the objects that operators state, the decisions on commands, and the state that these make.
 //!
 //! ```text
-//! text ── parse ──▶ Documents ──┐
-//!                               ├─ decide ──▶ Events ── apply ──▶ State ── export ──▶ text
-//!               State, Command ─┘                └───── diff ──▶ lines for people
+//! files ─ parse_files ─▶ objects ──┐
+//!                      │           ├─ decide ─▶ events ─ apply ─▶ State ─ export ─▶ YAML
+//!                      ▼  State ───┘  │            └──── diff ──▶ lines for people
+//!                  positions          ▼
+//!                      └──────────▶ faults ─▶ mistakes with file and line
 //! ```
 //!
-//! Everything is a pure function of its arguments: this crate knows no clock, no file, no network and no task.
+//! | module | content |
+//! |---|---|
+//! | `kinds` | one file for each kind: its fields, the rules of one object, its references to others |
+//! | `fields`, `values` | how fields are read, and the types of values that kinds share |
+//! | `object`, `fault` | identities of objects; a fault is an object, a field and a rule |
+//! | `text` | YAML text to objects, and the positions of their fields |
+//! | `decide`, `command` | what a command changes, or why it is refused |
+//! | `state`, `tree` | what is provisioned, with the indexes that keep the cost of a change independent of its size |
+//! | `diff`, `export` | objects to text |
+//!
+//! Everything is a pure function of its arguments: this crate uses no clock, file, network or task.
 #![warn(missing_docs)]
 
-mod check;
 mod command;
 mod decide;
-mod delete;
 mod diff;
-mod document;
 mod export;
+mod fault;
 mod fields;
-mod gap;
-mod host;
+mod kinds;
 pub mod limits;
-mod mistake;
-mod networks;
-mod objective;
-mod parse;
-mod shape;
-mod site;
+mod object;
 mod state;
-mod yaml;
+mod text;
+mod tree;
+mod values;
 
 pub use command::{Change, Command, Refusal};
 pub use decide::decide;
 pub use diff::{ChangeLine, Sign, diff};
-pub use document::{Document, Object};
-pub use export::export;
-pub use mistake::Mistake;
-pub use parse::{Parsed, parse};
-pub use state::{ApplyError, ProvisionedSite, Remembered, State};
+pub use export::{ExportError, export};
+pub use fault::{Fault, FieldPath, ObjectFault};
+pub use kinds::Object;
+pub use kinds::site::ProvisionedSite;
+pub use object::ObjectId;
+pub use state::{ApplyError, SavedObject, State};
+pub use text::{Mistake, Parsed, Positions, SourceFile, parse, parse_files};
 
 #[cfg(test)]
 mod tests;

@@ -1,59 +1,52 @@
 //! What is provisioned, as of one record.
+//!
+//! A state shares its structure with its clones: a clone costs nothing, and applying a record costs what it changes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod index;
+mod saved;
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use serde::{Deserialize, Serialize};
-use spillway_events::{
-    AgentName, Cdn, CdnName, Client, ClientName, Deleted, Event, Gap, Network, NetworkName, ObjectKind,
-    Probe, ProvisioningRecord, Site, SiteName,
-};
+use spillway_events::{Deleted, Event, Gap, NetworkName, ObjectKind, ProvisioningRecord};
 
-use crate::limits::COMMANDS_REMEMBERED_MAX;
+use crate::kinds::Object;
+use crate::kinds::site::keeps_agreement;
+use crate::object::{Claim, ObjectId};
+use index::Index;
+pub use saved::SavedObject;
 
-/// All provisioned objects by name. The network `everywhere` exists by itself and is not among them.
+/// All provisioned objects. The network `everywhere` always exists and is not among them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "saved::SavedState", into = "saved::SavedState")]
 pub struct State {
-    pub(crate) revision: u64,
-    pub(crate) clients: BTreeMap<ClientName, Client>,
-    pub(crate) networks: BTreeMap<NetworkName, Network>,
-    pub(crate) probes: BTreeSet<Probe>,
-    pub(crate) cdns: BTreeMap<CdnName, Cdn>,
-    pub(crate) sites: BTreeMap<SiteName, ProvisionedSite>,
-    #[serde(default)]
-    pub(crate) gaps: BTreeSet<Gap>,
-    commands: VecDeque<Remembered>,
+    revision: u64,
+    /// The objects of each kind that has any, by name.
+    kinds: BTreeMap<ObjectKind, RedBlackTreeMapSync<Arc<str>, Stored>>,
+    index: Index,
+    gaps: RedBlackTreeSetSync<Gap>,
 }
 
-/// A site, and when its objectives were last set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProvisionedSite {
-    /// The site.
-    pub site: Site,
-    /// The number of the provisioning record that last set its objectives: the `agreement` of decisions.
-    pub agreement: u64,
-}
-
-/// A command that has been applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Remembered {
-    /// The command's id.
-    pub command: String,
-    /// The number of its record.
-    pub number: u64,
-    /// How many events it led to.
-    pub events: u64,
+/// An object, and when it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) object: Object,
+    /// The number of the record that last changed it.
+    pub(crate) changed: u64,
+    /// The number of the record that last changed what is agreed for it.
+    pub(crate) agreement: u64,
 }
 
 /// Why a record does not follow the state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// Records are numbered from 0 without gaps.
-    #[error("provisioning record {found} does not follow: {expected} is next")]
+    #[error("provisioning record {found} was read where record {expected} is the next")]
     Gap {
-        /// The number that is next.
+        /// The number of the next record.
         expected: u64,
         /// The record's number.
         found: u64,
@@ -61,147 +54,145 @@ pub enum ApplyError {
 }
 
 impl State {
-    /// Applies the next record.
+    /// Applies the next record, and returns the objects that it changed, created or deleted.
     ///
     /// # Errors
-    /// When the record's number is not [`State::revision`]; the state is as before then.
-    pub fn apply(&mut self, record: &ProvisioningRecord) -> Result<(), ApplyError> {
+    /// When the record's number is not [`State::revision`]. The state is then unchanged.
+    pub fn apply(&mut self, record: &ProvisioningRecord) -> Result<Vec<ObjectId>, ApplyError> {
         if record.number != self.revision {
             return Err(ApplyError::Gap { expected: self.revision, found: record.number });
         }
-        for event in &record.events {
-            self.apply_event(record.number, event);
-        }
+        let changed =
+            record.events.iter().filter_map(|event| self.apply_event(record.number, event)).collect();
         self.revision += 1;
-        self.commands.push_back(Remembered {
-            command: record.command.clone(),
-            number: record.number,
-            events: record.events.len() as u64,
-        });
-        if self.commands.len() > COMMANDS_REMEMBERED_MAX {
-            self.commands.pop_front();
-        }
-        Ok(())
+        Ok(changed)
     }
 
-    /// Applies one event of the record of that number; counts no record and remembers no command.
+    /// Applies one event of the record of this number without counting the record, and returns the object that it changed.
     ///
-    /// What is not there cannot be deleted: such an event changes nothing.
-    pub fn apply_event(&mut self, number: u64, event: &Event) {
+    /// The deletion of an object that does not exist changes nothing.
+    pub fn apply_event(&mut self, number: u64, event: &Event) -> Option<ObjectId> {
         match event {
-            Event::Client(client) => {
-                self.clients.insert(client.name.clone(), client.clone());
+            Event::Deleted(Deleted { object, name }) => {
+                let id = ObjectId::new(*object, name.as_str());
+                self.remove(&id).then_some(id)
             }
-            Event::Network(network) => {
-                self.networks.insert(network.name.clone(), network.clone());
-            }
-            Event::Probe(probe) => {
-                self.probes.insert(probe.clone());
-            }
-            Event::Cdn(cdn) => {
-                self.cdns.insert(cdn.name.clone(), cdn.clone());
-            }
-            Event::Site(site) => {
-                let before = self.sites.get(&site.name);
-                let agreement = before
-                    .filter(|before| before.site.objectives == site.objectives)
-                    .map_or(number, |before| before.agreement);
-                self.sites.insert(site.name.clone(), ProvisionedSite { site: site.clone(), agreement });
-            }
-            Event::Deleted(deleted) => self.remove(deleted),
             Event::Gap(gap) => {
-                self.gaps.insert(gap.clone());
+                self.gaps.insert_mut(gap.clone());
+                None
             }
+            event => Object::of_event(event).map(|object| self.put(number, object)),
         }
     }
 
-    fn remove(&mut self, deleted: &Deleted) {
-        let name = deleted.name.as_str();
-        match deleted.object {
-            ObjectKind::Client => {
-                self.clients.remove(name);
-            }
-            ObjectKind::Network => {
-                self.networks.remove(name);
-            }
-            ObjectKind::Probe => {
-                if let Some(probe) = probe_of_name(name) {
-                    self.probes.remove(&probe);
-                }
-            }
-            ObjectKind::Cdn => {
-                self.cdns.remove(name);
-            }
-            ObjectKind::Site => {
-                self.sites.remove(name);
-            }
-        }
+    /// Creates or replaces an object.
+    pub(crate) fn put(&mut self, number: u64, object: Object) -> ObjectId {
+        let id = object.id();
+        let before = self.stored(id.kind, &id.name);
+        let kept = before.filter(|before| keeps_agreement(&before.object, &object));
+        let agreement = kept.map_or(number, |before| before.agreement);
+        self.insert(id.clone(), Stored { object, changed: number, agreement });
+        id
     }
 
-    /// How many records have been applied: the last one's number plus 1.
+    fn insert(&mut self, id: ObjectId, stored: Stored) {
+        let objects = self.kinds.entry(id.kind).or_default();
+        if let Some(before) = objects.get(&id.name) {
+            self.index.remove(&id, &before.object);
+        }
+        self.index.insert(&id, &stored.object);
+        objects.insert_mut(id.name, stored);
+    }
+
+    /// Removes an object; false where there is none.
+    pub(crate) fn remove(&mut self, id: &ObjectId) -> bool {
+        let Some(objects) = self.kinds.get_mut(&id.kind) else { return false };
+        let Some(before) = objects.get(&id.name) else { return false };
+        self.index.remove(id, &before.object);
+        objects.remove_mut(&id.name);
+        if objects.is_empty() {
+            self.kinds.remove(&id.kind);
+        }
+        true
+    }
+
+    /// The number of applied records, which is the number of the next one.
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// The clients by name.
+    /// An object.
     #[must_use]
-    pub fn clients(&self) -> &BTreeMap<ClientName, Client> {
-        &self.clients
+    pub fn object(&self, id: &ObjectId) -> Option<&Object> {
+        self.stored(id.kind, &id.name).map(|stored| &stored.object)
     }
 
-    /// The access networks by name, without `everywhere`.
+    /// The number of the record that last changed an object.
     #[must_use]
-    pub fn networks(&self) -> &BTreeMap<NetworkName, Network> {
-        &self.networks
+    pub fn changed(&self, id: &ObjectId) -> Option<u64> {
+        self.stored(id.kind, &id.name).map(|stored| stored.changed)
     }
 
-    /// The probes, by agent, then network.
+    /// The number of objects of a kind.
     #[must_use]
-    pub fn probes(&self) -> &BTreeSet<Probe> {
-        &self.probes
+    pub fn count(&self, kind: ObjectKind) -> usize {
+        self.kinds.get(&kind).map_or(0, RedBlackTreeMapSync::size)
     }
 
-    /// The CDNs by name.
-    #[must_use]
-    pub fn cdns(&self) -> &BTreeMap<CdnName, Cdn> {
-        &self.cdns
+    /// The objects that refer to an object, by kind, then name. A change of an object can affect only itself and these.
+    pub fn users(&self, id: &ObjectId) -> impl Iterator<Item = &ObjectId> {
+        self.index.users(id)
     }
 
-    /// The sites by name.
+    /// The end of the range of offsets from `from` on whose loss is accepted for a partition; none if `from` is not lost.
     #[must_use]
-    pub fn sites(&self) -> &BTreeMap<SiteName, ProvisionedSite> {
-        &self.sites
-    }
-
-    /// The offset up to which the records of a partition are given up, from that one on; nothing where it is not.
-    #[must_use]
-    pub fn given_up(&self, topic: &str, partition: u32, from: u64) -> Option<u64> {
+    pub fn accepted_gap_end(&self, topic: &str, partition: u32, from: u64) -> Option<u64> {
         let of_partition = |gap: &&Gap| gap.topic == topic && gap.partition == partition;
         let over = self.gaps.iter().filter(of_partition).filter(|gap| (gap.from..gap.to).contains(&from));
         over.map(|gap| gap.to).max()
     }
 
-    /// What a command of this id led to, if it is among the last [`COMMANDS_REMEMBERED_MAX`].
-    #[must_use]
-    pub fn remembered(&self, command: &str) -> Option<&Remembered> {
-        self.commands.iter().rev().find(|remembered| remembered.command == command)
+    /// The number of gaps in the log that are accepted.
+    pub(crate) fn gaps_count(&self) -> usize {
+        self.gaps.size()
     }
 
-    /// Whether an object of that kind and name is there.
-    pub(crate) fn contains(&self, kind: ObjectKind, name: &str) -> bool {
-        match kind {
-            ObjectKind::Client => self.clients.contains_key(name),
-            ObjectKind::Network => self.networks.contains_key(name),
-            ObjectKind::Probe => probe_of_name(name).is_some_and(|probe| self.probes.contains(&probe)),
-            ObjectKind::Cdn => self.cdns.contains_key(name),
-            ObjectKind::Site => self.sites.contains_key(name),
+    /// Whether an object exists. The network `everywhere` does.
+    pub(crate) fn exists(&self, id: &ObjectId) -> bool {
+        id.is_root_network() || self.stored(id.kind, &id.name).is_some()
+    }
+
+    /// An object that makes it impossible for `id` to have what it claims.
+    pub(crate) fn owner_besides(&self, claim: &Claim, id: &ObjectId) -> Option<&ObjectId> {
+        self.index.owner_besides(claim, id)
+    }
+
+    pub(crate) fn stored(&self, kind: ObjectKind, name: &str) -> Option<&Stored> {
+        self.kinds.get(&kind)?.get(name)
+    }
+
+    /// The objects of a kind, by name.
+    pub(crate) fn of_kind(&self, kind: ObjectKind) -> impl Iterator<Item = &Stored> {
+        self.kinds.get(&kind).into_iter().flat_map(RedBlackTreeMapSync::values)
+    }
+
+    /// All networks, `everywhere` included, by name.
+    #[must_use]
+    pub fn networks_in_order(&self) -> Vec<NetworkName> {
+        let mut names: Vec<NetworkName> = self.networks().map(|network| network.name.clone()).collect();
+        let everywhere = NetworkName::everywhere();
+        if let Err(index) = names.binary_search(&everywhere) {
+            names.insert(index, everywhere);
         }
+        names
     }
 }
 
-/// The probe that `AGENT/NETWORK` names; an agent has no `/` in its name.
-fn probe_of_name(name: &str) -> Option<Probe> {
-    let (agent, network) = name.split_once('/')?;
-    Some(Probe { agent: AgentName::new(agent).ok()?, network: NetworkName::new(network).ok()? })
+/// The range of all pairs whose first part is `first`.
+fn pairs_of<T: Clone>(first: &T) -> RangeInclusive<(T, ObjectId)> {
+    // No name is less than the empty text, and none is greater than the greatest character.
+    let least = ObjectId::new(ObjectKind::ALL[0], "");
+    let greatest = ObjectId::new(ObjectKind::ALL[ObjectKind::ALL.len() - 1], "\u{10FFFF}");
+    (first.clone(), least)..=(first.clone(), greatest)
 }

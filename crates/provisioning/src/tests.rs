@@ -6,9 +6,9 @@ mod parsing;
 mod properties;
 mod states;
 
-use spillway_events::{Event, ProvisioningRecord, TimeMicros};
+use spillway_events::{Event, ObjectKind, ProvisioningRecord, Sha256, TimeMicros};
 
-use crate::{Change, Command, Refusal, State, decide, diff, parse};
+use crate::{Change, Command, ObjectId, Parsed, Refusal, State, decide, diff, parse};
 
 /// One of everything.
 const WORLD: &str = "\
@@ -55,22 +55,25 @@ objectives:
 ";
 
 fn command(id: &str, change: Change) -> Command {
-    Command { id: id.to_owned(), author: String::from("ops"), at_us: TimeMicros(0), change }
+    let (id, author) = (id.to_owned(), String::from("ops"));
+    Command { id, body_sha256: Sha256::of(b"body"), author, at_us: TimeMicros(0), change }
+}
+
+fn parsed(text: &str) -> Parsed {
+    parse("f.yaml", text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
 fn apply_text(state: &State, id: &str, text: &str) -> Result<Vec<Event>, Refusal> {
-    let parsed = parse("f.yaml", text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-    decide(state, command(id, Change::Apply(parsed.documents)))
+    decide(state, &command(id, Change::Apply(parsed(text).objects)))
+}
+
+fn delete(state: &State, objects: &[(ObjectKind, &str)]) -> Result<Vec<Event>, Refusal> {
+    let ids = objects.iter().map(|(kind, name)| ObjectId::new(*kind, *name)).collect();
+    decide(state, &command("delete", Change::Delete(ids)))
 }
 
 fn record(state: &State, id: &str, events: Vec<Event>) -> ProvisioningRecord {
-    ProvisioningRecord {
-        number: state.revision(),
-        command: id.to_owned(),
-        author: String::from("ops"),
-        at_us: TimeMicros(0),
-        events,
-    }
+    command(id, Change::Apply(Vec::new())).into_record(state.revision(), events)
 }
 
 /// The state after one command that applies a text.
@@ -89,10 +92,22 @@ fn diff_lines(state: &State, events: &[Event]) -> String {
     diff(state, events).iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// What applying a text to a state changes, or why it is refused.
-fn outcome(state: &State, text: &str) -> String {
-    match apply_text(state, "outcome", text) {
+/// What events change, or why the command is refused.
+fn shown(state: &State, outcome: Result<Vec<Event>, Refusal>) -> String {
+    match outcome {
         Ok(events) => diff_lines(state, &events),
         Err(refusal) => format!("{refusal}\n"),
+    }
+}
+
+/// What applying a text to a state changes, or its mistakes.
+fn outcome(state: &State, text: &str) -> String {
+    let parsed = parsed(text);
+    match decide(state, &command("outcome", Change::Apply(parsed.objects))) {
+        Err(Refusal::Faults { faults, unlisted }) => {
+            let mistakes = parsed.positions.mistakes(&faults, unlisted);
+            mistakes.iter().map(|mistake| format!("{mistake}\n")).collect()
+        }
+        other => shown(state, other),
     }
 }

@@ -16,6 +16,7 @@ use spillway_events::{
     SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict, decode_frame, encode,
     topics,
 };
+use spillway_provisioning::SourceFile;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, manifests};
@@ -124,7 +125,8 @@ fn provisioned() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
     }
     let log = Arc::new(log);
     let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(&log));
-    provisioner.apply("test", &text, "test", TimeMicros(START_US), false).unwrap();
+    let file = SourceFile { name: "test", bytes: text.as_bytes() };
+    provisioner.apply(&[file], "test", TimeMicros(START_US), false).unwrap();
     (folder, log)
 }
 
@@ -226,7 +228,7 @@ fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
     assert!(refusal.contains(&numbers), "{refusal}");
     let (topic, reason) = (topics::MEASUREMENTS.to_owned(), String::from("lost"));
     let gap = Gap { topic, partition: 0, from, to, reason };
-    Provisioner::new(Arc::<EmbeddedLog>::clone(log)).give_up(gap, "gap", TimeMicros(0), false).unwrap();
+    Provisioner::new(Arc::<EmbeddedLog>::clone(log)).accept_loss(gap, "gap", TimeMicros(0), false).unwrap();
 }
 
 #[test]

@@ -219,7 +219,7 @@ impl<'a> Ticker<'a> {
                 // The dataflow reports a record that does not apply.
                 let _ = state.apply(&record);
             }
-            for cdn in state.cdns().keys() {
+            for cdn in state.cdns().map(|cdn| &cdn.name) {
                 let inbox = format!("{}{cdn}", topics::INBOX_PREFIX);
                 let mut of_last = last.iter().flat_map(|last| &last.offsets);
                 if !of_last.any(|offset| offset.topic == inbox) {

@@ -155,7 +155,7 @@ impl MissingRecords {
             // A record that does not follow its predecessor changes nothing, as in the dataflow.
             let _ = state.apply(&record?.1);
         }
-        match state.given_up(&self.topic, self.partition, self.wanted) {
+        match state.accepted_gap_end(&self.topic, self.partition, self.wanted) {
             Some(to) => Ok(to),
             None => Err(self.into()),
         }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use spillway_backtest::{ColumnNames, Counts, Renames, Report, Rows, Ticks, first_record};
 use spillway_eventlog::EmbeddedLog;
 use spillway_events::{SourceName, TimeMicros};
-use spillway_provisioning::{Document, State};
+use spillway_provisioning::{Parsed, State};
 
 use crate::documents;
 
@@ -82,11 +82,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let documents = documents::read(file)?;
             let (ticks, bar) = open(options, input, &documents)?;
             let on_decision = &mut |decision: &_| report.decision(decision);
+            let objects = &documents.objects;
             let (counts, last) = match log {
-                None => spillway_backtest::run(ticks, documents, workers, on_decision)?,
-                Some(folder) => {
-                    spillway_backtest::run_durable(folder, ticks, documents, workers, on_decision)?
-                }
+                None => spillway_backtest::run(ticks, objects, workers, on_decision)?,
+                Some(folder) => spillway_backtest::run_durable(folder, ticks, objects, workers, on_decision)?,
             };
             report.ended_at(last);
             bar.finish_and_clear();
@@ -123,9 +122,10 @@ fn print_counts(options: &Options, counts: &Counts) -> anyhow::Result<ExitCode> 
 }
 
 /// Opens the input, with a progress bar over its bytes if standard error is a terminal.
-fn open(options: &Options, input: &Path, documents: &[Document]) -> anyhow::Result<(Ticks, ProgressBar)> {
+fn open(options: &Options, input: &Path, documents: &Parsed) -> anyhow::Result<(Ticks, ProgressBar)> {
     let mut state = State::default();
-    state.apply(&first_record(documents.to_vec(), TimeMicros(0))?)?;
+    let record = first_record(&documents.objects, TimeMicros(0));
+    state.apply(&record.map_err(|error| documents::refused(documents, error))?)?;
     let renames: Renames = match &options.map {
         None => Renames::default(),
         Some(map) => {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -15,6 +16,9 @@ use spillway_events::{Decision, NetworkName, ObjectiveEvidence, SiteName, format
 use crate::clock::now;
 use crate::documents;
 use crate::output::line;
+
+/// How long applying many documents may take.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Args)]
 pub(crate) struct Server {
@@ -40,6 +44,27 @@ pub(crate) struct ApplyOptions {
     /// Print every change, however many there are
     #[arg(long, short)]
     verbose: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An object that others refer to cannot be deleted; the message names them.
+
+Exit status: 0 deleted, 2 nothing was changed.
+
+Examples:
+  spillway delete site shop
+  spillway delete probe agent-1/carrier-a --dry-run")]
+pub(crate) struct DeleteOptions {
+    /// client, network, cdn, probe or site
+    kind: String,
+    /// Its name; a probe's is AGENT/NETWORK
+    name: String,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -76,22 +101,30 @@ pub(crate) struct ExplainOptions {
 }
 
 pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
-    let mut text = String::new();
+    let mut files = Vec::new();
     for file in &options.files {
-        // Mistakes within a file are found here, with its name and lines; the rest is the server's to decide.
+        // Mistakes within a file are found here; what depends on other objects is the server's to decide.
         documents::read(file)?;
-        let part =
+        let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        if !text.is_empty() {
-            text.push_str("\n---\n");
-        }
-        text.push_str(&part);
+        files.push(serde_json::json!({"name": file.display().to_string(), "text": text}));
     }
-    let names: Vec<String> = options.files.iter().map(|file| file.display().to_string()).collect();
-    let dry_run = options.dry_run.to_string();
-    let query = [("file", names.join(" + ")), ("id", command_id()), ("dry_run", dry_run)];
-    let request = Client::new().post(url(&options.server, "provisioning")).query(&query).body(text);
-    print_applied(&serde_json::from_str(&call(request)?)?, options.verbose)?;
+    let query = [("id", command_id()), ("dry_run", options.dry_run.to_string())];
+    let request = Client::builder().timeout(APPLY_TIMEOUT).build()?;
+    let request = request.post(url(&options.server, "provisioning")).query(&query);
+    let applied = call(request.json(&serde_json::json!({"files": files})))?;
+    print_applied(&serde_json::from_str(&applied)?, options.verbose)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn delete(options: &DeleteOptions) -> anyhow::Result<ExitCode> {
+    let mut url = reqwest::Url::parse(&url(&options.server, ""))?;
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend([&options.kind, &options.name]);
+    }
+    let query = [("id", command_id()), ("dry_run", options.dry_run.to_string())];
+    let applied = call(Client::new().delete(url).query(&query))?;
+    print_applied(&serde_json::from_str(&applied)?, true)?;
     Ok(ExitCode::SUCCESS)
 }
 

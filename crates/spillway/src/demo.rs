@@ -14,6 +14,7 @@ use clap::Args;
 use spillway_control::Provisioner;
 use spillway_eventlog::{Connector, EmbeddedLog, EventLog};
 use spillway_events::Prefix;
+use spillway_provisioning::SourceFile;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
@@ -120,7 +121,8 @@ fn documents(origin: &WebServer, one: &WebServer, two: &WebServer) -> String {
 
 fn provision(log: &Arc<EmbeddedLog>, text: &str) -> anyhow::Result<()> {
     let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(log));
-    provisioner.apply("demo", text, "demo", now(), false)?;
+    let file = SourceFile { name: "demo", bytes: text.as_bytes() };
+    provisioner.apply(&[file], "demo", now(), false)?;
     Ok(())
 }
 

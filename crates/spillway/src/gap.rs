@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let applied = match &options.log {
         Some(folder) => {
             let provisioner = Provisioner::new(Arc::new(EmbeddedLog::open(folder)?));
-            serde_json::to_value(provisioner.give_up(gap, &command_id(), now(), *dry_run)?)?
+            serde_json::to_value(provisioner.accept_loss(gap, &command_id(), now(), *dry_run)?)?
         }
         None => {
             let query = [("id", command_id()), ("dry_run", dry_run.to_string())];

@@ -37,7 +37,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     })?;
     bar.finish_and_clear();
     for Damage { topic, partition, offset } in &report.damages {
-        line(format_args!("topic {topic}, partition {partition}: the records at offset {offset} are damaged"))?;
+        line(format_args!(
+            "topic {topic}, partition {partition}: the records at offset {offset} are damaged"
+        ))?;
     }
     let pages = match &report.pages {
         PageCheck::Intact => String::from("intact"),

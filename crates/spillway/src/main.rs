@@ -54,6 +54,8 @@ enum Command {
     },
     /// Bring what is provisioned on a running system to what documents say
     Apply(client::ApplyOptions),
+    /// Delete an object from a running system
+    Delete(client::DeleteOptions),
     /// Print what is provisioned on a running system, as documents
     Get(client::GetOptions),
     /// Give up records that retention has deleted, so that the dataflow goes on without them
@@ -132,6 +134,7 @@ fn main() -> ExitCode {
         Command::Topics { command: TopicsCommand::Create(options) } => topics::create(&options),
         Command::Topics { command: TopicsCommand::Check(options) } => topics::check(&options),
         Command::Apply(options) => client::apply(&options),
+        Command::Delete(options) => client::delete(&options),
         Command::Get(options) => client::get(&options),
         Command::Gap(options) => gap::run(&options),
         Command::Explain(options) => client::explain(&options),

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use spillway_control::{ExplainError, Explainer, ProvisionError, Provisioner};
+use spillway_control::{Applied, ExplainError, Explainer, ProvisionError, Provisioner};
 use spillway_eventlog::{EventLog, LogError};
-use spillway_events::{Gap, NetworkName, SiteName, TimeMicros, parse_time};
-use spillway_provisioning::export;
+use spillway_events::{Gap, NetworkName, ObjectKind, SiteName, TimeMicros, parse_time};
+use spillway_provisioning::{ObjectId, SourceFile, export};
 use spillway_serve::{Problem, not_found, wrong_method};
 
 /// What the API works on.
@@ -34,7 +35,8 @@ impl Api {
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/provisioning", get(provisioned).post(apply))
-        .route("/v1/gaps", post(give_up))
+        .route("/v1/{kind}/{name}", axum::routing::delete(delete))
+        .route("/v1/gaps", post(accept_loss))
         .route("/v1/explain/{site}", get(explained))
         .route("/ready", get(|| async { "ready\n" }))
         .fallback(not_found)
@@ -43,45 +45,118 @@ pub fn router(api: Api) -> Router {
 }
 
 #[derive(Debug, Deserialize)]
-struct ApplyQuery {
+struct CommandQuery {
     #[serde(default)]
     dry_run: bool,
-    /// The name that mistakes are reported under.
-    #[serde(default)]
-    file: Option<String>,
-    /// The command's id: a retry with the same id changes nothing more.
+    /// The command's id: a retry with the same id returns the first result.
     #[serde(default)]
     id: Option<String>,
 }
 
-async fn apply(State(api): State<Api>, Query(query): Query<ApplyQuery>, text: String) -> Response {
+impl CommandQuery {
+    fn id(&self, at: TimeMicros) -> String {
+        self.id.clone().unwrap_or_else(|| format!("api-{}", at.0))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct ApplyQuery {
+    /// The name that mistakes in the body are reported under, if the body is one file.
+    #[serde(default)]
+    file: Option<String>,
+}
+
+/// Several files of documents, as a body of type `application/json`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Files {
+    files: Vec<NamedText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedText {
+    name: String,
+    text: String,
+}
+
+async fn apply(
+    State(api): State<Api>,
+    Query(query): Query<CommandQuery>,
+    Query(apply): Query<ApplyQuery>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_json = kind.is_some_and(|kind| kind.starts_with(b"application/json"));
     blocking(move || {
-        let at = (api.now)();
-        let file = query.file.as_deref().unwrap_or("documents");
-        let id = query.id.clone().unwrap_or_else(|| format!("api-{}", at.0));
-        match api.provisioner.apply(file, &text, &id, at, query.dry_run) {
-            Ok(applied) => Json(applied).into_response(),
-            Err(error) => provision_problem(&error),
+        let files: Result<Files, _> =
+            if is_json { serde_json::from_slice(&body) } else { Ok(Files { files: Vec::new() }) };
+        let files = match files {
+            Ok(files) => files.files,
+            Err(error) => {
+                return Problem::new(StatusCode::BAD_REQUEST, format!("the body: {error}")).into_response();
+            }
+        };
+        let mut sources: Vec<SourceFile<'_>> =
+            files.iter().map(|file| SourceFile { name: &file.name, bytes: file.text.as_bytes() }).collect();
+        if !is_json {
+            sources.push(SourceFile { name: apply.file.as_deref().unwrap_or("documents"), bytes: &body });
         }
+        let at = (api.now)();
+        outcome(api.provisioner.apply(&sources, &query.id(at), at, query.dry_run))
     })
     .await
 }
 
-async fn give_up(State(api): State<Api>, Query(query): Query<ApplyQuery>, Json(gap): Json<Gap>) -> Response {
+async fn delete(
+    State(api): State<Api>,
+    Path((kind, name)): Path<(String, String)>,
+    Query(query): Query<CommandQuery>,
+) -> Response {
+    let Some(kind) = ObjectKind::ALL.into_iter().find(|known| known.as_str() == kind) else {
+        let kinds: Vec<&str> = ObjectKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let detail = format!("`{}` is none of the kinds {}", shorten(&kind), kinds.join(", "));
+        return Problem::new(StatusCode::NOT_FOUND, detail).into_response();
+    };
     blocking(move || {
         let at = (api.now)();
-        let id = query.id.clone().unwrap_or_else(|| format!("api-{}", at.0));
-        match api.provisioner.give_up(gap, &id, at, query.dry_run) {
-            Ok(applied) => Json(applied).into_response(),
-            Err(error) => provision_problem(&error),
-        }
+        outcome(api.provisioner.delete(ObjectId::new(kind, name), &query.id(at), at, query.dry_run))
     })
     .await
+}
+
+async fn accept_loss(
+    State(api): State<Api>,
+    Query(query): Query<CommandQuery>,
+    Json(gap): Json<Gap>,
+) -> Response {
+    blocking(move || {
+        let at = (api.now)();
+        outcome(api.provisioner.accept_loss(gap, &query.id(at), at, query.dry_run))
+    })
+    .await
+}
+
+fn outcome(outcome: Result<Applied, ProvisionError>) -> Response {
+    match outcome {
+        Ok(applied) => Json(applied).into_response(),
+        Err(error) => provision_problem(&error),
+    }
+}
+
+/// Foreign text, cut if it is long.
+fn shorten(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 100;
+    text.chars().take(CHARACTERS_MAX).collect()
 }
 
 async fn provisioned(State(api): State<Api>) -> Response {
     blocking(move || match api.provisioner.state() {
-        Ok(state) => ([(header::CONTENT_TYPE, "application/yaml")], export(&state)).into_response(),
+        Ok(state) => match export(&state) {
+            Ok(text) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
+            Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, chain(&error)).into_response(),
+        },
         Err(error) => provision_problem(&error),
     })
     .await
@@ -130,7 +205,9 @@ async fn blocking(run: impl FnOnce() -> Response + Send + 'static) -> Response {
 
 fn provision_problem(error: &ProvisionError) -> Response {
     let status = match error {
-        ProvisionError::Mistakes(_) | ProvisionError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        ProvisionError::Mistakes(_) | ProvisionError::Refused(_) | ProvisionError::IdReused { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ProvisionError::Log(LogError::NoTopic { .. } | LogError::NoPartition { .. }) => StatusCode::NOT_FOUND,
         ProvisionError::Busy => StatusCode::CONFLICT,
         ProvisionError::Log(_) | ProvisionError::Read(_) => StatusCode::SERVICE_UNAVAILABLE,

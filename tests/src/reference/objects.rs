@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spillway_events::{NetworkName, Probe, Site};
-use spillway_provisioning::{Mistake, Object, parse};
+use spillway_events::{Event, NetworkName, Probe, Site};
+use spillway_provisioning::{Mistake, parse};
 
 /// What is provisioned, as far as routes depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,14 +23,14 @@ impl Objects {
     /// The mistakes of the text.
     pub fn from_documents(text: &str) -> Result<Self, Vec<Mistake>> {
         let mut objects = Self::default();
-        for document in parse("documents", text)?.documents {
-            match document.object() {
-                Object::Network(network) => {
-                    objects.networks.push((network.name.clone(), network.parent.clone()));
+        for object in parse("documents", text)?.objects {
+            match object.into_event() {
+                Event::Network(network) => {
+                    objects.networks.push((network.name, network.parent));
                 }
-                Object::Probe(probe) => objects.probes.push(probe.clone()),
-                Object::Site(site) => objects.sites.push(site.clone()),
-                Object::Client(_) | Object::Cdn(_) => {}
+                Event::Probe(probe) => objects.probes.push(probe),
+                Event::Site(site) => objects.sites.push(site),
+                _ => {}
             }
         }
         Ok(objects)

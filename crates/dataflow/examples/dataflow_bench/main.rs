@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use spillway_dataflow::{Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, TickInput, start};
 use spillway_events::{
     AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Performance, ProvisioningRecord, Series,
-    SiteName, SourceName, Tick, TimeMicros, Tried, decode, decode_frame, encode, topics,
+    Sha256, SiteName, SourceName, Tick, TimeMicros, Tried, decode, decode_frame, encode, topics,
 };
-use spillway_provisioning::{Change, Command, State, decide, parse};
+use spillway_provisioning::{Change, Command, Object, State, decide, parse};
 
 const BATCH_RECORDS: usize = 500;
 const AGENTS: usize = 5;
@@ -123,28 +123,19 @@ fn provisioning(sites: usize) -> ProvisioningRecord {
     let text = documents(sites);
     let parts: Vec<&str> = text.split("---\n").filter(|part| !part.is_empty()).collect();
     for part in parts.chunks(1_000) {
-        let change = Change::Apply(parse("bench", &part.join("---\n")).unwrap().documents);
-        let (id, author) = (format!("bench {}", events.len()), String::from("bench"));
-        let new =
-            decide(&state, Command { id: id.clone(), author: author.clone(), at_us: TimeMicros(0), change })
-                .unwrap();
-        let record = ProvisioningRecord {
-            number: state.revision(),
-            command: id,
-            author,
-            at_us: TimeMicros(0),
-            events: new.clone(),
-        };
+        let command =
+            command(format!("bench {}", events.len()), parse("bench", part.join("---\n")).unwrap().objects);
+        let new = decide(&state, &command).unwrap();
+        let record = command.into_record(state.revision(), new.clone());
         state.apply(&record).unwrap();
         events.extend(new);
     }
-    ProvisioningRecord {
-        number: 0,
-        command: String::from("bench"),
-        author: String::from("bench"),
-        at_us: TimeMicros(0),
-        events,
-    }
+    command(String::from("bench"), Vec::new()).into_record(0, events)
+}
+
+fn command(id: String, objects: Vec<Object>) -> Command {
+    let (body_sha256, author, change) = (Sha256::of(&[]), String::from("bench"), Change::Apply(objects));
+    Command { id, body_sha256, author, at_us: TimeMicros(0), change }
 }
 
 /// All keys in turn, agent by agent; response times jump about 100 ms, and one in 50 fails.

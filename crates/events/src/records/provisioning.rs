@@ -1,4 +1,4 @@
-//! Provisioning: facts that operators and clients state, as events in one order.
+//! Provisioning: what operators and clients state, as events in one order.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
-use crate::{AgentName, CdnName, ClientName, Metric, Micros, NetworkName, SiteName, TimeMicros};
+use crate::{AgentName, CdnName, ClientName, Metric, Micros, NetworkName, Sha256, SiteName, TimeMicros};
 
 /// The events of one command, decided together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,17 +15,19 @@ use crate::{AgentName, CdnName, ClientName, Metric, Micros, NetworkName, SiteNam
 pub struct ProvisioningRecord {
     /// Counts from 0 without gaps; the revision of the provisioning after it is this plus 1.
     pub number: u64,
-    /// The command's id, so that a retry is recognized.
+    /// The command's id. A retry has the same id.
     pub command: String,
+    /// The digest of the command's body. A command with the same id and another body is not a retry.
+    pub body_sha256: Sha256,
     /// Who gave the command.
     pub author: String,
     /// When it was given.
     pub at_us: TimeMicros,
-    /// What it changed, in order.
+    /// What it changes, in order.
     pub events: Vec<Event>,
 }
 
-/// A fact: an object as it is from now on, or that it is gone.
+/// One change: an object as it is from now on, or its deletion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 pub enum Event {
@@ -39,9 +41,9 @@ pub enum Event {
     Cdn(Cdn),
     /// A site, new or changed.
     Site(Site),
-    /// An object that is gone.
+    /// An object was deleted.
     Deleted(Deleted),
-    /// Records that are lost, and without which the dataflow goes on.
+    /// Records are lost, and the dataflow goes on without them.
     Gap(Gap),
 }
 
@@ -52,15 +54,19 @@ pub enum Event {
 pub struct Client {
     /// Its name.
     pub name: ClientName,
+    /// A name for people.
+    pub title: Option<String>,
 }
 
-/// An access network: a named set of prefixes, somewhere in the tree.
+/// An access network: a named set of prefixes, part of a tree of networks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Its name.
     pub name: NetworkName,
+    /// A name for people.
+    pub title: Option<String>,
     /// The network it is part of; `everywhere` is the root.
     pub parent: NetworkName,
     /// Its prefixes.
@@ -74,18 +80,18 @@ pub struct Network {
 pub struct Probe {
     /// The agent.
     pub agent: AgentName,
-    /// The network it sits in.
+    /// The network that the agent measures from.
     pub network: NetworkName,
 }
 
-/// Whose a CDN is.
+/// Who operates a CDN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CdnKind {
-    /// The provider runs it.
+    /// The provider operates it.
     Operated,
-    /// Another company runs it.
+    /// Another company operates it.
     Partner,
 }
 
@@ -96,13 +102,15 @@ pub enum CdnKind {
 pub struct Cdn {
     /// Its name.
     pub name: CdnName,
-    /// Whose it is.
+    /// A name for people.
+    pub title: Option<String>,
+    /// Who operates it.
     pub kind: CdnKind,
-    /// The name that resolvers are sent to, unless a site says otherwise.
+    /// The DNS name that resolvers are sent to, unless the site has a name of its own at this CDN.
     pub dns_name: String,
-    /// Its addresses, for names that may not carry a CNAME.
+    /// Its addresses, for host names that cannot have a CNAME record.
     pub addresses: Vec<Address>,
-    /// What probes ask for.
+    /// The URL that probes request.
     pub probe_url: Option<String>,
 }
 
@@ -113,19 +121,21 @@ pub struct Cdn {
 pub struct Site {
     /// Its name.
     pub name: SiteName,
+    /// A name for people.
+    pub title: Option<String>,
     /// The client that owns it.
     pub client: ClientName,
-    /// Its host names, lower case, without a final point.
+    /// Its host names, in lower case, without a trailing dot.
     pub hosts: Vec<String>,
-    /// Where it is served first.
+    /// The web server that serves it while the performance is within the agreed level.
     pub origin: Origin,
     /// Its CDNs, in order of preference.
     pub cdns: Vec<CdnOfSite>,
-    /// How long an answer may be kept, in seconds.
+    /// The time to live of its DNS answers, in seconds.
     pub ttl_secs: u32,
     /// How often each probe measures each target.
     pub probe_interval_ms: u32,
-    /// The performance level agreed.
+    /// The agreed performance level.
     pub objectives: Vec<Objective>,
 }
 
@@ -138,18 +148,18 @@ pub struct Origin {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<Address>,
-    /// What probes ask for.
+    /// The URL that probes request.
     pub probe_url: Option<String>,
 }
 
-/// A CDN as one site uses it.
+/// The use of a CDN by one site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CdnOfSite {
     /// The CDN.
     pub cdn: CdnName,
-    /// The CDN's name for this site, where it has one of its own.
+    /// The DNS name of this site at the CDN, if it differs from the CDN's own.
     pub dns_name: Option<String>,
 }
 
@@ -166,13 +176,13 @@ pub struct Objective {
     pub percentile: u32,
     /// Whole seconds up to 60 s, whole minutes above.
     pub window_us: Micros,
-    /// A probe with fewer samples in the window has no value.
+    /// The least number of samples: a probe with fewer in the window has no value.
     pub samples_min: u32,
-    /// Fewer probes with a value are no evidence.
+    /// The least number of probes with a value: fewer are not evidence.
     pub probes_min: u32,
 }
 
-/// The kinds of provisioned objects.
+/// The kinds of provisioned objects, in the order of dependence: an object refers to objects of earlier kinds, or of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(rename_all = "snake_case")]
@@ -181,16 +191,19 @@ pub enum ObjectKind {
     Client,
     /// An access network.
     Network,
-    /// A probe; its name is `AGENT/NETWORK`.
-    Probe,
     /// A CDN.
     Cdn,
+    /// A probe; its name is `AGENT/NETWORK`.
+    Probe,
     /// A site.
     Site,
 }
 
 impl ObjectKind {
-    /// The kind as documents write it.
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site];
+
+    /// The kind as written in documents.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -201,20 +214,32 @@ impl ObjectKind {
             Self::Site => "site",
         }
     }
+
+    /// The kind as written in messages about several objects.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Client => "clients",
+            Self::Network => "networks",
+            Self::Cdn => "CDNs",
+            Self::Probe => "probes",
+            Self::Site => "sites",
+        }
+    }
 }
 
-/// An object that is gone.
+/// The deletion of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Deleted {
-    /// What it was.
+    /// Its kind.
     pub object: ObjectKind,
     /// Its name; a probe's is `AGENT/NETWORK`.
     pub name: String,
 }
 
-/// Records of an input partition that the log has no more, although ticks read them: they count as never sent.
+/// Records of an input partition that ticks refer to but the log no longer holds. They count as never sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -225,13 +250,13 @@ pub struct Gap {
     pub partition: u32,
     /// The first offset that is lost.
     pub from: u64,
-    /// The first offset behind them.
+    /// The first offset after the lost ones.
     pub to: u64,
-    /// Why they are given up.
+    /// Why the loss is accepted.
     pub reason: String,
 }
 
-/// An IP address; text on the log.
+/// An IP address; it is text on the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address(pub IpAddr);
@@ -269,13 +294,13 @@ pub enum PrefixError {
     /// Not `ADDRESS/LENGTH`.
     #[error("a prefix is written like 192.0.2.0/24 or 2001:db8::/32")]
     NotAPrefix,
-    /// Bits are set right of the prefix.
-    #[error("bits are set beyond the prefix length; write {0}")]
+    /// Bits after the prefix length are set.
+    #[error("bits after the prefix length are set; write {0}")]
     HostBits(Prefix),
 }
 
 impl Prefix {
-    /// The prefix of that length that holds an address; the length is cut to the family's greatest.
+    /// The prefix of this length that contains an address. A length beyond the address family's greatest counts as the greatest.
     #[must_use]
     pub fn containing(address: IpAddr, length: u8) -> Self {
         match address {
@@ -298,7 +323,7 @@ impl Prefix {
         self.address
     }
 
-    /// How many leading bits count.
+    /// The number of leading bits.
     #[must_use]
     pub fn length(self) -> u8 {
         self.length
@@ -354,4 +379,4 @@ impl serde_avro_derive::BuildSchema for Prefix {
     type TypeLookup = String;
 }
 
-record!(ProvisioningRecord, "provisioning_record.v2.avsc"; "provisioning_record.v1.avsc");
+record!(ProvisioningRecord, "provisioning_record.v1.avsc");

@@ -6,14 +6,14 @@ use crate::{State, export};
 #[test]
 fn an_export_reads_back_as_the_same_state() {
     let state = world();
-    let text = export(&state);
+    let text = export(&state).expect("objects can be written");
     assert_eq!(with(State::default(), "world", &text), state);
     assert_eq!(outcome(&state, &text), "");
 }
 
 #[test]
 fn an_export_is_written_as_people_write() {
-    let text = export(&world());
+    let text = export(&world()).expect("objects can be written");
     expect![[r#"
         kind: client
         name: acme
@@ -35,7 +35,7 @@ fn an_export_is_written_as_people_write() {
         type: operated
         dns_name: own.example.net
         addresses:
-        - 198.51.100.7
+        - "198.51.100.7"
         probe_url: http://own.example.net/probe
         ---
         kind: cdn
@@ -57,8 +57,8 @@ fn an_export_is_written_as_people_write() {
         origin:
           name: origin
           addresses:
-          - 203.0.113.1
-          - 203.0.113.2
+          - "203.0.113.1"
+          - "203.0.113.2"
           probe_url: https://shop.example.com:8443/probe
         cdns:
         - own
@@ -85,5 +85,5 @@ fn an_export_is_written_as_people_write() {
 
 #[test]
 fn nothing_is_exported_as_nothing() {
-    assert_eq!(export(&State::default()), "");
+    assert_eq!(export(&State::default()).expect("nothing is written"), "");
 }

@@ -2,17 +2,17 @@ use expect_test::{Expect, expect};
 
 use super::WORLD;
 use crate::limits::FILE_BYTES_MAX;
-use crate::{Object, parse};
+use crate::{Change, Object, Parsed, Refusal, SourceFile, State, decide, parse, parse_files};
 
-/// Parses a text and shows its documents' kinds and names with warnings, or all its mistakes.
-fn check(text: &str, expected: &Expect) {
+/// Parses a text and shows the lines, kinds and names of its objects with the warnings, or all its mistakes.
+fn check(text: impl AsRef<[u8]>, expected: &Expect) {
     let shown: String = match parse("f.yaml", text) {
-        Ok(parsed) => {
-            let objects = parsed.documents.iter().map(|document| {
-                let object = document.object();
-                format!("line {}: {} {}\n", document.line(), object.kind().as_str(), object.name())
-            });
-            objects.chain(parsed.warnings.iter().map(|warning| format!("{warning}\n"))).collect()
+        Ok(Parsed { objects, positions, warnings }) => {
+            let line = |(index, object): (usize, &Object)| {
+                format!("line {}: {}\n", positions.line(index).unwrap_or(0), object.id())
+            };
+            let objects = objects.iter().enumerate().map(line);
+            objects.chain(warnings.iter().map(|warning| format!("{warning}\n"))).collect()
         }
         Err(mistakes) => mistakes.iter().map(|mistake| format!("{mistake}\n")).collect(),
     };
@@ -20,7 +20,7 @@ fn check(text: &str, expected: &Expect) {
 }
 
 #[test]
-fn documents_have_lines_and_names() {
+fn objects_have_lines_and_names() {
     check(
         WORLD,
         &expect![[r#"
@@ -38,7 +38,7 @@ fn documents_have_lines_and_names() {
 #[test]
 fn defaults_and_canonical_forms_are_filled_in() {
     let parsed = parse("f.yaml", WORLD).expect("the world is well formed");
-    let site = parsed.documents.iter().find_map(|document| match document.object() {
+    let site = parsed.objects.iter().find_map(|object| match object {
         Object::Site(site) => Some(site),
         _ => None,
     });
@@ -111,26 +111,24 @@ fn all_mistakes_of_a_file_come_at_once() {
         MISTAKEN,
         &expect![[r#"
             f.yaml:1: document 1 (client): name: is missing
-            f.yaml:2: document 1 (client): nam: is not known here; did you mean `name`?
-            f.yaml:5: document 2 (network everywhere): name: is the root of the tree, which exists by itself; take another name
-            f.yaml:7: document 2 (network everywhere): prefixes[0]: bits are set beyond the prefix length; write 192.0.2.0/24
-            f.yaml:8: document 2 (network everywhere): prefixes[1]: a prefix is written like 192.0.2.0/24 or 2001:db8::/32
-            f.yaml:10: document 2 (network everywhere): prefixes[3]: 198.51.100.0/24 stands at prefixes[2] already
+            f.yaml:2: document 1 (client): nam: is not a known field; did you mean `name`?
+            f.yaml:5: document 2 (network everywhere): name: everywhere is the root of the tree and always exists; choose another name
+            f.yaml:7: document 2 (network everywhere): prefixes[0]: `192.0.2.1/24`: bits after the prefix length are set; write 192.0.2.0/24
+            f.yaml:8: document 2 (network everywhere): prefixes[1]: `nonsense`: a prefix is written like 192.0.2.0/24 or 2001:db8::/32
             f.yaml:13: document 3 (site shop): client: must be text; put `17` in quotes
-            f.yaml:15: document 3 (site shop): hosts[0]: `shop..example.com` has an empty label: two points in a row, or one in front
+            f.yaml:15: document 3 (site shop): hosts[0]: `shop..example.com` has an empty label: it begins with a dot or has two dots in a row
             f.yaml:15: document 3 (site shop): hosts[1]: `a b` has the character ' '; letters, digits, hyphens and underscores are allowed
-            f.yaml:15: document 3 (site shop): hosts[2]: the label `-x` begins or ends with a hyphen
+            f.yaml:15: document 3 (site shop): hosts[2]: `-x.example` has the label `-x`, which begins or ends with a hyphen
             f.yaml:15: document 3 (site shop): hosts[3]: `bücher.example` has characters other than letters, digits, hyphens and underscores; write it as xn--…
-            f.yaml:15: document 3 (site shop): hosts[4]: `10.0.0.1` is an address or ends in a number, not a host name
-            f.yaml:16: document 3 (site shop): origin.adresses: is not known here; did you mean `addresses`?
+            f.yaml:15: document 3 (site shop): hosts[4]: `10.0.0.1` is an address or ends in a number; a host name is needed
+            f.yaml:16: document 3 (site shop): origin.adresses: is not a known field; did you mean `addresses`?
             f.yaml:16: document 3 (site shop): origin.addresses[0]: `300.1.1.1` is not an IP address such as 192.0.2.1 or 2001:db8::1
-            f.yaml:16: document 3 (site shop): origin.probe_url: `ftp://x/` must begin with http:// or https://
+            f.yaml:16: document 3 (site shop): origin.probe_url: `ftp://x/` must begin with http:// or https:// and a host
             f.yaml:18: document 3 (site shop): cdns[0]: must be a CDN's name, or a mapping of cdn and dns_name, not a list
-            f.yaml:20: document 3 (site shop): cdns[2].dns_nam: is not known here; did you mean `dns_name`?
-            f.yaml:20: document 3 (site shop): cdns[2]: own stands at cdns[1] already
+            f.yaml:20: document 3 (site shop): cdns[2].dns_nam: is not a known field; did you mean `dns_name`?
             f.yaml:21: document 3 (site shop): ttl_secs: must be a whole number from 0 to 86400, not `20s`
             f.yaml:22: document 3 (site shop): probe_interval_ms: must be a whole number from 100 to 3600000, not `50`
-            f.yaml:23: document 3 (site shop): probe_interval: says again what probe_interval_ms says; leave one out
+            f.yaml:23: document 3 (site shop): probe_interval: repeats probe_interval_ms; remove one of them
             f.yaml:26: document 3 (site shop): objectives[0].threshold: `150` needs a unit: one of us, ms, s, min, h, d
             f.yaml:27: document 3 (site shop): objectives[0].percentile: must be a whole number from 1 to 99, not `100`
             f.yaml:28: document 3 (site shop): objectives[0].window: must be whole seconds from 1s to 60s or whole minutes up to 7d, not 90s
@@ -139,11 +137,11 @@ fn all_mistakes_of_a_file_come_at_once() {
             f.yaml:31: document 3 (site shop): objectives[1].metric: must be response_time or available_bandwidth, not `latency`
             f.yaml:33: document 3 (site shop): objectives[2].threshold: must be a number of three significant digits; the nearest are 123ms and 124ms
             f.yaml:34: document 3 (site shop): objectives[3].threshold: `20MB/s` needs a unit: one of bit/s, kbit/s, Mbit/s, Gbit/s, Tbit/s
-            f.yaml:36: document 4 (sight): kind: must be one of client, network, probe, cdn, site, not `sight`
+            f.yaml:36: document 4 (sight): kind: must be one of client, network, cdn, probe, site, not `sight`
             f.yaml:38: document 5: must be a mapping with a `kind`, not `just text`
-            f.yaml:40: document 6: kind: is missing: one of client, network, probe, cdn, site
+            f.yaml:40: document 6: kind: is missing: one of client, network, cdn, probe, site
             f.yaml:42: document 7 (probe): network: is missing
-            f.yaml:43: document 7 (probe): agent: an agent has no `/` in its name: AGENT/NETWORK names the probe
+            f.yaml:43: document 7 (probe): agent: a name consists of the characters A-Z a-z 0-9 . _ - and cannot contain '/'
         "#]],
     );
 }
@@ -171,12 +169,12 @@ fn aliases_tags_and_double_keys_are_mistakes() {
     check(
         text,
         &expect![[r#"
-        f.yaml:2: document 1 (client acme): anchors and aliases are not understood; write the value out
-        f.yaml:5: document 2 (network n): tags are not understood; leave it out
-        f.yaml:6: document 2 (network n): the key `name` stands twice
-        f.yaml:7: document 2 (network n): anchors and aliases are not understood; write the value out
-        f.yaml:8: document 2 (network n): a key must be text
-    "#]],
+            f.yaml:2: document 1 (client acme): anchors and aliases are not supported; write the value out
+            f.yaml:5: document 2 (network n): tags are not supported; remove the tag
+            f.yaml:6: document 2 (network n): the key `name` is repeated
+            f.yaml:7: document 2 (network n): anchors and aliases are not supported; write the value out
+            f.yaml:8: document 2 (network n): a key must be text
+        "#]],
     );
 }
 
@@ -188,49 +186,49 @@ fn thresholds_have_three_significant_digits() {
         )
     };
     check(
-        &site("999us", "response_time"),
+        site("999us", "response_time"),
         &expect![[r#"
         line 1: site s
     "#]],
     );
     check(
-        &site("1001us", "response_time"),
+        site("1001us", "response_time"),
         &expect![[r#"
         f.yaml:1: document 1 (site s): objectives[0].threshold: must be a number of three significant digits; the nearest are 1ms and 1.01ms
     "#]],
     );
     check(
-        &site("0s", "response_time"),
+        site("0s", "response_time"),
         &expect![[r#"
         f.yaml:1: document 1 (site s): objectives[0].threshold: must be greater than 0; the least is 1us
     "#]],
     );
     check(
-        &site("3600s", "response_time"),
+        site("3600s", "response_time"),
         &expect![[r#"
         line 1: site s
     "#]],
     );
     check(
-        &site("3610s", "response_time"),
+        site("3610s", "response_time"),
         &expect![[r#"
         f.yaml:1: document 1 (site s): objectives[0].threshold: must be at most 3600s
     "#]],
     );
     check(
-        &site("999.5kbit/s", "available_bandwidth"),
+        site("999.5kbit/s", "available_bandwidth"),
         &expect![[r#"
         f.yaml:1: document 1 (site s): objectives[0].threshold: must be a number of three significant digits; the nearest are 999kbit/s and 1Mbit/s
     "#]],
     );
     check(
-        &site("1000Tbit/s", "available_bandwidth"),
+        site("1000Tbit/s", "available_bandwidth"),
         &expect![[r#"
         line 1: site s
     "#]],
     );
     check(
-        &site("1010Tbit/s", "available_bandwidth"),
+        site("1010Tbit/s", "available_bandwidth"),
         &expect![[r#"
         f.yaml:1: document 1 (site s): objectives[0].threshold: must be at most 1000Tbit/s
     "#]],
@@ -273,10 +271,10 @@ objectives:
     check(
         text,
         &expect![[r#"
-        line 1: site s
-        f.yaml:8: document 1 (site s): objectives[1]: a window of 600s with a sample every 10s holds 60 samples a probe; the 1 % of them beyond percentile 99 are 0.60, fewer than 3
-        f.yaml:9: document 1 (site s): objectives[2]: a window of 60s with a sample every 10s holds 6 samples a probe; the 5 % of them beyond percentile 95 are 0.30, fewer than 3
-    "#]],
+            line 1: site s
+            f.yaml:8: document 1 (site s): objectives[1]: a window of 600s with a sample every 10s holds 60 samples of a probe; the 1 % of them beyond percentile 99 are 0.60, fewer than 3
+            f.yaml:9: document 1 (site s): objectives[2]: a window of 60s with a sample every 10s holds 6 samples of a probe; the 5 % of them beyond percentile 95 are 0.30, fewer than 3
+        "#]],
     );
 }
 
@@ -297,7 +295,7 @@ fn json_is_read_as_well() {
 }
 
 #[test]
-fn empty_documents_are_passed_over() {
+fn empty_documents_are_skipped() {
     check("", &expect![[""]]);
     check(
         "---\n# nothing\n---\nkind: client\nname: a\n---\n",
@@ -308,32 +306,32 @@ fn empty_documents_are_passed_over() {
 }
 
 #[test]
-fn great_and_deep_files_are_refused() {
+fn large_and_deep_files_are_refused() {
     check(
-        &" ".repeat(FILE_BYTES_MAX + 1),
+        " ".repeat(FILE_BYTES_MAX + 1),
         &expect![[r#"
-        f.yaml: has 16777217 bytes; at most 16777216 are taken
-    "#]],
+            f.yaml: has 16777217 bytes, at most 16777216 are allowed; split it into several files and commands
+        "#]],
     );
     check(
-        &"[".repeat(100_000),
+        "[".repeat(100_000),
         &expect![[r#"
         f.yaml:1: document 1: recursion limit exceeded
     "#]],
     );
     check(
-        &format!("[{}]", "a,".repeat(300_000)),
+        format!("[{}]", "a,".repeat(300_000)),
         &expect![[r#"
         f.yaml:1: document 1: has more than 250000 values
     "#]],
     );
     check(
-        &"---\nkind: client\nname: a\n".repeat(100_001),
+        "---\nkind: client\nname: a\n".repeat(100_001),
         &expect![[r#"
-        f.yaml: has more than 100000 documents
-    "#]],
+            f.yaml: has more than 100000 documents; split it into several files and commands
+        "#]],
     );
-    let mistakes = parse("f.yaml", &"--- x\n".repeat(20_000)).expect_err("nothing of it is a document");
+    let mistakes = parse("f.yaml", "--- x\n".repeat(20_000)).expect_err("nothing of it is a document");
     assert_eq!(mistakes.len(), 10_001);
     let last = mistakes.last().map(ToString::to_string);
     assert_eq!(last.as_deref(), Some("f.yaml: 10000 more mistakes are not listed"));
@@ -364,15 +362,180 @@ fn urls_have_a_host() {
         })
         .collect();
     expect![[r#"
-        http:// `http://` has no usable host: a host name must not be empty
-        http:///x `http:///x` has no usable host: a host name must not be empty
-        http://a:0/ `http://a:0/` has no usable port; one from 1 to 65535 is
-        http://a:65536/ `http://a:65536/` has no usable port; one from 1 to 65535 is
-        http://u:p@a/ `http://u:p@a/` must not carry a user or password
+        http:// `http://` is not a URL: empty host
+        http:///x `http:///x` must begin with http:// or https:// and a host
+        http://a:0/ `http://a:0/` has no usable port; ports are 1 to 65535
+        http://a:65536/ `http://a:65536/` is not a URL: invalid port number
+        http://u:p@a/ `http://u:p@a/` must not contain a user or a password
         https://[::1]:8080/ ok
         http://1.2.3.4/x?y#z ok
-        http://a b/ `http://a b/` has spaces, control or non-ASCII characters; write them as %XX
-        HTTP://a/ `HTTP://a/` must begin with http:// or https://
-        http://[::1/ `http://[::1/` has no usable host: `[` has the character '['; letters, digits, hyphens and underscores are allowed
-    "#]].assert_eq(&shown);
+        http://a b/ `http://a b/` is not a URL: invalid international domain name
+        HTTP://a/ ok
+        http://[::1/ `http://[::1/` is not a URL: invalid IPv6 address
+    "#]]
+    .assert_eq(&shown);
+}
+
+/// A topic's name is made of a CDN's name: this one would have been none.
+#[test]
+fn a_name_that_is_no_topic_name_is_refused() {
+    check(
+        "{kind: cdn, name: Edge One, type: partner, dns_name: edge.example}\n---\n{kind: client, name: -x}\n",
+        &expect![[r#"
+            f.yaml:1: document 1 (cdn Edge One): name: a name consists of the characters A-Z a-z 0-9 . _ - and cannot contain ' '
+            f.yaml:3: document 2 (client -x): name: a name starts with a letter or a digit, not with '-'
+        "#]],
+    );
+}
+
+#[test]
+fn titles_are_for_people() {
+    check(
+        "{kind: client, name: acme, title: 'Acme & Søner: \"Shop\"'}",
+        &expect![[r#"
+        line 1: client acme
+    "#]],
+    );
+    check(
+        "{kind: client, name: acme, title: ' x'}\n---\n{kind: client, name: b, title: \"a\\nb\"}",
+        &expect![[r#"
+            f.yaml:1: document 1 (client acme): title: a title has no control characters and no white space at its ends
+            f.yaml:3: document 2 (client b): title: a title has no control characters and no white space at its ends
+        "#]],
+    );
+}
+
+/// Each file has its own lines, and all mistakes of all files are found.
+#[test]
+fn several_files_are_read_as_one_command() {
+    let files = [
+        ("a.yaml", "kind: client\nname: acme\n"),
+        ("b.yaml", "# no separator needed\nkind: site\nclient: acme\nname: shop\nhosts: [a.example]\n"),
+        ("c.yaml", "kind: site\nclient: nobody\nname: news\nhosts:\n- b.example\n- a.example\n"),
+    ];
+    let source = |(name, text): &(&'static str, &'static str)| SourceFile { name, bytes: text.as_bytes() };
+    let files: Vec<SourceFile<'_>> = files.iter().map(source).collect();
+    let parsed = parse_files(&files).expect("every file is well formed");
+    let change = Change::Apply(parsed.objects);
+    let Err(Refusal::Faults { faults, unlisted }) = decide(&State::default(), &super::command("c", change))
+    else {
+        panic!("the files contradict each other")
+    };
+    let mistakes = parsed.positions.mistakes(&faults, unlisted);
+    let shown: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+    expect![[r#"
+        b.yaml:5: document 1 (site shop): hosts[0]: a.example is also a host name of site news (see c.yaml:1)
+        c.yaml:2: document 1 (site news): client: there is no client nobody
+        c.yaml:6: document 1 (site news): hosts[1]: a.example is also a host name of site shop (see b.yaml:2)
+    "#]]
+    .assert_eq(&shown);
+
+    let broken = [
+        SourceFile { name: "x", bytes: b"kind: client\n" },
+        SourceFile { name: "y", bytes: b"\nkind: cat\n" },
+    ];
+    let mistakes = parse_files(&broken).expect_err("both are broken");
+    let shown: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
+    expect![[r#"
+        x:1: document 1 (client): name: is missing
+        y:2: document 1 (cat): kind: must be one of client, network, cdn, probe, site, not `cat`
+    "#]]
+    .assert_eq(&shown);
+}
+
+#[test]
+fn one_command_has_a_bounded_number_of_documents_and_bytes() {
+    let text = "---\nkind: client\nname: a\n".repeat(60_000);
+    let file = |name| SourceFile { name, bytes: text.as_bytes() };
+    let mistakes = parse_files(&[file("a"), file("b"), file("c")]).expect_err("there are too many documents");
+    expect![[r#"
+        b: there are more than 100000 documents in the files up to this one; split them into several commands
+    "#]]
+    .assert_eq(&format!("{}\n", mistakes[0]));
+    let spaces = " ".repeat(FILE_BYTES_MAX);
+    let file = |name| SourceFile { name, bytes: spaces.as_bytes() };
+    let files: Vec<SourceFile<'_>> = ["a", "b", "c", "d", "e"].map(file).to_vec();
+    let mistakes = parse_files(&files).expect_err("there are too many bytes");
+    expect![[r#"
+        a: the files have 83886080 bytes together, at most 67108864 are allowed in one command; split it into several commands
+    "#]].assert_eq(&format!("{}\n", mistakes[0]));
+    assert_eq!(
+        parse_files(&files[..4]),
+        Ok(Parsed {
+            positions: parse_files(&files[..4]).expect("they are empty").positions,
+            ..Parsed::default()
+        })
+    );
+}
+
+#[test]
+fn a_tab_as_indentation_is_reported_in_its_line() {
+    check(
+        "kind: client\nname: a\n---\nkind: site\nclient: a\nname: s\nhosts:\n\t- a.example\n\t- b.example\norigin:\n  addresses: []\n",
+        &expect![[r#"
+            f.yaml:8: document 2: a tab cannot be used for indentation; use spaces
+        "#]],
+    );
+    check(
+        "kind: site\norigin:\n  name: o\n\taddresses: []\n",
+        &expect![[r#"
+            f.yaml:4: document 1: a tab cannot be used for indentation; use spaces
+        "#]],
+    );
+    // Inside brackets a tab is white space.
+    check(
+        "{\n\tkind: client,\n\tname: a\n}\n",
+        &expect![[r#"
+        line 1: client a
+    "#]],
+    );
+    check(
+        "{\n\tkind: client,\n\tname: a\n",
+        &expect![[r#"
+        f.yaml:1: document 1: unclosed bracket '{'
+    "#]],
+    );
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_reported_with_its_line() {
+    check(
+        b"kind: client\nname: a\n---\nkind: client\ntitle: caf\xe9\nname: b\n",
+        &expect![[r#"
+        f.yaml:5: is not UTF-8 text from this line on
+    "#]],
+    );
+    check(
+        b"\xff",
+        &expect![[r#"
+        f.yaml:1: is not UTF-8 text from this line on
+    "#]],
+    );
+}
+
+#[test]
+fn messages_cut_long_values() {
+    let long = "x".repeat(5_000);
+    let texts = [
+        format!("kind: {long}"),
+        format!("kind: client\nname: {long}"),
+        format!("kind: client\nname: a\n{long}: 1"),
+        format!("kind: cdn\nname: a\ntype: {long}\ndns_name: {long}\naddresses: [{long}]\nprobe_url: {long}"),
+        format!("kind: network\nname: a\nparent: {long}\nprefixes: [{long}]"),
+        format!(
+            "kind: site\nname: a\nclient: [{long}]\nhosts: [é{long}]\nttl_secs: {long}\nprobe_interval: {long}"
+        ),
+        format!(
+            "kind: site\nname: a\nobjectives: [{{metric: response_time, threshold: {long}, window: {long}}}]"
+        ),
+        format!("kind: client\n\"{long}\": 1\n\"{long}\": 2\nname: *{long}"),
+        format!("kind: client\nname: !{long} x\n%{long}"),
+        format!("@{long}"),
+        long.clone(),
+    ];
+    for text in texts {
+        for mistake in parse("f.yaml", &text).expect_err("nothing of it is right") {
+            assert!(mistake.to_string().len() < 400, "{mistake}");
+        }
+    }
 }

@@ -1,8 +1,10 @@
-use spillway_events::{Deleted, Event, NetworkName, ObjectKind};
+use std::sync::Arc;
 
-use super::{WORLD, apply_text, record, with, world};
-use crate::limits::COMMANDS_REMEMBERED_MAX;
-use crate::{ApplyError, Remembered, State};
+use spillway_events::{CdnName, Deleted, Event, Network, NetworkName, ObjectKind, SiteName};
+
+use super::{WORLD, apply_text, delete, record, with, world};
+use crate::limits::NETWORK_TREE_LEVELS_MAX;
+use crate::{ApplyError, ObjectId, State};
 
 fn network(name: &str) -> NetworkName {
     NetworkName::new(name).expect("a name")
@@ -16,36 +18,19 @@ fn records_have_no_gaps() {
     assert_eq!(state.apply(&first), Err(ApplyError::Gap { expected: 0, found: 1 }));
     assert_eq!(state, State::default());
     first.number = 0;
-    assert_eq!(state.apply(&first), Ok(()));
+    assert_eq!(state.apply(&first), Ok(Vec::new()));
     assert_eq!(state.revision(), 1);
     assert_eq!(state.apply(&first), Err(ApplyError::Gap { expected: 1, found: 0 }));
 }
 
 #[test]
 fn the_agreement_is_the_record_that_set_the_objectives() {
-    let agreement = |state: &State| state.sites().values().map(|site| site.agreement).collect::<Vec<u64>>();
+    let agreement = |state: &State| state.sites().map(|site| site.agreement).collect::<Vec<u64>>();
     let state = with(world(), "b", "{kind: client, name: other}");
     let state = with(state, "c", &WORLD.replace("cdns:\n", "ttl_secs: 30\ncdns:\n"));
     assert_eq!((state.revision(), agreement(&state)), (3, vec![0]));
     let state = with(state, "d", &WORLD.replace("150ms", "160ms"));
     assert_eq!((state.revision(), agreement(&state)), (4, vec![3]));
-}
-
-#[test]
-fn a_retry_is_recognized_among_the_last_commands() {
-    let mut state = world();
-    let expected = Remembered { command: String::from("world"), number: 0, events: 7 };
-    assert_eq!(state.remembered("world"), Some(&expected));
-    assert_eq!(apply_text(&state, "world", "{kind: client, name: other}"), Ok(Vec::new()));
-    for number in 1..COMMANDS_REMEMBERED_MAX {
-        let next = record(&state, &format!("c{number}"), Vec::new());
-        state.apply(&next).expect("the record is next");
-    }
-    assert_eq!(state.remembered("world"), Some(&expected));
-    let next = record(&state, "last", Vec::new());
-    state.apply(&next).expect("the record is next");
-    assert_eq!(state.remembered("world"), None);
-    assert_eq!(state.remembered("c1").map(|remembered| remembered.number), Some(1));
 }
 
 #[test]
@@ -65,8 +50,8 @@ fn a_deleted_object_is_gone() {
     }
     let mut empty = State::default();
     empty.apply(&record(&State::default(), "world", Vec::new())).expect("the record is next");
-    assert_eq!((state.clients().len(), state.networks().len(), state.probes().len()), (0, 0, 0));
-    assert_eq!((state.cdns().len(), state.sites().len(), state.revision()), (0, 0, 1));
+    assert_eq!(ObjectKind::ALL.map(|kind| state.count(kind)), [0; 5]);
+    assert_eq!(state, empty);
 }
 
 #[test]
@@ -86,4 +71,72 @@ fn a_checkpoint_restores_the_state() {
     let state = world();
     let text = serde_json::to_string(&state).expect("the state is written");
     assert_eq!(serde_json::from_str::<State>(&text).expect("the state is read"), state);
+}
+
+#[test]
+fn applying_a_record_tells_which_objects_changed() {
+    let mut state = world();
+    let text =
+        "{kind: cdn, name: rented, type: partner, dns_name: x.example}\n---\n{kind: client, name: new}";
+    let events = apply_text(&state, "b", text).expect("it fits");
+    let next = record(&state, "b", events);
+    let changed = state.apply(&next).expect("the record is next");
+    let (new, rented) = (ObjectId::new(ObjectKind::Client, "new"), ObjectId::new(ObjectKind::Cdn, "rented"));
+    assert_eq!(changed, [new.clone(), rented.clone()]);
+    let shop = ObjectId::new(ObjectKind::Site, "shop");
+    assert_eq!(state.users(&rented).collect::<Vec<_>>(), [&shop]);
+    assert_eq!([&new, &rented, &shop].map(|id| state.changed(id)), [Some(1), Some(1), Some(0)]);
+    let events = delete(&state, &[(ObjectKind::Client, "new")]).expect("nothing uses it");
+    let next = record(&state, "c", events);
+    assert_eq!(state.apply(&next), Ok(vec![new.clone()]));
+    assert_eq!((state.changed(&new), state.object(&new)), (None, None));
+}
+
+#[test]
+fn objects_are_found_by_name() {
+    let state = world();
+    let site = state.site(&SiteName::new("shop").expect("a name")).expect("it is provisioned");
+    assert_eq!((site.site.ttl_secs, site.agreement), (20, 0));
+    let cdn = state.cdn(&CdnName::new("own").expect("a name")).expect("it is provisioned");
+    assert_eq!(cdn.dns_name, "own.example.net");
+    assert_eq!(state.network(&network("as64500")).map(|network| network.prefixes.len()), Some(2));
+    assert_eq!(state.network(&NetworkName::everywhere()), None);
+    assert_eq!(state.clients().map(|client| client.name.as_str()).collect::<Vec<_>>(), ["acme"]);
+    assert_eq!(state.probes().map(|probe| probe.agent.as_str()).collect::<Vec<_>>(), ["a1"]);
+    assert_eq!(state.cdns().count() + state.networks().count() + state.sites().count(), 5);
+}
+
+/// How often the names of 1,000 sites are shared tells whether a change copies what it does not change: a copy of an entry would
+/// hold its name once more.
+#[test]
+fn a_clone_and_a_change_share_all_that_does_not_change() {
+    let site = |at: usize| {
+        format!("{{kind: site, client: acme, name: s{at:04}, hosts: [s{at}.example], cdns: [own]}}")
+    };
+    let sites: Vec<String> = (0..1_000).map(site).collect();
+    let before = with(world(), "sites", &sites.join("\n---\n"));
+    let own = ObjectId::new(ObjectKind::Cdn, "own");
+    let holders = || -> Vec<usize> { before.users(&own).map(|site| Arc::strong_count(&site.name)).collect() };
+    let holders_before = holders();
+    let mut after = before.clone();
+    assert_eq!(holders(), holders_before);
+    let text = "{kind: site, client: acme, name: s0500, hosts: [new.example], cdns: [own]}";
+    let events = apply_text(&after, "change", text).expect("it fits");
+    let next = record(&after, "change", events);
+    after.apply(&next).expect("the record is next");
+    let changed = holders().iter().zip(&holders_before).filter(|(now, then)| now != then).count();
+    assert!(changed <= 1, "{changed} sites");
+    assert_ne!(after, before);
+}
+
+/// Records of the log could make a cycle, although no command does.
+#[test]
+fn the_path_up_ends_even_in_a_cycle() {
+    let mut state = State::default();
+    for (name, parent) in [("a", "b"), ("b", "a")] {
+        let (name, parent) = (network(name), network(parent));
+        state.apply_event(0, &Event::Network(Network { name, title: None, parent, prefixes: Vec::new() }));
+    }
+    let path = state.ancestors(&network("a"));
+    assert_eq!((path.len(), path.last()), (NETWORK_TREE_LEVELS_MAX + 1, Some(&NetworkName::everywhere())));
 }

@@ -1,79 +1,48 @@
-//! YAML text as a tree of values with their lines: no types, no aliases, no tags.
+//! Builds the tree of a document from the events of the YAML parser. Aliases, anchors and tags are refused.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Span};
 
+use super::node::{Node, Value};
+use crate::fault::shorten;
 use crate::limits::NODES_PER_DOCUMENT_MAX;
-use crate::mistake::shorten;
 
-const NO_ALIASES: &str = "anchors and aliases are not understood; write the value out";
-const NO_TAGS: &str = "tags are not understood; leave it out";
+const NO_ALIASES: &str = "anchors and aliases are not supported; write the value out";
+const NO_TAGS: &str = "tags are not supported; remove the tag";
 
-/// A value and the line it begins at, from 1.
-#[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) line: u64,
-    pub(crate) value: Value,
-}
-
-/// A value as written.
-#[derive(Debug)]
-pub(crate) enum Value {
-    /// A scalar; `plain` when it stands without quotes, so that it may be a number, a truth value or null.
-    Scalar { text: String, plain: bool },
-    /// A sequence.
-    List(Vec<Node>),
-    /// A mapping, in the order written, each key once.
-    Map(Vec<Entry>),
-    /// Something that a mistake has been noted for already.
-    Broken,
-}
-
-/// A key, the line it stands on, and its value.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) line: u64,
-    pub(crate) node: Node,
-}
-
-impl Value {
-    pub(crate) fn is_null(&self) -> bool {
-        matches!(self, Self::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
-    }
-}
-
-/// Builds the tree of one document from the parser's events.
+/// A tree that is being built.
 #[derive(Default)]
-pub(crate) struct Builder {
+pub(super) struct Builder {
     open: Vec<Open>,
     root: Option<Node>,
     nodes: usize,
-    /// What is wrong with the tree itself, by line.
-    pub(crate) mistakes: Vec<(u64, String)>,
+    /// What is wrong with the tree itself, with the line.
+    pub(super) mistakes: Vec<(u64, String)>,
 }
 
-/// A list or mapping whose end has not been read.
+/// A list or mapping whose end is not read yet.
 enum Open {
     List { line: u64, items: Vec<Node> },
-    Map { line: u64, entries: Vec<Entry>, keys: BTreeSet<String>, key: Key },
+    Map { line: u64, entries: Vec<(String, Node)>, keys: HashSet<String>, key: Key },
 }
 
-/// What a mapping waits for.
+/// The state of a mapping between two events.
 enum Key {
+    /// A key comes next.
     Awaited,
-    Read(String, u64),
-    /// The key is not usable: its value is dropped.
+    /// The value of this key comes next.
+    Read(String),
+    /// The value of an unusable key comes next; it is dropped.
     Bad,
 }
 
 /// The document has more values than [`NODES_PER_DOCUMENT_MAX`].
-pub(crate) struct TooManyNodes;
+pub(super) struct TooManyNodes;
 
 impl Builder {
-    /// Takes one event of a node.
-    pub(crate) fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), TooManyNodes> {
+    /// Adds one event of a node.
+    pub(super) fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), TooManyNodes> {
         let line = span.start.line() as u64;
         if event.is_node() {
             self.nodes += 1;
@@ -95,7 +64,7 @@ impl Builder {
             Event::MappingStart(..) => self.open.push(Open::Map {
                 line,
                 entries: Vec::new(),
-                keys: BTreeSet::new(),
+                keys: HashSet::new(),
                 key: Key::Awaited,
             }),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
@@ -111,7 +80,7 @@ impl Builder {
     }
 
     /// The document's value, if it has one.
-    pub(crate) fn finish(&mut self) -> Option<Node> {
+    pub(super) fn finish(&mut self) -> Option<Node> {
         self.root.take()
     }
 
@@ -124,19 +93,19 @@ impl Builder {
         }
     }
 
-    /// Puts a whole value where it belongs.
+    /// Adds a complete value to the list or mapping that is open.
     fn close(&mut self, node: Node) {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
             Some(Open::Map { entries, keys, key, .. }) => match std::mem::replace(key, Key::Awaited) {
-                Key::Read(key, line) => entries.push(Entry { key, line, node }),
+                Key::Read(key) => entries.push((key, node)),
                 Key::Bad => {}
                 Key::Awaited => {
                     *key = match node.value {
-                        Value::Scalar { text, .. } if keys.insert(text.clone()) => Key::Read(text, node.line),
+                        Value::Scalar { text, .. } if keys.insert(text.clone()) => Key::Read(text),
                         Value::Scalar { text, .. } => {
-                            let reason = format!("the key `{}` stands twice", shorten(&text));
+                            let reason = format!("the key `{}` is repeated", shorten(&text));
                             self.mistakes.push((node.line, reason));
                             Key::Bad
                         }

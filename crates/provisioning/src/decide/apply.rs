@@ -1,0 +1,111 @@
+//! Creates and replaces objects that fit each other and what is provisioned.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use spillway_events::{Event, ObjectKind};
+
+use crate::command::Refusal;
+use crate::fault::{Fault, FieldPath, ObjectFault};
+use crate::fields::Rules;
+use crate::kinds::Object;
+use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};
+use crate::object::ObjectId;
+use crate::state::State;
+
+/// The events that set the objects that differ from the state's.
+pub(super) fn apply(state: &State, objects: &[Object]) -> Result<Vec<Event>, Refusal> {
+    if objects.len() > OBJECTS_PER_COMMAND_MAX {
+        return Err(Refusal::TooManyInCommand(objects.len()));
+    }
+    let mut check = Check { after: state.clone(), indexes: HashMap::new(), faults: Vec::new(), unlisted: 0 };
+    for (index, object) in objects.iter().enumerate() {
+        check.put(index, object);
+    }
+    for (index, object) in objects.iter().enumerate() {
+        check.object(index, object);
+    }
+    let Check { after, mut faults, unlisted, .. } = check;
+    if !faults.is_empty() {
+        faults.sort_by_key(|fault| fault.index);
+        return Err(Refusal::Faults { faults, unlisted });
+    }
+    check_counts(&after)?;
+    let mut changed: Vec<&Object> =
+        objects.iter().filter(|object| state.object(&object.id()) != Some(object)).collect();
+    changed.sort_by_cached_key(|object| {
+        let id = object.id();
+        (id.kind, object.as_kind().depth(&after), id.name)
+    });
+    Ok(changed.into_iter().cloned().map(Object::into_event).collect())
+}
+
+/// Finds the faults of a command's objects.
+struct Check {
+    /// The state with all objects of the command.
+    after: State,
+    /// The first index of each object in the command.
+    indexes: HashMap<ObjectId, usize>,
+    faults: Vec<ObjectFault>,
+    unlisted: usize,
+}
+
+impl Check {
+    fn put(&mut self, index: usize, object: &Object) {
+        let id = object.id();
+        match self.indexes.entry(id.clone()) {
+            Entry::Occupied(first) => {
+                let first = *first.get();
+                let rule = String::from("is described twice in one command");
+                self.fault(index, &id, Fault { field: FieldPath::default(), rule }, Some(first));
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(index);
+                let revision = self.after.revision();
+                self.after.put(revision, object.clone());
+            }
+        }
+    }
+
+    fn object(&mut self, index: usize, object: &Object) {
+        let id = object.id();
+        if self.indexes.get(&id) != Some(&index) {
+            return;
+        }
+        let kind = object.as_kind();
+        for reference in kind.references() {
+            if !self.after.exists(&reference.target) {
+                let rule = format!("there is no {}", reference.target);
+                self.fault(index, &id, Fault { field: reference.field, rule }, None);
+            }
+        }
+        for (field, claim) in kind.claims() {
+            if let Some(owner) = self.after.owner_besides(&claim, &id) {
+                let rule = claim.broken_by(owner);
+                let other = self.indexes.get(owner).copied();
+                self.fault(index, &id, Fault { field, rule }, other);
+            }
+        }
+        let mut rules = Rules::default();
+        kind.check(&self.after, &|id| self.indexes.contains_key(id), &mut rules);
+        for fault in rules.faults {
+            self.fault(index, &id, fault, None);
+        }
+    }
+
+    fn fault(&mut self, index: usize, object: &ObjectId, fault: Fault, other: Option<usize>) {
+        if self.faults.len() < MISTAKES_LISTED_MAX {
+            self.faults.push(ObjectFault { index, object: object.clone(), fault, other });
+        } else {
+            self.unlisted += 1;
+        }
+    }
+}
+
+fn check_counts(after: &State) -> Result<(), Refusal> {
+    let counts = ObjectKind::ALL.map(|kind| (kind, after.count(kind)));
+    match counts.into_iter().find(|(_, count)| *count > OBJECTS_PER_KIND_MAX) {
+        Some((kind, count)) => Err(Refusal::TooManyOfKind { kind, count }),
+        None => Ok(()),
+    }
+}

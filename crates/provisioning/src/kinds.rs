@@ -1,0 +1,136 @@
+//! The kinds of provisioned objects. This is the only list of them in this crate.
+//!
+//! To add a kind: add its record to the crate `events`, write its file below this module (fields, rules of one object,
+//! references to other objects), and add it to the lists here.
+
+pub(crate) mod cdn;
+pub(crate) mod client;
+pub(crate) mod network;
+pub(crate) mod probe;
+pub(crate) mod site;
+
+use serde::Serialize;
+use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Probe, Site};
+
+use crate::fault::FieldPath;
+use crate::fields::Rules;
+use crate::object::{Claim, ObjectId, Reference};
+use crate::state::State;
+use crate::text::node::NodeReader;
+
+/// A provisioned object. Only this crate makes one, so that every object keeps the rules of its kind. Other crates see what is
+/// in it as an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// A client.
+    #[non_exhaustive]
+    Client(Client),
+    /// An access network.
+    #[non_exhaustive]
+    Network(Network),
+    /// A CDN.
+    #[non_exhaustive]
+    Cdn(Cdn),
+    /// A probe.
+    #[non_exhaustive]
+    Probe(Probe),
+    /// A site.
+    #[non_exhaustive]
+    Site(Site),
+}
+
+/// The fields of an object as documents write them.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Spec {
+    Client(client::ClientSpec),
+    Network(network::NetworkSpec),
+    Cdn(cdn::CdnSpec),
+    Probe(probe::ProbeSpec),
+    Site(site::SiteSpec),
+}
+
+/// What every kind says of its objects.
+pub(crate) trait Kind {
+    /// The object's kind and name.
+    fn id(&self) -> ObjectId;
+
+    /// The objects that it names.
+    fn references(&self) -> Vec<Reference>;
+
+    /// What it has for itself alone, with the fields that say so.
+    fn claims(&self) -> Vec<(FieldPath, Claim)>;
+
+    /// Checks the rules between it and other objects beyond references and claims. `after` is the state with all objects of
+    /// the command; `is_checked` tells which objects are part of the command, and so are checked by themselves.
+    fn check(&self, _after: &State, _is_checked: &dyn Fn(&ObjectId) -> bool, _rules: &mut Rules) {}
+
+    /// The number of objects of its own kind that must exist before it.
+    fn depth(&self, _after: &State) -> usize {
+        0
+    }
+}
+
+impl Object {
+    /// The kind and name.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        self.as_kind().id()
+    }
+
+    /// The event that the object is like this from now on.
+    #[must_use]
+    pub fn into_event(self) -> Event {
+        match self {
+            Self::Client(client) => Event::Client(client),
+            Self::Network(network) => Event::Network(network),
+            Self::Cdn(cdn) => Event::Cdn(cdn),
+            Self::Probe(probe) => Event::Probe(probe),
+            Self::Site(site) => Event::Site(site),
+        }
+    }
+
+    /// The object of an event; none where the event does not set one.
+    pub(crate) fn of_event(event: &Event) -> Option<Self> {
+        Some(match event {
+            Event::Client(client) => Self::Client(client.clone()),
+            Event::Network(network) => Self::Network(network.clone()),
+            Event::Cdn(cdn) => Self::Cdn(cdn.clone()),
+            Event::Probe(probe) => Self::Probe(probe.clone()),
+            Event::Site(site) => Self::Site(site.clone()),
+            Event::Deleted(_) | Event::Gap(_) => return None,
+        })
+    }
+
+    pub(crate) fn as_kind(&self) -> &dyn Kind {
+        match self {
+            Self::Client(client) => client,
+            Self::Network(network) => network,
+            Self::Cdn(cdn) => cdn,
+            Self::Probe(probe) => probe,
+            Self::Site(site) => site,
+        }
+    }
+
+    pub(crate) fn spec(&self) -> Spec {
+        match self {
+            Self::Client(client) => Spec::Client(client.into()),
+            Self::Network(network) => Spec::Network(network.into()),
+            Self::Cdn(cdn) => Spec::Cdn(cdn.into()),
+            Self::Probe(probe) => Spec::Probe(probe.into()),
+            Self::Site(site) => Spec::Site(site.into()),
+        }
+    }
+}
+
+/// Reads the fields of an object of this kind; none if a rule is broken.
+pub(crate) fn read(kind: ObjectKind, node: &NodeReader<'_>, rules: &mut Rules) -> Option<Object> {
+    let object = match kind {
+        ObjectKind::Client => client::read(node.spec(rules)?, rules).map(Object::Client),
+        ObjectKind::Network => network::read(node.spec(rules)?, rules).map(Object::Network),
+        ObjectKind::Cdn => cdn::read(node.spec(rules)?, rules).map(Object::Cdn),
+        ObjectKind::Probe => probe::read(node.spec(rules)?, rules).map(Object::Probe),
+        ObjectKind::Site => site::read(node.spec(rules)?, rules).map(Object::Site),
+    };
+    object.filter(|_| rules.faults.is_empty())
+}

@@ -1,0 +1,98 @@
+//! Identities of objects, and what an object takes for itself alone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use spillway_events::{NetworkName, ObjectKind, Prefix, Probe, folded_name};
+
+use crate::fault::FieldPath;
+
+/// An object's kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId {
+    /// The kind.
+    pub kind: ObjectKind,
+    /// The name; a probe's is `AGENT/NETWORK`.
+    pub name: Arc<str>,
+}
+
+impl ObjectId {
+    /// The identity of an object of this kind and name.
+    #[must_use]
+    pub fn new(kind: ObjectKind, name: impl Into<Arc<str>>) -> Self {
+        Self { kind, name: name.into() }
+    }
+
+    /// The identity of a probe.
+    #[must_use]
+    pub fn of_probe(probe: &Probe) -> Self {
+        Self::new(ObjectKind::Probe, format!("{}/{}", probe.agent, probe.network))
+    }
+
+    /// Whether this is the root of the tree of networks, which is never provisioned.
+    pub(crate) fn is_root_network(&self) -> bool {
+        self.kind == ObjectKind::Network && *self.name == *NetworkName::everywhere().as_str()
+    }
+
+    /// The agent of a probe.
+    fn agent(&self) -> &str {
+        self.name.split_once('/').map_or(&self.name, |(agent, _)| agent)
+    }
+}
+
+/// Writes `KIND NAME`.
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+/// A field that names another object, which must exist.
+pub(crate) struct Reference {
+    pub(crate) field: FieldPath,
+    pub(crate) target: ObjectId,
+}
+
+/// Something that only one object can have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Claim {
+    /// A name of this kind, folded: names of one kind that fold to the same text collide.
+    Name(ObjectKind, Arc<str>),
+    /// The name of an agent, folded. Several probes may share an agent, but not two agents with colliding names.
+    Agent(Arc<str>),
+    /// A host name.
+    Host(Arc<str>),
+    /// An IP prefix.
+    Prefix(Prefix),
+}
+
+impl Claim {
+    pub(crate) fn name(id: &ObjectId) -> Self {
+        Self::Name(id.kind, folded_name(&id.name).into())
+    }
+
+    /// Whether two objects cannot both have this.
+    pub(crate) fn excludes(&self, one: &ObjectId, other: &ObjectId) -> bool {
+        match self {
+            Self::Agent(_) => one.agent() != other.agent(),
+            Self::Name(..) | Self::Host(_) | Self::Prefix(_) => one != other,
+        }
+    }
+
+    /// The rule that an object breaks when `owner` has this already.
+    pub(crate) fn broken_by(&self, owner: &ObjectId) -> String {
+        match self {
+            Self::Name(kind, _) => format!(
+                "collides with {owner}: names of {} differ in more than upper and lower case, and `.` and `_`",
+                kind.plural()
+            ),
+            Self::Agent(_) => format!(
+                "collides with agent {} of {owner}: names of agents differ in more than upper and lower case, and `.` \
+                 and `_`",
+                owner.agent()
+            ),
+            Self::Host(host) => format!("{host} is also a host name of {owner}"),
+            Self::Prefix(prefix) => format!("{prefix} is also a prefix of {owner}"),
+        }
+    }
+}
