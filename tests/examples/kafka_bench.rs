@@ -2,7 +2,10 @@
 //! off measurements that wait, beside a reader that only decodes them; how long two processes take to go on when one is
 //! killed; then how long a changed answer takes while 10,000 measurements a second come in.
 //!
-//! `cargo run --release -p spillway-tests --example kafka_bench [MEASUREMENTS [FLIPS]]`
+//! The last line holds the figures as `key=value` pairs. `scripts/bench/kafka` runs it. With `--quick` it measures a dataflow
+//! of one worker, and a few changed answers.
+//!
+//! `cargo run --release -p spillway-tests --example kafka_bench [--quick]`
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
@@ -27,25 +30,29 @@ const PARTITIONS: u32 = 4;
 const AGENTS: usize = 8;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().unwrap());
-    let measurements = arguments.next().unwrap_or(5_000_000);
-    let flips = arguments.next().unwrap_or(100);
+    let is_quick = std::env::args().nth(1).is_some_and(|argument| argument == "--quick");
+    let (measurements, flips) = if is_quick { (500_000, 5) } else { (5_000_000, 100) };
+    let shapes: &[(usize, usize)] = if is_quick { &[(1, 1)] } else { &[(1, 1), (1, 2), (2, 1)] };
     let mut plain = None;
-    for (processes, workers) in [(1, 1), (1, 2), (2, 1)] {
+    let mut figures = String::new();
+    for (processes, workers) in shapes.iter().copied() {
         let at = Installation::new(&format!("bench-{processes}-{workers}"), 1);
         let web = at.role("web");
         at.apply(&documents());
         let waiting = append_waiting(&at, measurements);
         let plain = *plain.get_or_insert_with(|| decode_alone(&at, waiting));
-        throughput(&at, waiting, processes, workers, plain);
+        figures += &throughput(&at, waiting, processes, workers, plain);
         drop(web);
     }
     let at = Installation::new("bench-latency", 1);
     let web = at.role("web");
     at.apply(&documents());
-    restart(&at);
-    latency(&at, flips);
+    if !is_quick {
+        figures += &restart(&at);
+    }
+    figures += &latency(&at, flips);
     drop(web);
+    println!("{}", figures.trim_end());
 }
 
 fn documents() -> String {
@@ -146,7 +153,7 @@ fn decode_alone(at: &Installation, waiting: usize) -> f64 {
     }
     assert_eq!(decoded, waiting);
     let used = self::used(std::process::id()) - used;
-    report("reading and decoding alone", decoded, started.elapsed(), used)
+    report("reading and decoding alone", decoded, started.elapsed(), used).1
 }
 
 /// Starts all processes of a dataflow.
@@ -160,7 +167,8 @@ fn dataflow(at: &Installation, processes: usize, workers: usize) -> Vec<Role> {
     (0..processes).map(process).collect()
 }
 
-fn throughput(at: &Installation, waiting: usize, processes: usize, workers: usize, plain: f64) {
+/// How fast a dataflow works off what waits; the figures.
+fn throughput(at: &Installation, waiting: usize, processes: usize, workers: usize, plain: f64) -> String {
     let log = at.log();
     let started = Instant::now();
     let dataflow = dataflow(at, processes, workers);
@@ -169,12 +177,15 @@ fn throughput(at: &Installation, waiting: usize, processes: usize, workers: usiz
     wait_for_snapshot(&log, number);
     let used = dataflow.iter().map(|process| used(process.id())).sum();
     let what = format!("through the dataflow, processes × workers = {processes} × {workers}");
-    let through = report(&what, waiting, started.elapsed(), used);
-    println!("ratio of CPU: {:.2}", through / plain);
+    let (rate, through) = report(&what, waiting, started.elapsed(), used);
+    let ratio = through / plain;
+    println!("ratio of CPU: {ratio:.2}");
+    let shape = format!("{processes}x{workers}");
+    format!("rate_{shape}={rate:.0} cpu_us_{shape}={through:.3} cpu_ratio_{shape}={ratio:.2} ")
 }
 
-/// Kills one of two processes once there is a checkpoint, and starts both again.
-fn restart(at: &Installation) {
+/// Kills one of two processes once there is a checkpoint, and starts both again; the figures.
+fn restart(at: &Installation) -> String {
     let log = at.log();
     let mut processes = dataflow(at, 2, 1);
     for number in 0.. {
@@ -195,21 +206,20 @@ fn restart(at: &Installation) {
     while log.end("snapshots", 0).unwrap() == before {
         std::thread::sleep(Duration::from_millis(5));
     }
+    let (ended_ms, restarted_ms) = (ended.as_millis(), killed_at.elapsed().as_millis());
     println!(
-        "one process of two killed: the other ended after {} ms; both started again at once, and the first snapshot came \
-         {} ms after the kill",
-        ended.as_millis(),
-        killed_at.elapsed().as_millis()
+        "one process of two killed: the other ended after {ended_ms} ms; both started again at once, and the first snapshot \
+         came {restarted_ms} ms after the kill"
     );
+    format!("peer_ended_ms={ended_ms} restarted_ms={restarted_ms} ")
 }
 
-fn report(what: &str, measurements: usize, took: Duration, used: Duration) -> f64 {
+/// Prints, and returns, how many measurements a second and how many microseconds of CPU a measurement.
+fn report(what: &str, measurements: usize, took: Duration, used: Duration) -> (f64, f64) {
     let each = used.as_secs_f64() * 1e6 / measurements as f64;
-    println!(
-        "{what}: {:.2} M/s, {each:.3} µs of CPU a measurement",
-        measurements as f64 / took.as_secs_f64() / 1e6
-    );
-    each
+    let rate = measurements as f64 / took.as_secs_f64();
+    println!("{what}: {:.2} M/s, {each:.3} µs of CPU a measurement", rate / 1e6);
+    (rate, each)
 }
 
 /// The first tick that reads so many records of `measurements`.
@@ -242,7 +252,8 @@ fn wait_for_snapshot(log: &KafkaLog, number: u64) {
     }
 }
 
-fn latency(at: &Installation, flips: usize) {
+/// How long a changed answer takes while measurements come in; the figures.
+fn latency(at: &Installation, flips: usize) -> String {
     const BATCHES_A_SECOND: u32 = 20;
     let (_dataflow, _dns) = (at.role("dataflow"), at.role("dns"));
     let stop = AtomicBool::new(false);
@@ -264,12 +275,12 @@ fn latency(at: &Installation, flips: usize) {
         took
     });
     let percentile = |percent: usize| took[(took.len() * percent).div_ceil(100) - 1].as_millis();
+    let (p50_ms, p99_ms) = (percentile(50), percentile(99));
     println!(
-        "measurement appended to changed answer, at {} measurements/s, {flips} times: p50 {} ms, p99 {} ms",
-        BATCHES_A_SECOND as usize * BATCH_RECORDS,
-        percentile(50),
-        percentile(99)
+        "measurement appended to changed answer, at {} measurements/s, {flips} times: p50 {p50_ms} ms, p99 {p99_ms} ms",
+        BATCHES_A_SECOND as usize * BATCH_RECORDS
     );
+    format!("answer_p50_ms={p50_ms} answer_p99_ms={p99_ms}")
 }
 
 /// Sends measurements that turn the answer, one in each window; how long each took, sorted.

@@ -1,0 +1,74 @@
+//! A story in the pure core: what the operators of the dataflow do, without the dataflow.
+
+use std::collections::BTreeMap;
+
+use spillway_events::{AggregateStatistics, CdnName, MeasurementBatch, Probe, StatisticsBatch, TimeMicros};
+use spillway_provisioning::State;
+use spillway_steering::{AHEAD_MAX_US, Sample, Steering, rank_measurement};
+
+use super::compare::Got;
+use super::script::Script;
+
+pub(super) fn run(script: &Script) -> Got {
+    let (mut state, mut steering) = (State::default(), Steering::default());
+    let mut latest = BTreeMap::new();
+    let mut got = Got::new(script.base);
+    for tick in &script.ticks {
+        let now = tick.tick.at_us;
+        for record in &tick.provisioning {
+            state.apply(record).unwrap();
+        }
+        if !tick.provisioning.is_empty() {
+            provision(&mut steering, &state);
+        }
+        tick.statistics.iter().for_each(|batch| report(&mut steering, &mut latest, batch, now));
+        tick.measurements.iter().for_each(|batch| measure(&mut steering, batch, now));
+        got.decisions.extend(steering.decide(tick.tick.number, now, false).decisions);
+    }
+    got
+}
+
+fn provision(steering: &mut Steering, state: &State) {
+    let sites: Vec<_> = state.sites().map(|site| (site.site, site.agreement)).collect();
+    let networks: Vec<_> = state.networks().map(|network| (&network.name, &network.parent)).collect();
+    let probes: Vec<&Probe> = state.probes().collect();
+    steering.provision(&sites, &networks, &probes, |_| true);
+}
+
+/// What orders the reports of a CDN: event time, then the sequence of its only boot.
+type Order = (TimeMicros, u64);
+
+/// The latest report of a CDN says whether it can be used.
+fn report(
+    steering: &mut Steering,
+    latest: &mut BTreeMap<CdnName, (Order, AggregateStatistics)>,
+    batch: &StatisticsBatch,
+    now: TimeMicros,
+) {
+    for report in batch.aggregates.iter().filter(|report| !is_too_far_ahead(report.at_us, now)) {
+        let order = (report.at_us.min(now), batch.sequence);
+        let kept = latest.entry(report.cdn.clone()).or_insert_with(|| (order, report.clone()));
+        if order > kept.0 {
+            *kept = (order, report.clone());
+        }
+        steering.set_usable(&report.cdn, kept.1.is_usable());
+    }
+}
+
+fn measure(steering: &mut Steering, batch: &MeasurementBatch, now: TimeMicros) {
+    let counted = batch.measurements.iter().filter(|measurement| !is_too_far_ahead(measurement.at_us, now));
+    for measurement in counted {
+        let series = &batch.series[measurement.series as usize];
+        let directory = steering.directory();
+        let target = directory.target(&series.site, &series.target);
+        let probe = directory.probe(&series.agent, &series.network);
+        let (Some((site, target)), Some(probe)) = (target, probe) else { continue };
+        let (response_time, bandwidth) = rank_measurement(measurement).unwrap();
+        let at_us = measurement.at_us.min(now);
+        steering.add(&Sample { site, probe, target, response_time, bandwidth, at_us }, now);
+    }
+}
+
+fn is_too_far_ahead(at_us: TimeMicros, now: TimeMicros) -> bool {
+    at_us.0 - now.0 > AHEAD_MAX_US
+}

@@ -1,0 +1,122 @@
+//! A story as ticks with the records that each reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use spillway_dataflow::RULES_VERSION;
+use spillway_events::{
+    MeasurementBatch, PartitionOffset, ProvisioningRecord, Sha256, StatisticsBatch, Tick, TimeMicros, topics,
+};
+use spillway_provisioning::{self as provisioning, ObjectId, Refusal, State, decide};
+
+use super::story::{Change, Moment, Story};
+
+/// When a story starts, unless it is live: a whole hour.
+pub(super) const BASE: TimeMicros = TimeMicros(1_699_999_200_000_000);
+const SECOND_US: usize = 1_000_000;
+
+/// A tick at each moment of the story, and at each whole second between.
+pub(super) struct Script {
+    pub(super) base: TimeMicros,
+    pub(super) ticks: Vec<ScriptTick>,
+    /// What was refused, by the line of the change.
+    pub(super) refusals: BTreeMap<usize, String>,
+}
+
+/// A tick with all that it reads.
+#[derive(Debug)]
+pub(super) struct ScriptTick {
+    pub(super) tick: Tick,
+    pub(super) provisioning: Vec<ProvisioningRecord>,
+    pub(super) measurements: Vec<MeasurementBatch>,
+    pub(super) statistics: Vec<StatisticsBatch>,
+}
+
+impl Script {
+    pub(super) fn new(story: &Story, base: TimeMicros) -> Self {
+        let mut state = State::default();
+        let client = Change::Apply(String::from("kind: client\nname: acme\n"));
+        let mut first: Vec<ProvisioningRecord> = record(&mut state, &client).unwrap().into_iter().collect();
+        let moments: BTreeMap<i64, &Moment> =
+            story.moments.iter().map(|moment| (moment.at_us, moment)).collect();
+        let mut script = Self { base, ticks: Vec::new(), refusals: BTreeMap::new() };
+        let (mut measurements_end, mut statistics_end) = (0, 0);
+        for (number, at_us) in (0..).zip(times(&moments)) {
+            let mut provisioning = std::mem::take(&mut first);
+            let (mut measurements, mut statistics) = (Vec::new(), Vec::new());
+            if let Some(moment) = moments.get(&at_us) {
+                provisioning.extend(script.provision(&mut state, moment));
+                measurements.clone_from(&moment.measurements);
+                statistics.clone_from(&moment.statistics);
+            }
+            let from_base = |time: &mut TimeMicros| time.0 += base.0;
+            measurements
+                .iter_mut()
+                .flat_map(|batch| &mut batch.measurements)
+                .for_each(|m| from_base(&mut m.at_us));
+            statistics
+                .iter_mut()
+                .flat_map(|batch| &mut batch.aggregates)
+                .for_each(|a| from_base(&mut a.at_us));
+            measurements_end += measurements.len() as u64;
+            statistics_end += statistics.len() as u64;
+            let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
+            let offsets = vec![
+                offset(topics::MEASUREMENTS, measurements_end),
+                offset(topics::PROVISIONING, state.revision()),
+                offset(topics::STATISTICS, statistics_end),
+            ];
+            let tick = Tick { number, at_us: TimeMicros(base.0 + at_us), rules: RULES_VERSION, offsets };
+            script.ticks.push(ScriptTick { tick, provisioning, measurements, statistics });
+        }
+        script
+    }
+
+    /// The records of a moment's changes; what is refused is kept.
+    fn provision(&mut self, state: &mut State, moment: &Moment) -> Vec<ProvisioningRecord> {
+        let mut records = Vec::new();
+        for command in &moment.commands {
+            match record(state, &command.change) {
+                Ok(record) => records.extend(record),
+                Err(refused) => {
+                    self.refusals.insert(command.line, refused);
+                }
+            }
+        }
+        records
+    }
+}
+
+/// The moments, and the whole seconds between the first and the last.
+fn times(moments: &BTreeMap<i64, &Moment>) -> BTreeSet<i64> {
+    let (first, last) = (moments.keys().next(), moments.keys().last());
+    let seconds = first.zip(last).map(|(first, last)| (0..*last).step_by(SECOND_US).filter(|at| at > first));
+    seconds.into_iter().flatten().chain(moments.keys().copied()).collect()
+}
+
+/// Decides and applies a change; nothing if it changes nothing.
+fn record(state: &mut State, change: &Change) -> Result<Option<ProvisioningRecord>, String> {
+    let reasons = |mistakes: Vec<provisioning::Mistake>| {
+        mistakes.into_iter().map(|mistake| mistake.reason).collect::<Vec<_>>().join("; ")
+    };
+    let change = match change {
+        Change::Apply(text) => {
+            provisioning::Change::Apply(provisioning::parse("story", text).map_err(reasons)?.objects)
+        }
+        Change::Delete(kind, name) => provisioning::Change::Delete(vec![ObjectId::new(*kind, name.as_str())]),
+    };
+    let number = state.revision();
+    let (id, author, at_us) = (format!("command {number}"), String::from("story"), TimeMicros(0));
+    let command = provisioning::Command { id, body_sha256: Sha256::of(&[]), author, at_us, change };
+    let events = decide(state, &command).map_err(|refusal| match refusal {
+        Refusal::Faults { faults, .. } => {
+            faults.into_iter().map(|fault| fault.fault.rule).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    })?;
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let record = command.into_record(number, events);
+    state.apply(&record).unwrap();
+    Ok(Some(record))
+}

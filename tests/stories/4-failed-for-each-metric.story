@@ -1,0 +1,13 @@
+A failed measurement failed for every metric that it tried.
+
+network carrier-a, 192.0.2.0/24
+probe agent-1 in carrier-a
+cdn edge-one (operated)
+site shop: origin, then edge-one
+  response_time under 150ms, p75 over 20s, 3 samples of 1 probe
+  available_bandwidth above 20Mbit/s, p75 over 20s, 3 samples of 1 probe
+
+at 0s   agent-1 measures origin 100ms and 50Mbit/s x3
+        shop in carrier-a: origin, below, 100ms and 50Mbit/s
+at 1s   agent-1 measures origin failed x2
+        shop in carrier-a: cdn edge-one, at-or-above, failed and failed
