@@ -57,7 +57,7 @@ async fn converse(
 ) -> io::Result<()> {
     loop {
         let Some(query) = timeout(idle_max, receive(&mut stream)).await?? else { return Ok(()) };
-        let Some(reply) = handler.respond(&query, peer, Protocol::Tcp).await else { return Ok(()) };
+        let Some(reply) = handler.respond(&query, peer, Protocol::Tcp) else { return Ok(()) };
         let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
         let mut message = Vec::with_capacity(reply.len() + 2);
         message.extend(length.to_be_bytes());

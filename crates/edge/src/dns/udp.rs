@@ -27,7 +27,7 @@ pub(super) async fn serve(socket: Arc<UdpSocket>, handler: Arc<Handler>) -> Infa
             }
         };
         let Some(bytes) = query.get(..length) else { continue };
-        let Some(reply) = handler.respond(bytes, peer, Protocol::Udp).await else { continue };
+        let Some(reply) = handler.respond(bytes, peer, Protocol::Udp) else { continue };
         if let Err(error) = socket.send_to(&reply, peer).await {
             tracing::debug!(%error, %peer, "cannot send over UDP");
         }

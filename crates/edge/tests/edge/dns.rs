@@ -1,13 +1,14 @@
 //! Asks a server on real sockets of this machine, over UDP and TCP, with messages of hickory-proto.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RecordType};
-use spillway_edge::dns::{Dns, DnsConfig, DnsError};
+use hickory_server::net::xfer::Protocol;
+use spillway_edge::dns::{Dns, DnsConfig, DnsError, Handler};
 use spillway_edge::follower::Follower;
 use spillway_routing::answer::Zone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,7 +107,7 @@ async fn answers_over_udp_and_tcp() {
     for (name, qtype, expected) in [
         ("near.example.", RecordType::A, "NoError aa | near.example. 20 IN A 192.0.2.1"),
         ("Near.Example.", RecordType::AAAA, "NoError aa | Near.Example. 20 IN AAAA 2001:db8::1"),
-        ("near.example.", RecordType::MX, "NoError aa | soa example."),
+        ("near.example.", RecordType::MX, "NoError aa | soa near.example."),
         ("far.example.", RecordType::A, "NoError aa | far.example. 20 IN CNAME far.cdn.example."),
         ("far.example.", RecordType::HTTPS, "NoError aa | far.example. 20 IN CNAME far.cdn.example."),
         ("none.zone.example.", RecordType::A, "NXDomain aa | soa zone.example."),
@@ -192,6 +193,43 @@ async fn what_is_no_query_gets_its_code_or_nothing() {
     response[2] |= 0x80;
     for silent in [&response[..], &response[..bytes.len() - 1], &bytes[..11]] {
         assert_eq!(udp_bytes(server.address, silent, Duration::from_millis(200)).await, None);
+    }
+}
+
+/// The library's decoder warns of options that end early.
+#[test]
+fn a_malformed_message_is_answered_and_not_logged() {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let mut follower = Follower::default();
+    follower.offer(&full(1)).unwrap();
+    let handler = Handler::new(follower.table(), None, None);
+    let mut bytes = query("near.example.", RecordType::A).to_vec().unwrap();
+    bytes[11] = 1;
+    // An OPT record with 7 bytes of options: one of 5 bytes, of which 3 are there.
+    bytes.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 7, 0, 3, 0, 5, 1, 2, 3]);
+    let peer = "127.0.0.1:53".parse().unwrap();
+    let answer = tracing::subscriber::with_default(subscriber, || {
+        tracing::warn!("the subscriber works");
+        handler.respond(&bytes, peer, Protocol::Udp).unwrap()
+    });
+    assert_eq!(Message::from_vec(&answer).unwrap().metadata.response_code, ResponseCode::FormErr);
+    let lines = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+/// What a subscriber writes.
+#[derive(Debug, Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
