@@ -12,3 +12,4 @@
 
 pub mod dns;
 pub mod follower;
+mod log_limit;

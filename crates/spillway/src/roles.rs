@@ -174,7 +174,7 @@ pub(crate) fn run(
     cancel: CancellationToken,
     on_dns: &(dyn Fn(SocketAddr) + Sync),
 ) -> anyhow::Result<ExitCode> {
-    let follower = if roles.has(Roles::Dns) { Some(load(settings)?) } else { None };
+    let follower = if roles.has(Roles::Dns) { Some(Follower::start(&settings.table_file()?)) } else { None };
     let has_table = follower.as_ref().is_some_and(|follower| follower.current().is_some());
     let supervisor = Supervisor::new(cancel);
     std::thread::scope(|scope| {
@@ -187,7 +187,7 @@ pub(crate) fn run(
                 });
             });
         }
-        let on_failure = if roles == Roles::All && has_table {
+        let on_failure = if has_table {
             // DNS serves, so a log that does not open is tried again.
             OnFailure::Restart
         } else {
@@ -204,15 +204,6 @@ pub(crate) fn run(
         return Ok(ExitCode::SUCCESS);
     }
     bail!("roles had failed at the end: {}", failures.join("; "))
-}
-
-/// The last table on disk, at any age.
-fn load(settings: &Settings) -> anyhow::Result<Follower> {
-    match Follower::load(&settings.table_file()?) {
-        Ok(follower) => Ok(follower),
-        Err(error) if error.is_missing() => Ok(Follower::default()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Runs the roles that use the log, until all are cancelled.

@@ -3,70 +3,91 @@
 use std::path::Path;
 use std::time::Duration;
 
-use spillway_eventlog::{EventLog, FrameReader, LogError, ReadError};
+use spillway_eventlog::{EventLog, FrameReader, ReadError};
 use spillway_events::{Snapshot, SnapshotKind, topics};
 use tokio_util::sync::CancellationToken;
 
-use super::{Follower, StoreError};
+use super::Follower;
+use super::save::Saver;
 
 /// How long one call waits for snapshots.
 const WAIT_TIMEOUT: Duration = Duration::from_millis(200);
 /// How many records before the end the search for a full table begins.
 const SEARCH_RECORDS: u64 = 2_000;
 
-/// Why a follower stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum FollowError {
-    /// The log failed.
-    #[error("the log failed")]
-    Log(#[from] LogError),
-    /// Snapshots cannot be read.
-    #[error("the snapshots cannot be read")]
-    Read(#[from] ReadError),
-    /// The table cannot be saved.
-    #[error("the table cannot be saved")]
-    Save(#[from] StoreError),
-}
-
-/// Follows snapshots until cancelled, and saves the table after each change.
+/// Follows snapshots until cancelled, and saves the table beside. A record that does not decode and a snapshot that is
+/// refused are counted, logged and skipped; a table that cannot be saved is logged, and tried again every second.
 ///
 /// # Errors
-/// If the log fails, a snapshot cannot be read, or the table cannot be saved.
+/// If the log itself fails, or has lost its end.
 pub fn follow(
     log: &dyn EventLog,
     follower: &mut Follower,
     file: &Path,
     cancel: &CancellationToken,
-) -> Result<(), FollowError> {
-    let frames = FrameReader::<Snapshot>::new(log, topics::SNAPSHOTS, 0, first_offset(log)?);
-    let mut saved = None;
-    for frame in frames.following(cancel, WAIT_TIMEOUT) {
-        let (_, snapshots) = frame?;
-        for snapshot in snapshots {
-            // A table from disk is newer than the first snapshots of the log.
-            let is_old = |version| {
-                snapshot.version < version
-                    || (snapshot.kind == SnapshotKind::Delta && snapshot.version == version)
-            };
-            if follower.current().is_some_and(|table| is_old(table.version())) {
+) -> Result<(), ReadError> {
+    let (saver, status) = (Saver::new(follower.on_disk), follower.status());
+    let on_disk = follower.on_disk.take();
+    std::thread::scope(|scope| {
+        scope.spawn(|| saver.run(file, on_disk, &status));
+        let followed = follow_and_hand_over(log, follower, &saver, cancel);
+        saver.finish();
+        followed
+    })
+}
+
+fn follow_and_hand_over(
+    log: &dyn EventLog,
+    follower: &mut Follower,
+    saver: &Saver,
+    cancel: &CancellationToken,
+) -> Result<(), ReadError> {
+    let status = follower.status();
+    let from = first_offset(log)?;
+    let mut frames =
+        FrameReader::<Snapshot>::new(log, topics::SNAPSHOTS, 0, from).following(cancel, WAIT_TIMEOUT);
+    while let Some(frame) = frames.next() {
+        let snapshots = match frame {
+            Ok((_, snapshots)) => snapshots,
+            Err(error @ ReadError::Record { .. }) => {
+                status.undecodable_record(&error);
                 continue;
             }
-            if let Err(error) = follower.offer(&snapshot) {
-                let (version, error): (u64, &dyn std::error::Error) = (snapshot.version, &error);
-                tracing::warn!(version, error, "a snapshot was refused; the last good table stays");
-            }
+            Err(error) => return Err(error),
+        };
+        let mut is_refused = false;
+        for snapshot in &snapshots {
+            is_refused |= !take(follower, saver, snapshot);
         }
-        let version = follower.current().map(|table| table.version());
-        if version != saved {
-            follower.save(file)?;
-            saved = version;
+        if is_refused {
+            frames.reject();
         }
     }
     Ok(())
 }
 
+/// Offers one snapshot. Returns whether it was taken, or brings nothing new.
+fn take(follower: &mut Follower, saver: &Saver, snapshot: &Snapshot) -> bool {
+    // A table from disk is newer than the first snapshots that are read.
+    let is_old = |version| {
+        snapshot.version < version || (snapshot.kind == SnapshotKind::Delta && snapshot.version == version)
+    };
+    let version = follower.current().map(|table| table.version());
+    if version.is_some_and(is_old) {
+        return true;
+    }
+    if let Err(error) = follower.offer(snapshot) {
+        follower.status().refused_snapshot(snapshot.version, &error);
+        return false;
+    }
+    if let Some(table) = follower.current().filter(|table| Some(table.version()) != version) {
+        saver.table_changed(table, Some(snapshot).filter(|snapshot| snapshot.kind == SnapshotKind::Delta));
+    }
+    true
+}
+
 /// An offset at or before the last full table.
-fn first_offset(log: &dyn EventLog) -> Result<u64, FollowError> {
+fn first_offset(log: &dyn EventLog) -> Result<u64, ReadError> {
     let (start, end) = (log.start(topics::SNAPSHOTS, 0)?, log.end(topics::SNAPSHOTS, 0)?);
     let mut back = SEARCH_RECORDS;
     loop {
@@ -75,8 +96,13 @@ fn first_offset(log: &dyn EventLog) -> Result<u64, FollowError> {
             return Ok(start);
         }
         for frame in FrameReader::<Snapshot>::new(log, topics::SNAPSHOTS, 0, from) {
-            if frame?.1.iter().any(|snapshot| snapshot.kind == SnapshotKind::Full) {
-                return Ok(from);
+            match frame {
+                Ok((_, snapshots)) if snapshots.iter().any(|s| s.kind == SnapshotKind::Full) => {
+                    return Ok(from);
+                }
+                // What does not decode is reported when it is followed.
+                Ok(_) | Err(ReadError::Record { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         back *= 4;

@@ -55,6 +55,16 @@ pub(crate) fn full(version: u64) -> Snapshot {
     snapshot(SnapshotKind::Full, version, sites, networks, routes)
 }
 
+/// What leads from the version before to this one, from [`full`] on: `near` goes to the CDN in even versions.
+pub(crate) fn delta(version: u64) -> Snapshot {
+    let moved = route("near", "everywhere", version.is_multiple_of(2));
+    let mut whole = full(version);
+    whole.routes[2] = moved.clone();
+    let whole = snapshot(SnapshotKind::Full, version, whole.sites, whole.networks, whole.routes);
+    let delta = snapshot(SnapshotKind::Delta, version, vec![], vec![], vec![moved]);
+    Snapshot { base: version - 1, digest: whole.digest, ..delta }
+}
+
 pub(crate) fn snapshot(
     kind: SnapshotKind,
     version: u64,
