@@ -7,6 +7,7 @@ mod demo;
 mod documents;
 mod gap;
 mod log_copy;
+mod open_files;
 mod probe;
 mod replay;
 mod roles;

@@ -21,10 +21,10 @@ use spillway_web::{Api, router};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
-use crate::probe;
 use crate::settings::{ClusterOptions, Kafka, RoleOptions, Settings};
 use crate::supervise::{OnFailure, Supervisor};
 use crate::topics::described;
+use crate::{open_files, probe};
 
 /// How often a DNS node without a table checks whether there is one.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -175,6 +175,7 @@ pub(crate) fn run(
     on_dns: &(dyn Fn(SocketAddr) + Sync),
 ) -> anyhow::Result<ExitCode> {
     let follower = if roles.has(Roles::Dns) { Some(Follower::start(&settings.table_file()?)) } else { None };
+    let files_max = open_files::raise_limit();
     let has_table = follower.as_ref().is_some_and(|follower| follower.current().is_some());
     let supervisor = Supervisor::new(cancel);
     std::thread::scope(|scope| {
@@ -183,7 +184,7 @@ pub(crate) fn run(
             // If DNS itself fails, the process has nothing left to do.
             scope.spawn(move || {
                 supervisor.run("dns", OnFailure::EndProcess, |cancel| {
-                    runtime()?.block_on(dns(settings.dns, Arc::clone(&table), cancel, on_dns))
+                    runtime()?.block_on(dns(settings.dns, files_max, Arc::clone(&table), cancel, on_dns))
                 });
             });
         }
@@ -269,6 +270,7 @@ async fn web(address: SocketAddr, api: Api, cancel: CancellationToken) -> anyhow
 /// Serves DNS once there is a table, until cancelled.
 async fn dns(
     address: SocketAddr,
+    files_max: u64,
     table: SharedTable,
     cancel: &CancellationToken,
     on_dns: &(dyn Fn(SocketAddr) + Sync),
@@ -279,7 +281,8 @@ async fn dns(
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    let dns = Dns::bind(DnsConfig { listen: vec![address], ..DnsConfig::default() }, table).await?;
+    let config = DnsConfig { listen: vec![address], ..DnsConfig::default() };
+    let dns = Dns::bind(config.with_files_max(files_max), table).await?;
     dns.local_addresses().into_iter().for_each(on_dns);
     Ok(dns.run(cancel.clone().cancelled_owned()).await?)
 }

@@ -12,7 +12,7 @@ use spillway_edge::dns::{Dns, DnsConfig, DnsError, Handler};
 use spillway_edge::follower::Follower;
 use spillway_routing::answer::Zone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -242,12 +242,81 @@ async fn connections_are_bounded_in_number_and_idle_time() {
     let message = query("near.example.", RecordType::A);
     let mut first = TcpStream::connect(server.address).await.unwrap();
     tcp(&mut first, &message).await;
-    let mut second = TcpStream::connect(server.address).await.unwrap();
+    // From another address, so that it is the limit of all that counts.
+    let mut second = connect_from("127.0.0.2", server.address).await;
     assert!(timeout(PATIENCE, second.read_u8()).await.unwrap().is_err());
     // The first is closed for silence, which makes room.
     assert!(timeout(PATIENCE, first.read_u8()).await.unwrap().is_err());
     let mut third = TcpStream::connect(server.address).await.unwrap();
     tcp(&mut third, &message).await;
+}
+
+async fn connect_from(client: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(client.parse().unwrap(), 0)).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+/// One client opens all the connections that it can; another one is served, and the first again once one has ended.
+#[tokio::test]
+async fn a_client_has_a_share_of_the_connections() {
+    let server = start(|config| {
+        (config.tcp_connections_max, config.tcp_connections_per_client_max) = (4, 2);
+    })
+    .await;
+    let message = query("near.example.", RecordType::A);
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect_from("127.0.0.1", server.address).await;
+        tcp(&mut stream, &message).await;
+        open.push(stream);
+    }
+    for _ in 0..10 {
+        let mut refused = connect_from("127.0.0.1", server.address).await;
+        assert!(timeout(PATIENCE, refused.read_u8()).await.unwrap().is_err());
+    }
+    let mut other = connect_from("127.0.0.2", server.address).await;
+    tcp(&mut other, &message).await;
+    drop(open.pop());
+    // The server sees the end of the connection a little later.
+    let mut attempts = 0;
+    loop {
+        let mut stream = connect_from("127.0.0.1", server.address).await;
+        let bytes = message.to_vec().unwrap();
+        stream.write_u16(u16::try_from(bytes.len()).unwrap()).await.unwrap();
+        if stream.write_all(&bytes).await.is_ok()
+            && timeout(PATIENCE, stream.read_u16()).await.unwrap().is_ok()
+        {
+            break;
+        }
+        attempts += 1;
+        assert!(attempts < 500, "the place of the ended connection is not free");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A query that arrives byte by byte does not keep its connection for longer than a message may take.
+#[tokio::test]
+async fn a_slow_query_is_cut_off() {
+    let server = start(|config| config.tcp_message_max = Duration::from_millis(300)).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut sent = 0;
+    while stream.write_u8(1).await.is_ok() {
+        sent += 1;
+        assert!(sent < 200, "the connection stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn connections_are_bounded_by_the_open_files() {
+    let limits = |files_max| {
+        let config = DnsConfig::default().with_files_max(files_max);
+        (config.tcp_connections_max, config.tcp_connections_per_client_max)
+    };
+    assert_eq!(limits(0), (1, 1));
+    assert_eq!(limits(1_024), (256, 32));
+    assert_eq!(limits(u64::MAX), (8_192, 1_024));
 }
 
 #[tokio::test]
