@@ -155,6 +155,7 @@ fn head(kind: SnapshotKind, version: u64, digest: u128) -> Snapshot {
         at_us: TimeMicros(0),
         digest: format_digest(digest),
         revision: 1,
+        installation: String::new(),
         sites: Vec::new(),
         sites_gone: Vec::new(),
         networks: Vec::new(),
@@ -169,7 +170,13 @@ fn site_name(number: u32) -> SiteName {
 }
 
 fn route(number: u32, to_cdn: bool) -> RouteEntry {
-    RouteEntry { site: site_name(number), network: NetworkName::everywhere(), route: cdn(to_cdn) }
+    RouteEntry {
+        site: site_name(number),
+        network: NetworkName::everywhere(),
+        route: cdn(to_cdn),
+        reason: None,
+        decided_at: 0,
+    }
 }
 
 fn cdn(to_cdn: bool) -> Route {

@@ -22,7 +22,7 @@ use spillway_events::{Snapshot, SnapshotKind, TimeMicros};
 use spillway_routing::table::{Table, TableError};
 
 pub use self::follow::follow;
-pub use self::status::Status;
+pub use self::status::{Ignored, Status};
 use self::store::OnDisk;
 pub use self::store::StoreError;
 

@@ -41,6 +41,17 @@ where
     frames.collect()
 }
 
+/// How many bytes items take in frames, the heads of the frames apart.
+///
+/// # Errors
+/// When an item does not encode.
+pub fn items_bytes<T: Framed>(items: &[T]) -> Result<usize, DecodeError>
+where
+    Frame<T>: Record,
+{
+    items.iter().try_fold(0, |sum, item| Ok(sum + item_bytes(item.clone())?.len()))
+}
+
 /// The Avro bytes of one item: those of a frame that holds it alone, without the frame's own.
 fn item_bytes<T: Framed>(item: T) -> Result<Vec<u8>, DecodeError>
 where

@@ -26,7 +26,7 @@ pub const CDNS_PER_SITE_MAX: usize = 64;
 /// The most host names of one site.
 pub const HOSTS_PER_SITE_MAX: usize = 256;
 /// The most addresses of one origin or CDN.
-pub const ADDRESSES_PER_TARGET_MAX: usize = 256;
+pub const ADDRESSES_PER_TARGET_MAX: usize = 128;
 
 /// The longest time that an answer may be kept: a day.
 pub const TTL_SECS_MAX: u32 = 86_400;

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use spillway_events::{
-    NetworkName, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot, SnapshotKind, TimeMicros,
+    NetworkName, Reason, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot, SnapshotKind, TimeMicros,
 };
 
 pub use self::digest::{format_digest, network_hash, route_hash, site_hash};
@@ -31,6 +31,8 @@ use self::shards::Shards;
 pub struct Table {
     version: u64,
     revision: u64,
+    /// The id of the installation that published the table; empty where it has none.
+    installation: Arc<str>,
     heard_at: TimeMicros,
     digest: u128,
     sites_count: usize,
@@ -46,9 +48,17 @@ pub struct Table {
 #[derive(Debug, Clone)]
 pub struct SiteRoutes {
     entry: Arc<SiteEntry>,
-    everywhere: Option<Route>,
+    everywhere: Option<DecidedRoute>,
     /// Sorted by network.
-    exceptions: Vec<(NetworkName, Route)>,
+    exceptions: Vec<(NetworkName, DecidedRoute)>,
+}
+
+/// A route with what led to it.
+#[derive(Debug, Clone)]
+struct DecidedRoute {
+    route: Route,
+    reason: Option<Reason>,
+    decided_at: u64,
 }
 
 /// Where an address belongs.
@@ -65,6 +75,14 @@ pub struct NetworkMatch<'t> {
 /// Why a snapshot does not become a table. The table it was offered to stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
+    /// The snapshot is another installation's.
+    #[error("the snapshot is of installation `{offered}`, the table of installation `{current}`")]
+    Installation {
+        /// The snapshot's installation.
+        offered: String,
+        /// The table's installation.
+        current: String,
+    },
     /// The snapshot is older than the table, or a delta already applied.
     #[error("the snapshot has version {offered}, the table already has version {current}")]
     Older {
@@ -115,6 +133,7 @@ impl Default for Table {
         Self {
             version: 0,
             revision: 0,
+            installation: Arc::default(),
             heard_at: TimeMicros(0),
             digest: 0,
             sites_count: 0,
@@ -133,6 +152,10 @@ impl Table {
     /// # Errors
     /// See [`TableError`]; `self` is untouched.
     pub fn apply(&self, snapshot: &Snapshot) -> Result<Self, TableError> {
+        if self.version > 0 && *snapshot.installation != *self.installation {
+            let (offered, current) = (snapshot.installation.clone(), self.installation.to_string());
+            return Err(TableError::Installation { offered, current });
+        }
         if snapshot.version < self.version {
             return Err(TableError::Older { offered: snapshot.version, current: self.version });
         }
@@ -157,6 +180,7 @@ impl Table {
         if snapshot.kind != SnapshotKind::Heartbeat {
             next.version = snapshot.version;
             next.revision = snapshot.revision;
+            next.installation = snapshot.installation.as_str().into();
             next.change(snapshot)?;
         }
         next.heard_at = self.heard_at.max(snapshot.at_us);
@@ -181,6 +205,7 @@ impl Table {
             at_us: self.heard_at,
             digest: format_digest(self.digest),
             revision: self.revision,
+            installation: self.installation.to_string(),
             sites: sites.iter().map(|site| SiteEntry::clone(&site.entry)).collect(),
             sites_gone: Vec::new(),
             networks: self.networks.entries().cloned().collect(),
@@ -206,6 +231,12 @@ impl Table {
     #[must_use]
     pub fn heard_at(&self) -> TimeMicros {
         self.heard_at
+    }
+
+    /// The id of the installation that published the table; empty where it has none.
+    #[must_use]
+    pub fn installation(&self) -> &str {
+        &self.installation
     }
 
     /// The wrapping sum of the hashes of all entries.
@@ -328,7 +359,9 @@ impl Table {
         let Some(site) = self.sites.get_mut(entry.site.as_str()) else {
             return Err(TableError::UnknownSite(entry.site.clone()));
         };
-        let old = Arc::make_mut(site).set(&entry.network, Some(entry.route.clone()));
+        let route =
+            DecidedRoute { route: entry.route.clone(), reason: entry.reason, decided_at: entry.decided_at };
+        let old = Arc::make_mut(site).set(&entry.network, Some(route));
         self.digest = self.digest.wrapping_add(route_hash(entry));
         self.take_route_hash(&entry.site, &entry.network, old);
         Ok(())
@@ -340,9 +373,9 @@ impl Table {
         self.take_route_hash(&key.site, &key.network, old);
     }
 
-    fn take_route_hash(&mut self, site: &SiteName, network: &NetworkName, old: Option<Route>) {
+    fn take_route_hash(&mut self, site: &SiteName, network: &NetworkName, old: Option<DecidedRoute>) {
         if let Some(route) = old {
-            let old = RouteEntry { site: site.clone(), network: network.clone(), route };
+            let old = route.into_entry(site.clone(), network.clone());
             self.digest = self.digest.wrapping_sub(route_hash(&old));
         }
     }
@@ -362,7 +395,7 @@ impl SiteRoutes {
             let at = self.exceptions.binary_search_by(|(name, _)| name.cmp(network)).ok()?;
             self.exceptions.get(at).map(|(_, route)| route)
         });
-        exception.or(self.everywhere.as_ref()).unwrap_or(&Route::ORIGIN)
+        exception.or(self.everywhere.as_ref()).map_or(&Route::ORIGIN, |decided| &decided.route)
     }
 
     /// Whether the site has one route for all networks.
@@ -374,15 +407,14 @@ impl SiteRoutes {
     /// The site's routes as entries: the default first, then the exceptions by network.
     pub fn routes(&self) -> impl Iterator<Item = RouteEntry> + '_ {
         let everywhere = self.everywhere.iter().map(|route| (NetworkName::everywhere(), route.clone()));
-        everywhere.chain(self.exceptions.iter().cloned()).map(|(network, route)| RouteEntry {
-            site: self.entry.site.clone(),
-            network,
-            route,
-        })
+        let site = &self.entry.site;
+        everywhere
+            .chain(self.exceptions.iter().cloned())
+            .map(|(network, route)| route.into_entry(site.clone(), network))
     }
 
     /// Sets or removes one route and gives the former one.
-    fn set(&mut self, network: &NetworkName, route: Option<Route>) -> Option<Route> {
+    fn set(&mut self, network: &NetworkName, route: Option<DecidedRoute>) -> Option<DecidedRoute> {
         if *network == NetworkName::everywhere() {
             return std::mem::replace(&mut self.everywhere, route);
         }
@@ -395,6 +427,12 @@ impl SiteRoutes {
             }
             (Err(_), None) => None,
         }
+    }
+}
+
+impl DecidedRoute {
+    fn into_entry(self, site: SiteName, network: NetworkName) -> RouteEntry {
+        RouteEntry { site, network, route: self.route, reason: self.reason, decided_at: self.decided_at }
     }
 }
 

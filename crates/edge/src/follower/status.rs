@@ -5,11 +5,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use spillway_eventlog::ReadError;
 use spillway_routing::table::TableError;
 
 use super::StoreError;
 use crate::log_limit::LogLimit;
+
+/// Why the log's tables are not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// The log is of another installation than the table.
+    OtherInstallation,
+    /// The log's tables are older than the node's, as after the log was restored from a backup.
+    Older,
+}
 
 /// Counts since the process started, and what is wrong now.
 #[derive(Debug, Default)]
@@ -17,6 +25,7 @@ pub struct Status {
     undecodable: AtomicU64,
     refused: AtomicU64,
     save_failing: AtomicBool,
+    ignored: Mutex<Option<Ignored>>,
     log_limit: Mutex<LogLimit>,
 }
 
@@ -39,10 +48,30 @@ impl Status {
         self.save_failing.load(Ordering::Relaxed)
     }
 
-    pub(super) fn undecodable_record(&self, error: &ReadError) {
+    /// Why the node does not follow the log, if it does not.
+    #[must_use]
+    pub fn ignored(&self) -> Option<Ignored> {
+        *self.ignored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log's snapshot is not for this table. Logged when that changes.
+    pub(super) fn ignored_log(&self, ignored: Ignored, error: &TableError) {
+        let before = self.ignored.lock().unwrap_or_else(PoisonError::into_inner).replace(ignored);
+        if before != Some(ignored) {
+            tracing::error!(%error, "the log is not the one of this node's routing table, which serves on");
+        }
+    }
+
+    pub(super) fn followed_log(&self) {
+        let before = self.ignored.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if before.is_some() {
+            tracing::info!("the log's routing table is followed again");
+        }
+    }
+
+    pub(super) fn undecodable_record(&self, error: &(dyn Error + 'static)) {
         self.undecodable.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.pass() {
-            let error: &dyn Error = error;
             tracing::error!(
                 error,
                 suppressed,

@@ -10,9 +10,6 @@ use spillway_routing::table::Table;
 
 use super::file;
 
-/// How many entries of each kind one item of a full table holds.
-const ENTRIES_PER_ITEM: usize = 1_000;
-
 /// Why the table on disk cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -96,19 +93,17 @@ pub(super) fn load(path: &Path) -> Result<(Table, Option<OnDisk>), StoreError> {
     Ok((table, (!is_damaged && frame_bytes == 0).then_some(on_disk)))
 }
 
-/// The table after a frame: the first frame is a full table, in items of bounded size.
+/// The table after the snapshots of a frame.
 fn apply(table: Option<&Table>, frame: &EncodedFrame) -> Result<Table, String> {
-    let items: Vec<Snapshot> = decode_frame(&frame.chunks).map_err(|error| error.to_string())?;
-    match table {
-        Some(table) => items.iter().try_fold(table.clone(), |table, delta| table.apply(delta)),
-        None => Table::default().apply(&join(items).ok_or("a frame without a table")?),
-    }
-    .map_err(|error| error.to_string())
+    let items = decode_frame(&frame.chunks).map_err(|error| error.to_string())?;
+    let snapshots = Snapshot::from_items(items).map_err(|error| error.to_string())?;
+    let table = table.cloned().unwrap_or_default();
+    snapshots.iter().try_fold(table, |table, next| table.apply(next)).map_err(|error| error.to_string())
 }
 
 /// Replaces the file by a full table.
 pub(super) fn replace(path: &Path, table: &Table) -> Result<OnDisk, StoreError> {
-    let records = encode_frame(table.version(), cut(&table.to_snapshot()))
+    let records = encode_frame(table.version(), table.to_snapshot().into_items())
         .map_err(|error| StoreError::Encoding { path: path.to_owned(), reason: error.to_string() })?;
     let bytes =
         file::replace(path, &records).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
@@ -132,41 +127,4 @@ impl OnDisk {
     pub(super) fn has_room_for(&self, deltas: &[Vec<u8>]) -> bool {
         self.bytes - self.full_bytes + file::bytes_of(deltas) <= self.full_bytes
     }
-}
-
-/// Parts that share the head and divide the entries; at least one.
-fn cut(whole: &Snapshot) -> Vec<Snapshot> {
-    let mut sites = whole.sites.chunks(ENTRIES_PER_ITEM);
-    let mut networks = whole.networks.chunks(ENTRIES_PER_ITEM);
-    let mut routes = whole.routes.chunks(ENTRIES_PER_ITEM);
-    let mut parts = Vec::new();
-    loop {
-        let next = (sites.next(), networks.next(), routes.next());
-        if next == (None, None, None) && !parts.is_empty() {
-            return parts;
-        }
-        parts.push(Snapshot {
-            kind: whole.kind,
-            version: whole.version,
-            base: whole.base,
-            at_us: whole.at_us,
-            digest: whole.digest.clone(),
-            revision: whole.revision,
-            sites: next.0.unwrap_or_default().to_vec(),
-            sites_gone: Vec::new(),
-            networks: next.1.unwrap_or_default().to_vec(),
-            networks_gone: Vec::new(),
-            routes: next.2.unwrap_or_default().to_vec(),
-            routes_gone: Vec::new(),
-        });
-    }
-}
-
-fn join(parts: Vec<Snapshot>) -> Option<Snapshot> {
-    parts.into_iter().reduce(|mut whole, part| {
-        whole.sites.extend(part.sites);
-        whole.networks.extend(part.networks);
-        whole.routes.extend(part.routes);
-        whole
-    })
 }

@@ -29,6 +29,8 @@ pub(crate) fn route(site: &str, network: &str, cdn: bool) -> RouteEntry {
         site: SiteName::new(site).unwrap(),
         network: NetworkName::new(network).unwrap(),
         route: Route { cdn: cdn.then(|| CdnName::new("a").unwrap()) },
+        reason: None,
+        decided_at: 0,
     }
 }
 
@@ -81,6 +83,7 @@ pub(crate) fn snapshot(
         at_us: TimeMicros(1_000_000),
         digest: format_digest(digest),
         revision: 3,
+        installation: String::new(),
         sites,
         sites_gone: Vec::new(),
         networks,

@@ -55,6 +55,8 @@ fn table() -> Table {
         site: SiteName::new(site).unwrap(),
         network: NetworkName::new(network).unwrap(),
         route: Route { cdn: cdn.then(|| CdnName::new("a").unwrap()) },
+        reason: None,
+        decided_at: 0,
     };
     let routes = vec![
         route("apex", "everywhere", true),
@@ -73,6 +75,7 @@ fn table() -> Table {
         at_us: TimeMicros(0),
         digest: format_digest(digest),
         revision: (1 << 32) + 5,
+        installation: String::new(),
         sites,
         sites_gone: Vec::new(),
         networks,
