@@ -1,13 +1,13 @@
-//! The routing table: what every answer comes from. Immutable; the next one is built beside the present one.
+//! The routing table, from which every answer is computed. It is immutable: the next one is built beside the current one.
 //!
 //! ```text
 //! host ──► site name ──► site: entry, default route, exceptions per network
 //! address ──► longest prefix ──► network
 //! ```
 //!
-//! Tables share structure: applying a change of 1,000 routes to a table of a million host names copies the shards
-//! that hold them and nothing else. A change of networks rebuilds the prefix look-up, which is rare and takes a
-//! fraction of a second for 500,000 prefixes.
+//! Tables share structure: a change of 1,000 routes in a table of a million host names copies only the shards that hold
+//! these. A change of networks rebuilds the look-up by prefix, which is rare and takes a fraction of a second for 500,000
+//! prefixes.
 
 mod digest;
 mod networks;
@@ -26,7 +26,7 @@ pub use self::digest::{format_digest, network_hash, route_hash, site_hash};
 use self::networks::Networks;
 use self::shards::Shards;
 
-/// All routes as of one version. Cloning is cheap and shares everything.
+/// All routes as of one version. A clone is cheap: it shares everything.
 #[derive(Debug, Clone)]
 pub struct Table {
     version: u64,
@@ -39,7 +39,7 @@ pub struct Table {
     sites: Shards<Arc<SiteRoutes>>,
     /// The site's name, by host name.
     hosts: Shards<Arc<str>>,
-    /// How many host names lie below a name: what tells an empty non-terminal (RFC 8020) from no name at all.
+    /// How many host names lie below a name. A name that is no host but has hosts below it exists (RFC 8020).
     below: Shards<u32>,
     networks: Arc<Networks>,
 }
@@ -61,18 +61,18 @@ struct DecidedRoute {
     decided_at: u64,
 }
 
-/// Where an address belongs.
+/// The network that an address belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkMatch<'t> {
     /// The network of the longest prefix that holds the address, if any does.
     pub network: Option<&'t NetworkName>,
-    /// How many leading bits of the address decide that. It is the prefix's length where no longer prefix lies
-    /// within; otherwise, and where no prefix matches, as many bits as keep the answer from being reused for
-    /// addresses that belong elsewhere (RFC 7871, section 7.2.1).
+    /// How many leading bits of the address decide that. All addresses with the same leading bits belong to the same
+    /// network, so a resolver may reuse the answer for them (RFC 7871, section 7.2.1). More bits than the matched prefix has
+    /// are needed where longer prefixes lie within it.
     pub scope: u8,
 }
 
-/// Why a snapshot does not become a table. The table it was offered to stays as it is.
+/// Why a snapshot was refused. The table is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
     /// The snapshot is another installation's.
@@ -83,7 +83,7 @@ pub enum TableError {
         /// The table's installation.
         current: String,
     },
-    /// The snapshot is older than the table, or a delta already applied.
+    /// The snapshot is older than the table, or is a delta that was already applied.
     #[error("the snapshot has version {offered}, the table already has version {current}")]
     Older {
         /// The snapshot's version.
@@ -99,7 +99,7 @@ pub enum TableError {
         /// The table's version.
         current: u64,
     },
-    /// The table would not be the publisher's.
+    /// The resulting table would differ from the publisher's.
     #[error("the table would have digest {computed}, the snapshot says {expected}")]
     Digest {
         /// What the snapshot says.
@@ -146,8 +146,8 @@ impl Default for Table {
 }
 
 impl Table {
-    /// The table after a snapshot. A repeated full table is taken again; gone things that were never there are
-    /// passed over, since the digest decides.
+    /// The table after a snapshot. A repeated full table is applied again. Deleting what is not there changes nothing: the
+    /// digest shows whether the result is right.
     ///
     /// # Errors
     /// See [`TableError`]; `self` is untouched.
@@ -191,7 +191,7 @@ impl Table {
         Ok(next)
     }
 
-    /// The whole table as a snapshot, sorted: applied to an empty table it gives this one.
+    /// The whole table as a sorted snapshot. Applied to an empty table, it gives this table.
     #[must_use]
     pub fn to_snapshot(&self) -> Snapshot {
         let mut sites: Vec<&SiteRoutes> = self.sites.values().map(AsRef::as_ref).collect();
@@ -227,7 +227,7 @@ impl Table {
         self.revision
     }
 
-    /// The time of the last snapshot or heartbeat taken: the table's age counts from here.
+    /// The time of the last snapshot or heartbeat that was applied. The table's age counts from it.
     #[must_use]
     pub fn heard_at(&self) -> TimeMicros {
         self.heard_at
@@ -251,7 +251,7 @@ impl Table {
         self.sites_count
     }
 
-    /// The site of a host name, lower case and without a final point.
+    /// The site of a host name, which is lower case and has no trailing dot.
     #[must_use]
     pub fn site_of_host(&self, host: &str) -> Option<&SiteRoutes> {
         self.sites.get(self.hosts.get(host)?).map(AsRef::as_ref)
@@ -263,7 +263,7 @@ impl Table {
         self.sites.get(site.as_str()).map(AsRef::as_ref)
     }
 
-    /// Whether host names lie below a name (lower case, without a final point).
+    /// Whether host names lie below a name, which is lower case and has no trailing dot.
     #[must_use]
     pub fn has_hosts_below(&self, name: &str) -> bool {
         self.below.get(name).is_some()
@@ -288,7 +288,7 @@ impl Table {
             self.networks = Arc::new(networks);
             self.digest = self.digest.wrapping_sub(taken).wrapping_add(given);
         }
-        // All changed sites let go of their hosts first, so that a host may move from one site to another.
+        // The hosts of all changed sites are removed first, so that a host may move from one site to another.
         for entry in &snapshot.sites {
             if let Some(old) = self.sites.get(entry.site.as_str()).cloned() {
                 self.unlink_hosts(&old.entry);
@@ -382,13 +382,13 @@ impl Table {
 }
 
 impl SiteRoutes {
-    /// What is known of the site itself.
+    /// The site's hosts, addresses and CDNs.
     #[must_use]
     pub fn entry(&self) -> &SiteEntry {
         &self.entry
     }
 
-    /// The exception for exactly that network, else the site's default; the origin while there is no route at all.
+    /// The exception for that network, else the site's default; the origin if there is no route at all.
     #[must_use]
     pub fn route(&self, network: Option<&NetworkName>) -> &Route {
         let exception = network.and_then(|network| {
@@ -413,7 +413,7 @@ impl SiteRoutes {
             .map(|(network, route)| route.into_entry(site.clone(), network))
     }
 
-    /// Sets or removes one route and gives the former one.
+    /// Sets or removes one route, and returns the previous one.
     fn set(&mut self, network: &NetworkName, route: Option<DecidedRoute>) -> Option<DecidedRoute> {
         if *network == NetworkName::everywhere() {
             return std::mem::replace(&mut self.everywhere, route);

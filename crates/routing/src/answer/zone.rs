@@ -20,7 +20,7 @@ pub struct Zone {
     ttl_secs: u32,
 }
 
-/// Why texts do not make a zone.
+/// Why a zone cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneError {
     /// Not a domain name.
