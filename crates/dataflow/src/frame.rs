@@ -58,7 +58,8 @@ impl Framer {
         rejected.sort();
         let mut outputs = Vec::new();
         if let (Some(publisher), Some((input, due))) = (&mut self.publisher, &input) {
-            let snapshots = publisher.tick(input, *due, &decisions);
+            // A test holds every type equal to its schema, so that encoding does not fail.
+            let snapshots = publisher.tick(input, *due, &decisions).unwrap_or_default();
             outputs.extend(frame(tick, topics::SNAPSHOTS, 0, snapshots));
             if due.checkpoint {
                 state.push(publisher.save());

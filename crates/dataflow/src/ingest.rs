@@ -137,7 +137,7 @@ impl Ingest {
         Due {
             performance: crossed(self.config.performance_period_us),
             heartbeat: crossed(SECOND_US),
-            full_table: crossed(600 * SECOND_US),
+            full_table: crossed(3_600 * SECOND_US),
             receipts: crossed(60 * SECOND_US),
             // Not at the first tick: there is no state yet.
             checkpoint: before.is_some() && self.config.checkpoint_period_us.is_some_and(crossed),

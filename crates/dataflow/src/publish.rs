@@ -1,18 +1,41 @@
 //! Makes snapshots: the table as routes and provisioning change it.
+//!
+//! A tick that changes the table writes a delta. A full table follows at the first tick at which the deltas since the last
+//! one have more bytes than it had, or when one is due.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{
-    CdnEntry, Decision, NetworkEntry, NetworkName, Route, RouteEntry, RouteKey, SiteEntry, SiteName,
-    Snapshot, SnapshotKind,
+    CHUNK_BYTES_MAX, CdnEntry, Decision, DecodeError, NAME_BYTES_MAX, NetworkEntry, NetworkName,
+    PREFIXES_PER_ITEM_MAX, Reason, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot, SnapshotHead,
+    SnapshotItem, SnapshotKind, items_bytes,
 };
 use spillway_provisioning::State;
+use spillway_provisioning::limits::{
+    ADDRESSES_PER_TARGET_MAX, CDNS_PER_SITE_MAX, HOST_BYTES_MAX, HOSTS_PER_SITE_MAX,
+};
 use spillway_routing::table::{format_digest, network_hash, route_hash, site_hash};
 
 use crate::checkpoint::Restored;
 use crate::input::TickInput;
 use crate::message::{Due, StateItem};
+
+/// The most bytes of an encoded length, of an address and of a prefix as text.
+const LENGTH_BYTES_MAX: usize = 3;
+const ADDRESS_BYTES_MAX: usize = LENGTH_BYTES_MAX + 45;
+const PREFIX_BYTES_MAX: usize = ADDRESS_BYTES_MAX + 4;
+const TARGET_BYTES_MAX: usize =
+    NAME_BYTES_MAX + HOST_BYTES_MAX + ADDRESSES_PER_TARGET_MAX * ADDRESS_BYTES_MAX + 4 * LENGTH_BYTES_MAX;
+const SITE_BYTES_MAX: usize = (CDNS_PER_SITE_MAX + 1) * TARGET_BYTES_MAX
+    + HOSTS_PER_SITE_MAX * (HOST_BYTES_MAX + LENGTH_BYTES_MAX)
+    + 1_024;
+// Every item that provisioning allows fits a chunk.
+const _: () = assert!(SITE_BYTES_MAX <= CHUNK_BYTES_MAX);
+const _: () = assert!(NAME_BYTES_MAX + PREFIXES_PER_ITEM_MAX * PREFIX_BYTES_MAX + 1_024 <= CHUNK_BYTES_MAX);
 
 /// The published table and what it is made of.
 #[derive(Debug, Default)]
@@ -27,15 +50,27 @@ struct Published {
     digest: u128,
     sites: BTreeMap<SiteName, PublishedSite>,
     networks: BTreeMap<NetworkName, NetworkEntry>,
+    /// The bytes of the items of the last full table.
+    full_bytes: usize,
+    /// The bytes of the items of the deltas since.
+    delta_bytes: usize,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct PublishedSite {
     entry: SiteEntry,
     /// As decided, in every network.
-    decided: BTreeMap<NetworkName, Route>,
+    decided: BTreeMap<NetworkName, DecidedRoute>,
     /// In the table: the root's, and those that differ from it.
-    routes: BTreeMap<NetworkName, Route>,
+    routes: BTreeMap<NetworkName, DecidedRoute>,
+}
+
+/// A route with the decision that last changed it or its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct DecidedRoute {
+    route: Route,
+    reason: Option<Reason>,
+    decided_at: u64,
 }
 
 impl Publisher {
@@ -51,8 +86,13 @@ impl Publisher {
         StateItem { operator: String::from("publish"), shard: 0, text }
     }
 
-    /// The snapshots of one tick: a delta where something changed, a heartbeat or a full table where one is due.
-    pub(crate) fn tick(&mut self, input: &TickInput, due: Due, decisions: &[Decision]) -> Vec<Snapshot> {
+    /// The items of one tick: a delta where something changed, a full table or a heartbeat where one is due.
+    pub(crate) fn tick(
+        &mut self,
+        input: &TickInput,
+        due: Due,
+        decisions: &[Decision],
+    ) -> Result<Vec<SnapshotItem>, DecodeError> {
         let base = self.table.version;
         let mut delta = self.blank(SnapshotKind::Delta, input);
         if !input.provisioning.is_empty() {
@@ -63,41 +103,40 @@ impl Publisher {
             self.provision(&mut delta);
         }
         self.decide(decisions, &mut delta);
-        let changed = !(delta.sites.is_empty()
+        let is_changed = !(delta.sites.is_empty()
             && delta.sites_gone.is_empty()
             && delta.networks.is_empty()
             && delta.networks_gone.is_empty()
             && delta.routes.is_empty()
             && delta.routes_gone.is_empty());
-        let mut snapshots = Vec::new();
-        if changed || input.accepts_loss() {
+        let mut items = Vec::new();
+        if is_changed || input.accepts_loss() {
             self.table.version = input.tick.number;
-            snapshots.push(Snapshot { base, ..self.finish(delta) });
+            items.extend(Snapshot { base, ..self.finish(delta) }.into_items());
+            self.table.delta_bytes += items_bytes(&items)?;
         }
-        if due.full_table || input.accepts_loss() {
-            let full = self.blank(SnapshotKind::Full, input);
-            snapshots.push(self.finish(self.full(full)));
-        } else if due.heartbeat && !changed {
-            snapshots.push(self.finish(self.blank(SnapshotKind::Heartbeat, input)));
+        if due.full_table || input.accepts_loss() || self.table.delta_bytes > self.table.full_bytes {
+            let full = self.finish(self.full(self.blank(SnapshotKind::Full, input))).into_items();
+            self.table.full_bytes = items_bytes(&full)?;
+            self.table.delta_bytes = 0;
+            items.extend(full);
+        } else if due.heartbeat && !is_changed {
+            items.extend(self.finish(self.blank(SnapshotKind::Heartbeat, input)).into_items());
         }
-        snapshots
+        Ok(items)
     }
 
     fn blank(&self, kind: SnapshotKind, input: &TickInput) -> Snapshot {
-        Snapshot {
+        Snapshot::from(SnapshotHead {
             kind,
             version: 0,
             base: 0,
             at_us: input.tick.at_us,
             digest: String::new(),
             revision: 0,
-            sites: Vec::new(),
-            sites_gone: Vec::new(),
-            networks: Vec::new(),
-            networks_gone: Vec::new(),
-            routes: Vec::new(),
-            routes_gone: Vec::new(),
-        }
+            // No record carries an id of the installation yet.
+            installation: String::new(),
+        })
     }
 
     fn finish(&self, snapshot: Snapshot) -> Snapshot {
@@ -113,7 +152,7 @@ impl Publisher {
     fn full(&self, mut snapshot: Snapshot) -> Snapshot {
         for (name, site) in &self.table.sites {
             snapshot.sites.push(site.entry.clone());
-            let route = |(network, route): (&NetworkName, &Route)| entry(name, network, route);
+            let route = |(network, route): (&NetworkName, &DecidedRoute)| entry(name, network, route);
             snapshot.routes.extend(site.routes.iter().map(route));
         }
         snapshot.networks = self.table.networks.values().cloned().collect();
@@ -198,15 +237,25 @@ impl Publisher {
         let mut touched: BTreeSet<&SiteName> = BTreeSet::new();
         for decision in decisions {
             if let Some(site) = self.table.sites.get_mut(&decision.site) {
-                site.decided.insert(decision.network.clone(), decision.route.clone());
-                touched.insert(&decision.site);
+                let decided = DecidedRoute {
+                    route: decision.route.clone(),
+                    reason: decision.reason,
+                    decided_at: decision.tick,
+                };
+                let before = site.decided.get(&decision.network);
+                if before.is_none_or(|before| !before.is_as(&decided)) {
+                    site.decided.insert(decision.network.clone(), decided);
+                    touched.insert(&decision.site);
+                }
             }
         }
         for name in touched {
             let Some(site) = self.table.sites.get_mut(name) else { continue };
             let Some(default) = site.decided.get(&root).cloned() else { continue };
-            let stands = |(network, route): &(&NetworkName, &Route)| **network == root || **route != default;
-            let routes: BTreeMap<NetworkName, Route> = site
+            let stands = |(network, decided): &(&NetworkName, &DecidedRoute)| {
+                **network == root || decided.route != default.route
+            };
+            let routes: BTreeMap<NetworkName, DecidedRoute> = site
                 .decided
                 .iter()
                 .filter(stands)
@@ -234,8 +283,21 @@ impl Publisher {
     }
 }
 
-fn entry(site: &SiteName, network: &NetworkName, route: &Route) -> RouteEntry {
-    RouteEntry { site: site.clone(), network: network.clone(), route: route.clone() }
+impl DecidedRoute {
+    /// Whether route and reason are the same.
+    fn is_as(&self, other: &Self) -> bool {
+        (&self.route, self.reason) == (&other.route, other.reason)
+    }
+}
+
+fn entry(site: &SiteName, network: &NetworkName, decided: &DecidedRoute) -> RouteEntry {
+    RouteEntry {
+        site: site.clone(),
+        network: network.clone(),
+        route: decided.route.clone(),
+        reason: decided.reason,
+        decided_at: decided.decided_at,
+    }
 }
 
 fn site_entries(state: &State) -> BTreeMap<SiteName, SiteEntry> {

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hickory_proto::op::{self, MessageType, Metadata, OpCode};
 use hickory_proto::rr::{Name, RecordType};
 use spillway_edge::follower::Follower;
 use spillway_events::{
@@ -59,8 +60,12 @@ fn main() {
 }
 
 fn read_while_swapping(hosts: u32, follower: &mut Follower, digest: &mut u128) {
-    let names: Vec<Name> =
-        (0..997_u32).map(|at| Name::from_ascii(format!("{}.", host(at * 991 % hosts))).unwrap()).collect();
+    let question = |at: u32| {
+        let name = Name::from_ascii(format!("{}.", host(at * 991 % hosts))).unwrap();
+        op::Query::query(name, RecordType::A)
+    };
+    let questions: Vec<op::Query> = (0..997_u32).map(question).collect();
+    let metadata = Metadata::new(1, MessageType::Query, OpCode::Query);
     let (shared, stop) = (follower.table(), AtomicBool::new(false));
     let deltas: Vec<Snapshot> = (22..52).map(|version| delta(hosts, version, digest)).collect();
     std::thread::scope(|scope| {
@@ -68,13 +73,14 @@ fn read_while_swapping(hosts: u32, follower: &mut Follower, digest: &mut u128) {
             let peer = IpAddr::from([10, 1, 2, 3]);
             let (mut longest, mut answers, mut last) = (Duration::ZERO, 0_u64, Instant::now());
             let started = last;
-            for name in names.iter().cycle() {
+            for question in questions.iter().cycle() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
                 let table = shared.load();
-                let query = Query { name, qtype: RecordType::A, subnet: None };
-                let answer = answer(table.as_deref().unwrap(), None, &query, peer);
+                let query =
+                    Query { metadata: &metadata, question: Some(question), edns: None, bytes: &[], peer };
+                let answer = answer(table.as_deref().unwrap(), None, None, &query).unwrap();
                 assert_eq!(answer.answers.len(), 1);
                 let now = Instant::now();
                 longest = longest.max(now - last);
@@ -149,6 +155,7 @@ fn head(kind: SnapshotKind, version: u64, digest: u128) -> Snapshot {
         at_us: TimeMicros(0),
         digest: format_digest(digest),
         revision: 1,
+        installation: String::new(),
         sites: Vec::new(),
         sites_gone: Vec::new(),
         networks: Vec::new(),
@@ -163,7 +170,13 @@ fn site_name(number: u32) -> SiteName {
 }
 
 fn route(number: u32, to_cdn: bool) -> RouteEntry {
-    RouteEntry { site: site_name(number), network: NetworkName::everywhere(), route: cdn(to_cdn) }
+    RouteEntry {
+        site: site_name(number),
+        network: NetworkName::everywhere(),
+        route: cdn(to_cdn),
+        reason: None,
+        decided_at: 0,
+    }
 }
 
 fn cdn(to_cdn: bool) -> Route {

@@ -1,10 +1,11 @@
-//! DNS over UDP and TCP, from the present table.
+//! DNS over UDP and TCP, from the current table.
 //!
-//! hickory-server decodes and encodes; what is said is [`spillway_routing::answer`]'s. The loops around it are ours,
-//! because its own have no cap on connections, spawn a task for each query, and answer malformed responses:
+//! hickory-server decodes and encodes; [`spillway_routing::answer`] computes the answers. The loops are our own, because
+//! the library's have no cap on connections, spawn a task for each query, and answer malformed responses:
 //!
-//! - UDP: a fixed number of tasks a socket, each one query at a time, nothing queued but in the kernel;
-//! - TCP (RFC 7766): at most `tcp_connections_max` connections, each one query at a time, closed when idle.
+//! - UDP: a fixed number of tasks for each socket, each one query at a time; only the kernel queues;
+//! - TCP (RFC 7766): a bounded number of connections, in all and for each client; each one query at a time, closed when
+//!   it is idle or a query takes too long to arrive.
 
 mod handler;
 mod tcp;
@@ -20,9 +21,10 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 pub use self::handler::Handler;
+use self::tcp::{ConnectionLimits, Timeouts};
 use crate::follower::SharedTable;
 
-/// How often a free port is looked for when the port is 0, since UDP and TCP need the same.
+/// How many attempts are made to find a port that is free for both UDP and TCP, if the configured port is 0.
 const BIND_ATTEMPTS_MAX: usize = 16;
 
 /// How DNS is served.
@@ -30,7 +32,7 @@ const BIND_ATTEMPTS_MAX: usize = 16;
 pub struct DnsConfig {
     /// Addresses and ports, each for UDP and TCP.
     pub listen: Vec<SocketAddr>,
-    /// What this node calls itself to whoever asks (RFC 5001).
+    /// What this node is called in answers to the NSID option (RFC 5001).
     pub nsid: Option<String>,
     /// The provider's own zone.
     pub zone: Option<Zone>,
@@ -38,8 +40,30 @@ pub struct DnsConfig {
     pub udp_tasks: usize,
     /// TCP connections over all addresses; more are closed at once.
     pub tcp_connections_max: usize,
-    /// How long a TCP connection may be silent, and a reply may take to be accepted.
+    /// TCP connections of one client: an IPv4 address, or the first 64 bits of an IPv6 one.
+    pub tcp_connections_per_client_max: usize,
+    /// How long a TCP connection may stay open without a query.
     pub tcp_idle_max: Duration,
+    /// How long a query may take from its first byte to its last, and an answer to be accepted.
+    pub tcp_message_max: Duration,
+}
+
+/// The most TCP connections, however many files the process may open.
+const TCP_CONNECTIONS_MAX: u64 = 8_192;
+/// Of the files that the process may open, one in this many may be a TCP connection to the DNS port.
+const FILES_PER_TCP_CONNECTION: u64 = 4;
+/// One client may have one in this many of all connections.
+const CLIENTS_MIN: usize = 8;
+
+impl DnsConfig {
+    /// Bounds the TCP connections by how many files the process may open.
+    #[must_use]
+    pub fn with_files_max(mut self, files_max: u64) -> Self {
+        let connections = (files_max / FILES_PER_TCP_CONNECTION).clamp(1, TCP_CONNECTIONS_MAX);
+        self.tcp_connections_max = usize::try_from(connections).unwrap_or(1);
+        self.tcp_connections_per_client_max = (self.tcp_connections_max / CLIENTS_MIN).max(1);
+        self
+    }
 }
 
 impl Default for DnsConfig {
@@ -49,8 +73,10 @@ impl Default for DnsConfig {
             nsid: None,
             zone: None,
             udp_tasks: 4,
-            tcp_connections_max: 1_024,
+            tcp_connections_max: 256,
+            tcp_connections_per_client_max: 32,
             tcp_idle_max: Duration::from_secs(10),
+            tcp_message_max: Duration::from_secs(5),
         }
     }
 }
@@ -58,7 +84,7 @@ impl Default for DnsConfig {
 /// Why DNS is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
-    /// There is no table yet; a node that cannot answer does not bind.
+    /// There is no table yet, and a node that cannot answer does not bind.
     #[error("there is no routing table yet")]
     NoTable,
     /// No address to listen on.
@@ -124,20 +150,20 @@ impl Dns {
         self.sockets.iter().filter_map(|(udp, _)| udp.local_addr().ok()).collect()
     }
 
-    /// Serves until `shutdown` is ready; then everything is dropped at once, since resolvers ask again.
+    /// Serves until `shutdown` is ready, and then stops at once, since resolvers ask again.
     ///
     /// # Errors
-    /// When a task ends, which none should.
+    /// When a task ends, which is a defect.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), DnsError> {
         let mut tasks = JoinSet::new();
-        let slots = Arc::new(tokio::sync::Semaphore::new(self.config.tcp_connections_max));
+        let limits = Arc::new(ConnectionLimits::new(&self.config));
+        let timeouts = Timeouts::new(&self.config);
         for (udp, tcp) in self.sockets {
             let udp = Arc::new(udp);
             for _ in 0..self.config.udp_tasks.max(1) {
                 tasks.spawn(udp::serve(Arc::clone(&udp), Arc::clone(&self.handler)));
             }
-            let idle_max = self.config.tcp_idle_max;
-            tasks.spawn(tcp::serve(tcp, Arc::clone(&self.handler), Arc::clone(&slots), idle_max));
+            tasks.spawn(tcp::serve(tcp, Arc::clone(&self.handler), Arc::clone(&limits), timeouts));
         }
         tokio::select! {
             () = shutdown => Ok(()),

@@ -1,7 +1,18 @@
-//! The present table: taken from snapshots, kept on disk, swapped whole.
+//! The current table: built from snapshots, kept on disk, swapped whole.
+//!
+//! ```text
+//! snapshots ──► follow ──► Follower ──► shared table ──► readers
+//!                  │
+//!                  └─────► Saver (a thread) ──► file: full table, deltas
+//! ```
+//!
+//! Nothing in the log or on the disk ends the follower or the readers; [`Status`] says what is wrong.
 
 mod file;
 mod follow;
+mod save;
+mod status;
+mod store;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,20 +21,25 @@ use arc_swap::ArcSwapOption;
 use spillway_events::{Snapshot, SnapshotKind, TimeMicros};
 use spillway_routing::table::{Table, TableError};
 
-pub use self::file::StoreError;
-pub use self::follow::{FollowError, follow};
+pub use self::follow::follow;
+pub use self::status::{Ignored, Status};
+use self::store::OnDisk;
+pub use self::store::StoreError;
 
-/// Where readers find the present table; nothing until there is a first one.
+/// Where readers find the current table; nothing until there is a first one.
 pub type SharedTable = Arc<ArcSwapOption<Table>>;
 
-/// Owns the present table. There is one writer, this; readers share [`Follower::table`].
+/// Owns the current table. It is the only writer; readers share [`Follower::table`].
 #[derive(Debug)]
 pub struct Follower {
     shared: SharedTable,
-    present: Arc<Table>,
+    current: Arc<Table>,
+    status: Arc<Status>,
+    /// The file, if it has the current table.
+    on_disk: Option<OnDisk>,
 }
 
-/// A snapshot became the present table.
+/// A snapshot became the current table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adopted {
     /// What kind of snapshot it was.
@@ -37,7 +53,12 @@ pub struct Adopted {
 impl Default for Follower {
     /// Without a table: only a full snapshot, or a delta on version 0, starts it.
     fn default() -> Self {
-        Self { shared: Arc::new(ArcSwapOption::empty()), present: Arc::default() }
+        Self {
+            shared: Arc::new(ArcSwapOption::empty()),
+            current: Arc::default(),
+            status: Arc::default(),
+            on_disk: None,
+        }
     }
 }
 
@@ -48,48 +69,70 @@ impl Follower {
         Arc::clone(&self.shared)
     }
 
-    /// The present table, if there is one.
+    /// The current table, if there is one.
     #[must_use]
     pub fn current(&self) -> Option<Arc<Table>> {
         self.shared.load_full()
     }
 
-    /// Builds the next table beside the present one and swaps it in.
+    /// What went wrong so far.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
+    }
+
+    /// Builds the next table beside the current one and swaps it in.
     ///
     /// # Errors
-    /// When the snapshot is refused; the present table stays.
+    /// When the snapshot is refused; the current table stays.
     pub fn offer(&mut self, snapshot: &Snapshot) -> Result<Adopted, TableError> {
         let started = self.shared.load().is_some();
         if !started && snapshot.kind == SnapshotKind::Heartbeat {
-            // Nothing to beat for: a table of version 0 has never been published.
+            // A heartbeat says nothing of a table that this node does not have.
             return Err(TableError::Base { base: snapshot.version, current: 0 });
         }
-        let next = Arc::new(self.present.apply(snapshot)?);
+        let next = Arc::new(self.current.apply(snapshot)?);
         self.shared.store(Some(Arc::clone(&next)));
-        self.present = next;
+        self.current = next;
         Ok(Adopted { kind: snapshot.kind, version: snapshot.version, at: snapshot.at_us })
     }
 
-    /// Writes the present table to a file, durably: beside it, then renamed over it. Without a table nothing is
+    /// Writes the current table to a file, durably: beside it, then renamed over it. Without a table nothing is
     /// written.
     ///
     /// # Errors
-    /// When the disk does not take it; the former file stays.
+    /// When the file system refuses; the former file stays.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
         match self.current() {
-            Some(table) => file::write(path, &table.to_snapshot()),
+            Some(table) => store::replace(path, &table).map(|_| ()),
             None => Ok(()),
         }
     }
 
-    /// Starts from a file that [`Follower::save`] wrote, at any age.
+    /// Starts from the table in a file, at any age.
     ///
     /// # Errors
-    /// When there is no file ([`StoreError::is_missing`]), or it is damaged.
+    /// When there is no file ([`StoreError::is_missing`]), or it does not start with a whole table.
     pub fn load(path: &Path) -> Result<Self, StoreError> {
-        let snapshot = file::read(path)?;
-        let mut follower = Self::default();
-        follower.offer(&snapshot).map_err(|error| StoreError::damaged(path, error.to_string()))?;
-        Ok(follower)
+        let (table, on_disk) = store::load(path)?;
+        let current = Arc::new(table);
+        let shared = Arc::new(ArcSwapOption::new(Some(Arc::clone(&current))));
+        Ok(Self { shared, current, on_disk, ..Self::default() })
+    }
+
+    /// Starts from the table in a file, or without one: a file that cannot be read is logged, and replaced once the log
+    /// gives a table.
+    #[must_use]
+    pub fn start(path: &Path) -> Self {
+        Self::load(path).unwrap_or_else(|error| {
+            if !error.is_missing() {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(
+                    error,
+                    "the saved routing table cannot be used; the node waits for the log's"
+                );
+            }
+            Self::default()
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The edge: a table that follows snapshots, and DNS that answers from it.
+//! The edge: follows snapshots into a routing table, and answers DNS queries from it.
 //!
 //! ```text
 //! snapshots ──► Follower ──► Arc<ArcSwapOption<Table>> ──► dns ──► resolvers
@@ -7,8 +7,9 @@
 //!                 disk
 //! ```
 //!
-//! [`follower::follow`] reads the snapshots of a log. Readers never lock; an answer is computed from one table.
+//! [`follower::follow`] reads the snapshots of a log. Readers never lock, and an answer is computed from one table.
 #![warn(missing_docs)]
 
 pub mod dns;
 pub mod follower;
+mod log_limit;

@@ -41,6 +41,11 @@ impl<'a> EncodedFrames<'a> {
         self
     }
 
+    /// The last frame is unusable: its tick no longer counts, see [`FrameAssembler::reject`].
+    pub fn reject(&mut self) {
+        self.assembler.reject();
+    }
+
     fn failed(&self, source: spillway_events::DecodeError) -> ReadError {
         let (topic, partition) = self.records.topic_partition();
         ReadError::Record { topic: topic.to_owned(), partition, offset: self.offset, source }
@@ -66,7 +71,8 @@ impl Iterator for EncodedFrames<'_> {
     }
 }
 
-/// The complete frames of a partition, each as its tick and its items. Behaves as [`EncodedFrames`].
+/// The complete frames of a partition, each as its tick and its items. Behaves as [`EncodedFrames`]; a frame that does not
+/// decode is rejected.
 pub struct FrameReader<'a, T> {
     frames: EncodedFrames<'a>,
     items: PhantomData<T>,
@@ -90,6 +96,11 @@ where
         Ok(Self { frames: EncodedFrames::all(log, topic, partition)?, items: PhantomData })
     }
 
+    /// The last frame is unusable: its tick no longer counts, see [`FrameAssembler::reject`].
+    pub fn reject(&mut self) {
+        self.frames.reject();
+    }
+
     /// Waits at the end for more frames until cancelled; checks for that at least every `poll_interval`.
     #[must_use]
     pub fn following(mut self, cancel: &'a CancellationToken, poll_interval: Duration) -> Self {
@@ -106,9 +117,12 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         let frame = self.frames.next()?;
-        Some(frame.and_then(|EncodedFrame { tick, chunks, .. }| {
-            let items = decode_frame(&chunks).map_err(|error| self.frames.failed(error))?;
-            Ok((tick, items))
+        Some(frame.and_then(|EncodedFrame { tick, chunks, .. }| match decode_frame(&chunks) {
+            Ok(items) => Ok((tick, items)),
+            Err(error) => {
+                self.frames.reject();
+                Err(self.frames.failed(error))
+            }
         }))
     }
 }

@@ -41,6 +41,17 @@ where
     frames.collect()
 }
 
+/// How many bytes items take in frames, the heads of the frames apart.
+///
+/// # Errors
+/// When an item does not encode.
+pub fn items_bytes<T: Framed>(items: &[T]) -> Result<usize, DecodeError>
+where
+    Frame<T>: Record,
+{
+    items.iter().try_fold(0, |sum, item| Ok(sum + item_bytes(item.clone())?.len()))
+}
+
 /// The Avro bytes of one item: those of a frame that holds it alone, without the frame's own.
 fn item_bytes<T: Framed>(item: T) -> Result<Vec<u8>, DecodeError>
 where
@@ -117,6 +128,8 @@ pub struct EncodedFrame {
 pub struct FrameAssembler {
     /// The tick of the last complete frame.
     last: Option<u64>,
+    /// The tick of the complete frame before that.
+    before_last: Option<u64>,
     open: Option<OpenFrame>,
 }
 
@@ -153,8 +166,14 @@ impl FrameAssembler {
         }
         let is_complete = |open: &mut OpenFrame| open.chunks.len() as u64 == u64::from(open.head.chunks);
         let Some(complete) = self.open.take_if(is_complete) else { return Ok(None) };
-        self.last = Some(head.tick);
+        self.before_last = self.last.replace(head.tick);
         Ok(Some(EncodedFrame { tick: head.tick, offset: complete.offset, chunks: complete.chunks }))
+    }
+
+    /// The last complete frame turned out to be unusable: its tick no longer counts, so that frames of lower ticks, and a
+    /// sound one of the same tick, are still read.
+    pub fn reject(&mut self) {
+        self.last = self.before_last;
     }
 }
 
@@ -246,6 +265,20 @@ mod tests {
         assert!(assembler.push(0, b"junk".to_vec()).is_err());
         let frame = records(3, receipts(1));
         assert!(assembler.push(1, frame[0].clone()).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_tick_of_a_rejected_frame_does_not_count() {
+        let mut assembler = FrameAssembler::default();
+        let mut push = |tick, is_rejected| {
+            let frame = assembler.push(0, records(tick, receipts(1)).remove(0)).unwrap();
+            if is_rejected {
+                assembler.reject();
+            }
+            frame.is_some()
+        };
+        assert!(push(3, false) && push(1 << 60, true) && push(4, false) && push(1 << 60, false));
+        assert!(!push(4, false));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub mod topics;
 mod units;
 
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
-pub use framing::{EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_frame};
+pub use framing::{EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_frame, items_bytes};
 pub use names::{
     AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName, folded_name,
 };
@@ -35,7 +35,8 @@ pub use records::receipt::Receipt;
 pub use records::rejected::Rejected;
 pub use records::routing::{Reason, Route, Verdict};
 pub use records::snapshot::{
-    CdnEntry, NetworkEntry, RouteEntry, RouteKey, SiteEntry, Snapshot, SnapshotKind,
+    CdnEntry, MissingHead, NetworkEntry, NetworkGone, PREFIXES_PER_ITEM_MAX, RouteEntry, RouteGone, RouteKey,
+    SiteEntry, SiteGone, Snapshot, SnapshotHead, SnapshotItem, SnapshotKind,
 };
 pub use records::statistics::{AggregateStatistics, StatisticsBatch};
 pub use records::tick::{PartitionOffset, Tick};

@@ -1,17 +1,17 @@
-//! What a query is answered with: a pure function of table, query and peer.
+//! What a query message is answered with: a pure function of the table, the provider's zone and the query.
 //!
 //! | the site's route | asked at | answer |
 //! |---|---|---|
-//! | origin | any name | A or AAAA of the origin; anything else NODATA |
-//! | CDN | not an apex | one CNAME to the CDN's name for the site, whatever the type (RFC 1034, section 3.6.2) |
+//! | origin | any name | A or AAAA of the origin; NODATA for any other type |
+//! | CDN | not an apex | one CNAME to the CDN's name for the site, for every type (RFC 1034, section 3.6.2) |
 //! | CDN | the zone's apex | A or AAAA provisioned for the CDN: no CNAME may stand there (RFC 1912, section 2.4) |
 //!
-//! Zones are simple in this version. Every host name is its own little zone below its parent's name: negative answers
-//! carry a SOA of the parent's name, names below a host name do not exist, all other names are refused. With a
-//! [`Zone`] the provider's own zone is served whole: SOA and NS at its apex, NXDOMAIN within, and NODATA where only
-//! longer names exist (RFC 8020).
+//! With a [`Zone`] the provider's own zone is served whole: SOA and NS at its apex, NXDOMAIN within, and NODATA where
+//! only longer names exist (RFC 8020). A host name outside that zone is a zone of its own: it owns the SOA of its negative
+//! answers, and the names below it do not exist unless they are hosts, or have hosts below them. Every other name is
+//! refused.
 
-mod message;
+mod resolve;
 mod subnet;
 #[cfg(test)]
 mod tests;
@@ -19,51 +19,52 @@ mod zone;
 
 use std::net::IpAddr;
 
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::{CNAME, HINFO};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
-use spillway_events::{Address, CdnEntry, NetworkName, Route, SiteName};
+use hickory_proto::op::{self, Edns, MessageType, Metadata, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption, NSIDPayload};
+use hickory_proto::rr::{DNSClass, Record};
+use spillway_events::{NetworkName, Route, SiteName};
 
-pub use self::message::{Asked, Reply, UDP_BYTES_MAX, reply};
+pub use self::resolve::{NEGATIVE_TTL_SECS_MAX, SCOPE_V4_MAX, SCOPE_V6_MAX};
 pub use self::subnet::{MalformedSubnet, Subnet};
 pub use self::zone::{Zone, ZoneError};
-use self::zone::{host_key, soa};
-use crate::table::{SiteRoutes, Table, names_above};
+use crate::table::Table;
 
-/// The longest scope given for IPv4, in bits (RFC 7871, section 11.1).
-pub const SCOPE_V4_MAX: u8 = 24;
-/// The longest scope given for IPv6, in bits (RFC 7871, section 11.1).
-pub const SCOPE_V6_MAX: u8 = 56;
+/// The most bytes of a UDP message, whatever the resolver offers (DNS flag day 2020).
+pub const UDP_BYTES_MAX: u16 = 1_232;
 
-/// One question of class IN.
-#[derive(Debug, Clone)]
-pub struct Query<'q> {
-    /// The name as asked; its case comes back in the answer and counts for nothing else.
-    pub name: &'q Name,
-    /// The type.
-    pub qtype: RecordType,
-    /// The Client Subnet option, if the query has one (RFC 7871).
-    pub subnet: Option<Subnet>,
+/// A decoded query message.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'m> {
+    /// Its header.
+    pub metadata: &'m Metadata,
+    /// Its question, if it has exactly one.
+    pub question: Option<&'m op::Query>,
+    /// Its EDNS record (RFC 6891).
+    pub edns: Option<&'m Edns>,
+    /// The bytes it was decoded from.
+    pub bytes: &'m [u8],
+    /// The address that sent it.
+    pub peer: IpAddr,
 }
 
-/// What to answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The answer to a query message: all of it but the question, which the encoder echoes.
+#[derive(Debug, Clone)]
 pub struct Answer<'t> {
-    /// NOERROR, NXDOMAIN, REFUSED, or SERVFAIL if the CDN's name is no name.
-    pub rcode: ResponseCode,
-    /// Whether we are the authority.
-    pub authoritative: bool,
+    /// The header.
+    pub metadata: Metadata,
     /// The answer section.
     pub answers: Vec<Record>,
-    /// The SOA of a negative answer (RFC 2308).
+    /// The authority section: the SOA of a negative answer (RFC 2308).
     pub authority: Option<Record>,
+    /// EDNS, if the query had it. Its payload size is what a UDP message must fit in.
+    pub edns: Option<Edns>,
     /// The scope prefix length for the Client Subnet option, in bits.
     pub scope: u8,
     /// What to count the answer under, if it is for a site.
     pub routed: Option<Routed<'t>>,
 }
 
-/// The site, network and route an answer followed.
+/// The site, network and route that an answer follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Routed<'t> {
     /// The site.
@@ -74,140 +75,90 @@ pub struct Routed<'t> {
     pub route: &'t Route,
 }
 
-/// Answers one question. It never panics, and a site that has any address never gets an empty A and AAAA.
+/// Answers a query message; a response is never answered.
+///
+/// NOTIMP for opcodes other than QUERY, but UPDATE is refused; FORMERR unless there is one question (RFC 9619) and for
+/// a malformed Client Subnet; BADVERS for EDNS versions above 0 (RFC 6891, section 6.1.3); REFUSED for classes other
+/// than IN. An answer to a well-formed query with the Client Subnet option carries that option. `nsid` is returned
+/// when the query asks for it (RFC 5001).
 #[must_use]
-pub fn answer<'t>(table: &'t Table, zone: Option<&Zone>, query: &Query<'_>, peer: IpAddr) -> Answer<'t> {
-    if matches!(query.qtype, RecordType::AXFR | RecordType::IXFR) {
-        return refused();
-    }
-    let host = host_key(query.name);
-    match table.site_of_host(&host) {
-        Some(site) => answer_site(table, zone, query, peer, (&host, site)),
-        None => answer_no_site(table, zone, query, &host),
-    }
-}
-
-fn answer_site<'t>(
+pub fn answer<'t>(
     table: &'t Table,
     zone: Option<&Zone>,
+    nsid: Option<&[u8]>,
     query: &Query<'_>,
-    peer: IpAddr,
-    (host, site): (&str, &'t SiteRoutes),
-) -> Answer<'t> {
-    let zone = zone.filter(|zone| zone.holds(host));
-    let apex = zone.filter(|zone| zone.is_apex(host));
-    if let Some(answer) = apex.and_then(|apex| apex.own_records(table, query)) {
-        return answer;
+) -> Option<Answer<'t>> {
+    if query.metadata.message_type == MessageType::Response {
+        return None;
     }
-    let entry = site.entry();
-    let found = find_network(table, query.subnet, peer);
-    let route = site.route(found.network);
-    let routed = Routed { site: &entry.site, network: found.network, route };
-    let scope = if site.is_same_everywhere() { 0 } else { found.scope };
-    let positive = |answers| Answer { answers, scope, ..following(routed) };
-
-    // A route to a CDN that the entry does not have is the origin's: never an empty answer.
-    let cdn = route.cdn.as_ref().and_then(|name| entry.cdns.iter().find(|cdn| cdn.cdn == *name));
-    if let (Some(cdn), None) = (cdn, apex) {
-        let Ok(target) = fully_qualified(&cdn.dns_name) else {
-            let rcode = ResponseCode::ServFail;
-            return Answer { rcode, authoritative: false, scope, ..positive(Vec::new()) };
-        };
-        let data = RData::CNAME(CNAME(target));
-        return positive(vec![Record::from_rdata(query.name.clone(), entry.ttl_secs, data)]);
-    }
-    if query.qtype == RecordType::ANY {
-        let answers = vec![any_record(query.name, entry.ttl_secs)];
-        return Answer { scope: 0, ..positive(answers) };
-    }
-    let answers = address_records(query, entry.ttl_secs, addresses_at(cdn, &entry.origin_addresses));
-    if !answers.is_empty() {
-        return positive(answers);
-    }
-    let soa = soa(table, zone, host, entry.ttl_secs);
-    Answer { authority: soa, scope: 0, ..positive(Vec::new()) }
-}
-
-fn answer_no_site<'t>(table: &'t Table, zone: Option<&Zone>, query: &Query<'_>, host: &str) -> Answer<'t> {
-    let Some(zone) = zone.filter(|zone| zone.holds(host)) else {
-        // Below a host name that is ours nothing exists; beside it nothing is ours.
-        let ours = names_above(host).find_map(|parent| table.site_of_host(parent).map(|site| (parent, site)));
-        return ours.map_or_else(refused, |(parent, site)| {
-            let authority = soa(table, None, parent, site.entry().ttl_secs);
-            Answer { rcode: ResponseCode::NXDomain, authority, ..nothing() }
-        });
-    };
-    if zone.is_apex(host) {
-        if let Some(answer) = zone.own_records(table, query) {
-            return answer;
+    let mut answer = Answer::empty(query, nsid);
+    let subnet = match check_form(query) {
+        Ok(subnet) => subnet,
+        Err(rcode) => {
+            answer.metadata.response_code = rcode;
+            return Some(answer);
         }
-        if query.qtype == RecordType::ANY {
-            return Answer { answers: vec![any_record(query.name, zone.ttl_secs())], ..nothing() };
-        }
-    }
-    let exists = zone.is_apex(host) || table.has_hosts_below(host);
-    let rcode = if exists { ResponseCode::NoError } else { ResponseCode::NXDomain };
-    Answer { rcode, authority: soa(table, Some(zone), host, zone.ttl_secs()), ..nothing() }
-}
-
-struct Found<'t> {
-    network: Option<&'t NetworkName>,
-    scope: u8,
-}
-
-/// The client's network by its subnet, else the resolver's by its address. A source prefix of no bits asks not to be
-/// located, so the resolver's address counts and the scope is 0 (RFC 7871, section 7.1.2).
-fn find_network(table: &Table, subnet: Option<Subnet>, peer: IpAddr) -> Found<'_> {
-    let Some(subnet) = subnet.filter(|subnet| subnet.source_bits > 0) else {
-        return Found { network: table.network_of(peer, u8::MAX).network, scope: 0 };
     };
-    let found = table.network_of(subnet.address, subnet.source_bits);
-    let scope_max = if subnet.address.is_ipv4() { SCOPE_V4_MAX } else { SCOPE_V6_MAX };
-    Found { network: found.network, scope: found.scope.min(scope_max) }
+    match query.question {
+        None => answer.metadata.response_code = ResponseCode::FormErr,
+        Some(question) if question.query_class() != DNSClass::IN => answer.refuse(),
+        Some(question) => resolve::resolve(&mut answer, (table, zone), question, (subnet, query.peer)),
+    }
+    if let (Some(edns), Some(subnet)) = (&mut answer.edns, subnet) {
+        let option = ClientSubnet::new(subnet.address, subnet.source_bits, answer.scope);
+        edns.options_mut().insert(EdnsOption::Subnet(option));
+    }
+    Some(answer)
 }
 
-/// At an apex the CDN's addresses; the origin's where the route is the origin, or the CDN has none.
-fn addresses_at<'t>(cdn: Option<&'t CdnEntry>, origin: &'t [Address]) -> &'t [Address] {
-    cdn.map(|cdn| cdn.addresses.as_slice()).filter(|addresses| !addresses.is_empty()).unwrap_or(origin)
-}
-
-fn address_records(query: &Query<'_>, ttl_secs: u32, addresses: &[Address]) -> Vec<Record> {
-    let data = addresses.iter().filter_map(|address| match (query.qtype, address.0) {
-        (RecordType::A, IpAddr::V4(v4)) => Some(RData::A(v4.into())),
-        (RecordType::AAAA, IpAddr::V6(v6)) => Some(RData::AAAA(v6.into())),
-        _ => None,
-    });
-    data.map(|data| Record::from_rdata(query.name.clone(), ttl_secs, data)).collect()
-}
-
-/// The one record that answers ANY where no CNAME stands (RFC 8482, section 4.2).
-fn any_record(name: &Name, ttl_secs: u32) -> Record {
-    let data = HINFO::new(String::from("RFC8482"), String::new());
-    Record::from_rdata(name.clone(), ttl_secs, RData::HINFO(data))
-}
-
-fn fully_qualified(text: &str) -> Result<Name, hickory_proto::ProtoError> {
-    let mut name = Name::from_ascii(text)?;
-    name.set_fqdn(true);
-    Ok(name)
-}
-
-fn following(routed: Routed<'_>) -> Answer<'_> {
-    Answer { routed: Some(routed), ..nothing() }
-}
-
-/// NOERROR with nothing in it, from the authority.
-fn nothing<'t>() -> Answer<'t> {
-    Answer {
-        rcode: ResponseCode::NoError,
-        authoritative: true,
-        answers: Vec::new(),
-        authority: None,
-        scope: 0,
-        routed: None,
+/// Checks what does not depend on the question, and reads the Client Subnet option.
+fn check_form(query: &Query<'_>) -> Result<Option<Subnet>, ResponseCode> {
+    match query.metadata.op_code {
+        OpCode::Query => {}
+        OpCode::Update => return Err(ResponseCode::Refused),
+        _ => return Err(ResponseCode::NotImp),
+    }
+    match query.edns {
+        None => Ok(None),
+        Some(edns) if edns.version() > 0 => Err(ResponseCode::BADVERS),
+        Some(_) => Subnet::in_message(query.bytes).map_err(|_| ResponseCode::FormErr),
     }
 }
 
-fn refused<'t>() -> Answer<'t> {
-    Answer { rcode: ResponseCode::Refused, authoritative: false, ..nothing() }
+impl Answer<'_> {
+    /// NOERROR without records.
+    fn empty(query: &Query<'_>, nsid: Option<&[u8]>) -> Self {
+        let mut metadata = Metadata::response_from_request(query.metadata);
+        metadata.checking_disabled = false;
+        let edns = query.edns.map(|edns| answer_edns(edns, nsid));
+        Self { metadata, answers: Vec::new(), authority: None, edns, scope: 0, routed: None }
+    }
+
+    fn refuse(&mut self) {
+        self.metadata.response_code = ResponseCode::Refused;
+        self.metadata.authoritative = false;
+    }
+
+    /// The most bytes of this answer over UDP: what the resolver offers, at least 512, at most [`UDP_BYTES_MAX`].
+    #[must_use]
+    pub fn udp_bytes_max(&self) -> u16 {
+        self.edns.as_ref().map_or(512, Edns::max_payload)
+    }
+
+    /// Drops all records and sets TC, so that the resolver asks again over TCP (RFC 2181, section 9).
+    pub fn truncate(&mut self) {
+        self.answers.clear();
+        self.authority = None;
+        self.metadata.truncation = true;
+    }
+}
+
+fn answer_edns(asked: &Edns, nsid: Option<&[u8]>) -> Edns {
+    let mut edns = Edns::new();
+    edns.set_max_payload(asked.max_payload().clamp(512, UDP_BYTES_MAX));
+    edns.set_dnssec_ok(asked.flags().dnssec_ok);
+    if let (Some(_), Some(Ok(payload))) = (asked.option(EdnsCode::NSID), nsid.map(NSIDPayload::new)) {
+        edns.options_mut().insert(EdnsOption::NSID(payload));
+    }
+    edns
 }

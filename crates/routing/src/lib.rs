@@ -1,7 +1,7 @@
 //! The routing table and the answers that it gives.
 //!
 //! ```text
-//! snapshots ──► Table ──► answer(table, query, peer) ──► reply
+//! snapshots ──► Table ──► answer(table, zone, nsid, query) ──► Answer
 //! ```
 //!
 //! The publisher in the dataflow hashes entries with the functions of [`table`], and the edge builds tables from the same

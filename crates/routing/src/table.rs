@@ -1,13 +1,13 @@
-//! The routing table: what every answer comes from. Immutable; the next one is built beside the present one.
+//! The routing table, from which every answer is computed. It is immutable: the next one is built beside the current one.
 //!
 //! ```text
 //! host ──► site name ──► site: entry, default route, exceptions per network
 //! address ──► longest prefix ──► network
 //! ```
 //!
-//! Tables share structure: applying a change of 1,000 routes to a table of a million host names copies the shards
-//! that hold them and nothing else. A change of networks rebuilds the prefix look-up, which is rare and takes a
-//! fraction of a second for 500,000 prefixes.
+//! Tables share structure: a change of 1,000 routes in a table of a million host names copies only the shards that hold
+//! these. A change of networks rebuilds the look-up by prefix, which is rare and takes a fraction of a second for 500,000
+//! prefixes.
 
 mod digest;
 mod networks;
@@ -19,25 +19,27 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use spillway_events::{
-    NetworkName, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot, SnapshotKind, TimeMicros,
+    NetworkName, Reason, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot, SnapshotKind, TimeMicros,
 };
 
 pub use self::digest::{format_digest, network_hash, route_hash, site_hash};
 use self::networks::Networks;
 use self::shards::Shards;
 
-/// All routes as of one version. Cloning is cheap and shares everything.
+/// All routes as of one version. A clone is cheap: it shares everything.
 #[derive(Debug, Clone)]
 pub struct Table {
     version: u64,
     revision: u64,
+    /// The id of the installation that published the table; empty where it has none.
+    installation: Arc<str>,
     heard_at: TimeMicros,
     digest: u128,
     sites_count: usize,
     sites: Shards<Arc<SiteRoutes>>,
     /// The site's name, by host name.
     hosts: Shards<Arc<str>>,
-    /// How many host names lie below a name: what tells an empty non-terminal (RFC 8020) from no name at all.
+    /// How many host names lie below a name. A name that is no host but has hosts below it exists (RFC 8020).
     below: Shards<u32>,
     networks: Arc<Networks>,
 }
@@ -46,26 +48,42 @@ pub struct Table {
 #[derive(Debug, Clone)]
 pub struct SiteRoutes {
     entry: Arc<SiteEntry>,
-    everywhere: Option<Route>,
+    everywhere: Option<DecidedRoute>,
     /// Sorted by network.
-    exceptions: Vec<(NetworkName, Route)>,
+    exceptions: Vec<(NetworkName, DecidedRoute)>,
 }
 
-/// Where an address belongs.
+/// A route with what led to it.
+#[derive(Debug, Clone)]
+struct DecidedRoute {
+    route: Route,
+    reason: Option<Reason>,
+    decided_at: u64,
+}
+
+/// The network that an address belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkMatch<'t> {
     /// The network of the longest prefix that holds the address, if any does.
     pub network: Option<&'t NetworkName>,
-    /// How many leading bits of the address decide that. It is the prefix's length where no longer prefix lies
-    /// within; otherwise, and where no prefix matches, as many bits as keep the answer from being reused for
-    /// addresses that belong elsewhere (RFC 7871, section 7.2.1).
+    /// How many leading bits of the address decide that. All addresses with the same leading bits belong to the same
+    /// network, so a resolver may reuse the answer for them (RFC 7871, section 7.2.1). More bits than the matched prefix has
+    /// are needed where longer prefixes lie within it.
     pub scope: u8,
 }
 
-/// Why a snapshot does not become a table. The table it was offered to stays as it is.
+/// Why a snapshot was refused. The table is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
-    /// The snapshot is older than the table, or a delta already applied.
+    /// The snapshot is another installation's.
+    #[error("the snapshot is of installation `{offered}`, the table of installation `{current}`")]
+    Installation {
+        /// The snapshot's installation.
+        offered: String,
+        /// The table's installation.
+        current: String,
+    },
+    /// The snapshot is older than the table, or is a delta that was already applied.
     #[error("the snapshot has version {offered}, the table already has version {current}")]
     Older {
         /// The snapshot's version.
@@ -81,7 +99,7 @@ pub enum TableError {
         /// The table's version.
         current: u64,
     },
-    /// The table would not be the publisher's.
+    /// The resulting table would differ from the publisher's.
     #[error("the table would have digest {computed}, the snapshot says {expected}")]
     Digest {
         /// What the snapshot says.
@@ -115,6 +133,7 @@ impl Default for Table {
         Self {
             version: 0,
             revision: 0,
+            installation: Arc::default(),
             heard_at: TimeMicros(0),
             digest: 0,
             sites_count: 0,
@@ -127,12 +146,16 @@ impl Default for Table {
 }
 
 impl Table {
-    /// The table after a snapshot. A repeated full table is taken again; gone things that were never there are
-    /// passed over, since the digest decides.
+    /// The table after a snapshot. A repeated full table is applied again. Deleting what is not there changes nothing: the
+    /// digest shows whether the result is right.
     ///
     /// # Errors
     /// See [`TableError`]; `self` is untouched.
     pub fn apply(&self, snapshot: &Snapshot) -> Result<Self, TableError> {
+        if self.version > 0 && *snapshot.installation != *self.installation {
+            let (offered, current) = (snapshot.installation.clone(), self.installation.to_string());
+            return Err(TableError::Installation { offered, current });
+        }
         if snapshot.version < self.version {
             return Err(TableError::Older { offered: snapshot.version, current: self.version });
         }
@@ -157,6 +180,7 @@ impl Table {
         if snapshot.kind != SnapshotKind::Heartbeat {
             next.version = snapshot.version;
             next.revision = snapshot.revision;
+            next.installation = snapshot.installation.as_str().into();
             next.change(snapshot)?;
         }
         next.heard_at = self.heard_at.max(snapshot.at_us);
@@ -167,7 +191,7 @@ impl Table {
         Ok(next)
     }
 
-    /// The whole table as a snapshot, sorted: applied to an empty table it gives this one.
+    /// The whole table as a sorted snapshot. Applied to an empty table, it gives this table.
     #[must_use]
     pub fn to_snapshot(&self) -> Snapshot {
         let mut sites: Vec<&SiteRoutes> = self.sites.values().map(AsRef::as_ref).collect();
@@ -181,6 +205,7 @@ impl Table {
             at_us: self.heard_at,
             digest: format_digest(self.digest),
             revision: self.revision,
+            installation: self.installation.to_string(),
             sites: sites.iter().map(|site| SiteEntry::clone(&site.entry)).collect(),
             sites_gone: Vec::new(),
             networks: self.networks.entries().cloned().collect(),
@@ -202,10 +227,16 @@ impl Table {
         self.revision
     }
 
-    /// The time of the last snapshot or heartbeat taken: the table's age counts from here.
+    /// The time of the last snapshot or heartbeat that was applied. The table's age counts from it.
     #[must_use]
     pub fn heard_at(&self) -> TimeMicros {
         self.heard_at
+    }
+
+    /// The id of the installation that published the table; empty where it has none.
+    #[must_use]
+    pub fn installation(&self) -> &str {
+        &self.installation
     }
 
     /// The wrapping sum of the hashes of all entries.
@@ -220,7 +251,7 @@ impl Table {
         self.sites_count
     }
 
-    /// The site of a host name, lower case and without a final point.
+    /// The site of a host name, which is lower case and has no trailing dot.
     #[must_use]
     pub fn site_of_host(&self, host: &str) -> Option<&SiteRoutes> {
         self.sites.get(self.hosts.get(host)?).map(AsRef::as_ref)
@@ -232,7 +263,7 @@ impl Table {
         self.sites.get(site.as_str()).map(AsRef::as_ref)
     }
 
-    /// Whether host names lie below a name (lower case, without a final point).
+    /// Whether host names lie below a name, which is lower case and has no trailing dot.
     #[must_use]
     pub fn has_hosts_below(&self, name: &str) -> bool {
         self.below.get(name).is_some()
@@ -257,7 +288,7 @@ impl Table {
             self.networks = Arc::new(networks);
             self.digest = self.digest.wrapping_sub(taken).wrapping_add(given);
         }
-        // All changed sites let go of their hosts first, so that a host may move from one site to another.
+        // The hosts of all changed sites are removed first, so that a host may move from one site to another.
         for entry in &snapshot.sites {
             if let Some(old) = self.sites.get(entry.site.as_str()).cloned() {
                 self.unlink_hosts(&old.entry);
@@ -328,7 +359,9 @@ impl Table {
         let Some(site) = self.sites.get_mut(entry.site.as_str()) else {
             return Err(TableError::UnknownSite(entry.site.clone()));
         };
-        let old = Arc::make_mut(site).set(&entry.network, Some(entry.route.clone()));
+        let route =
+            DecidedRoute { route: entry.route.clone(), reason: entry.reason, decided_at: entry.decided_at };
+        let old = Arc::make_mut(site).set(&entry.network, Some(route));
         self.digest = self.digest.wrapping_add(route_hash(entry));
         self.take_route_hash(&entry.site, &entry.network, old);
         Ok(())
@@ -340,29 +373,29 @@ impl Table {
         self.take_route_hash(&key.site, &key.network, old);
     }
 
-    fn take_route_hash(&mut self, site: &SiteName, network: &NetworkName, old: Option<Route>) {
+    fn take_route_hash(&mut self, site: &SiteName, network: &NetworkName, old: Option<DecidedRoute>) {
         if let Some(route) = old {
-            let old = RouteEntry { site: site.clone(), network: network.clone(), route };
+            let old = route.into_entry(site.clone(), network.clone());
             self.digest = self.digest.wrapping_sub(route_hash(&old));
         }
     }
 }
 
 impl SiteRoutes {
-    /// What is known of the site itself.
+    /// The site's hosts, addresses and CDNs.
     #[must_use]
     pub fn entry(&self) -> &SiteEntry {
         &self.entry
     }
 
-    /// The exception for exactly that network, else the site's default; the origin while there is no route at all.
+    /// The exception for that network, else the site's default; the origin if there is no route at all.
     #[must_use]
     pub fn route(&self, network: Option<&NetworkName>) -> &Route {
         let exception = network.and_then(|network| {
             let at = self.exceptions.binary_search_by(|(name, _)| name.cmp(network)).ok()?;
             self.exceptions.get(at).map(|(_, route)| route)
         });
-        exception.or(self.everywhere.as_ref()).unwrap_or(&Route::ORIGIN)
+        exception.or(self.everywhere.as_ref()).map_or(&Route::ORIGIN, |decided| &decided.route)
     }
 
     /// Whether the site has one route for all networks.
@@ -374,15 +407,14 @@ impl SiteRoutes {
     /// The site's routes as entries: the default first, then the exceptions by network.
     pub fn routes(&self) -> impl Iterator<Item = RouteEntry> + '_ {
         let everywhere = self.everywhere.iter().map(|route| (NetworkName::everywhere(), route.clone()));
-        everywhere.chain(self.exceptions.iter().cloned()).map(|(network, route)| RouteEntry {
-            site: self.entry.site.clone(),
-            network,
-            route,
-        })
+        let site = &self.entry.site;
+        everywhere
+            .chain(self.exceptions.iter().cloned())
+            .map(|(network, route)| route.into_entry(site.clone(), network))
     }
 
-    /// Sets or removes one route and gives the former one.
-    fn set(&mut self, network: &NetworkName, route: Option<Route>) -> Option<Route> {
+    /// Sets or removes one route, and returns the previous one.
+    fn set(&mut self, network: &NetworkName, route: Option<DecidedRoute>) -> Option<DecidedRoute> {
         if *network == NetworkName::everywhere() {
             return std::mem::replace(&mut self.everywhere, route);
         }
@@ -395,6 +427,12 @@ impl SiteRoutes {
             }
             (Err(_), None) => None,
         }
+    }
+}
+
+impl DecidedRoute {
+    fn into_entry(self, site: SiteName, network: NetworkName) -> RouteEntry {
+        RouteEntry { site, network, route: self.route, reason: self.reason, decided_at: self.decided_at }
     }
 }
 

@@ -281,7 +281,7 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     // What was emitted with the records before may differ: the tick that reads that they are given up says it all anew.
     assert_eq!(decisions(GIVEN_UP_AT..GIVEN_UP_AT + 1).len(), 8 * 2);
     let snapshots = &one[&(topics::SNAPSHOTS.to_owned(), 0, GIVEN_UP_AT)];
-    let snapshots = decode_frame::<Snapshot>(snapshots).unwrap();
+    let snapshots = Snapshot::from_items(decode_frame(snapshots).unwrap()).unwrap();
     let full = snapshots.iter().find(|snapshot| snapshot.kind == SnapshotKind::Full).unwrap();
     assert_eq!((full.version, full.sites.len()), (GIVEN_UP_AT, 8));
 }

@@ -10,6 +10,7 @@ mod documents;
 mod gap;
 mod log_check;
 mod log_copy;
+mod open_files;
 mod output;
 mod probe;
 mod replay;

@@ -22,10 +22,10 @@ use spillway_web::{Api, router};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
-use crate::probe;
 use crate::settings::{ClusterOptions, Kafka, RoleOptions, Settings};
 use crate::supervise::{OnFailure, Supervisor};
 use crate::topics::described;
+use crate::{open_files, probe};
 
 /// How often expired records of an embedded log are deleted.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -181,7 +181,8 @@ pub(crate) fn run(
     cancel: CancellationToken,
     on_dns: &(dyn Fn(SocketAddr) + Sync),
 ) -> anyhow::Result<ExitCode> {
-    let follower = if roles.has(Roles::Dns) { Some(load(settings)?) } else { None };
+    let follower = if roles.has(Roles::Dns) { Some(Follower::start(&settings.table_file()?)) } else { None };
+    let files_max = open_files::raise_limit();
     let has_table = follower.as_ref().is_some_and(|follower| follower.current().is_some());
     let supervisor = Supervisor::new(cancel);
     std::thread::scope(|scope| {
@@ -190,11 +191,11 @@ pub(crate) fn run(
             // If DNS itself fails, the process has nothing left to do.
             scope.spawn(move || {
                 supervisor.run("dns", OnFailure::EndProcess, |cancel| {
-                    runtime()?.block_on(dns(settings.dns, Arc::clone(&table), cancel, on_dns))
+                    runtime()?.block_on(dns(settings.dns, files_max, Arc::clone(&table), cancel, on_dns))
                 });
             });
         }
-        let on_failure = if roles == Roles::All && has_table {
+        let on_failure = if has_table {
             // DNS serves, so a log that does not open is tried again.
             OnFailure::Restart
         } else {
@@ -211,15 +212,6 @@ pub(crate) fn run(
         return Ok(ExitCode::SUCCESS);
     }
     bail!("roles had failed at the end: {}", failures.join("; "))
-}
-
-/// The last table on disk, at any age.
-fn load(settings: &Settings) -> anyhow::Result<Follower> {
-    match Follower::load(&settings.table_file()?) {
-        Ok(follower) => Ok(follower),
-        Err(error) if error.is_missing() => Ok(Follower::default()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Runs the roles that use the log, until all are cancelled.
@@ -310,6 +302,7 @@ async fn web(address: SocketAddr, api: Api, cancel: CancellationToken) -> anyhow
 /// Serves DNS once there is a table, until cancelled.
 async fn dns(
     address: SocketAddr,
+    files_max: u64,
     table: SharedTable,
     cancel: &CancellationToken,
     on_dns: &(dyn Fn(SocketAddr) + Sync),
@@ -320,7 +313,8 @@ async fn dns(
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    let dns = Dns::bind(DnsConfig { listen: vec![address], ..DnsConfig::default() }, table).await?;
+    let config = DnsConfig { listen: vec![address], ..DnsConfig::default() };
+    let dns = Dns::bind(config.with_files_max(files_max), table).await?;
     dns.local_addresses().into_iter().for_each(on_dns);
     Ok(dns.run(cancel.clone().cancelled_owned()).await?)
 }

@@ -188,9 +188,7 @@ impl Settings {
 
     /// Where a DNS node keeps its last table.
     pub(crate) fn table_file(&self) -> anyhow::Result<PathBuf> {
-        let data = self.data()?;
-        std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
-        Ok(data.join("table"))
+        Ok(self.data()?.join("table"))
     }
 
     pub(crate) fn connector(&self) -> anyhow::Result<Connector> {

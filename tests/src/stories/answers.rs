@@ -1,10 +1,12 @@
 //! Queries and answers in the words of a story.
 
+use std::net::IpAddr;
+
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, Record, RecordType};
 use spillway_events::Prefix;
-use spillway_routing::answer::{self, Subnet};
+use spillway_routing::answer;
 use spillway_routing::table::Table;
 
 use super::story::Ask;
@@ -43,10 +45,28 @@ pub(super) fn read_ask(line: usize, text: &str) -> Result<Ask, String> {
 
 /// What a table answers.
 pub(super) fn from_table(table: &Table, ask: &Ask) -> Vec<String> {
-    let subnet = ask.subnet.map(|subnet| Subnet { address: subnet.address(), source_bits: subnet.length() });
-    let query = answer::Query { name: &ask.name, qtype: ask.qtype, subnet };
-    let answered = answer::answer(table, None, &query, ask.resolver);
-    lines(answered.rcode, &answered.answers, subnet.map(|_| answered.scope))
+    let mut message = Message::new(4_711, MessageType::Query, OpCode::Query);
+    message.add_query(Query::query(ask.name.clone(), ask.qtype));
+    if let Some(subnet) = ask.subnet {
+        message.set_edns(edns(subnet.address(), subnet.length()));
+    }
+    let bytes = message.to_vec().unwrap();
+    let query = answer::Query {
+        metadata: &message.metadata,
+        question: message.queries.first(),
+        edns: message.edns.as_ref(),
+        bytes: &bytes,
+        peer: ask.resolver,
+    };
+    let answered = answer::answer(table, None, None, &query).unwrap();
+    let scope = ask.subnet.map(|_| answered.scope);
+    lines(answered.metadata.response_code, &answered.answers, scope)
+}
+
+fn edns(address: IpAddr, bits: u8) -> Edns {
+    let mut edns = Edns::new();
+    edns.options_mut().insert(EdnsOption::Subnet(ClientSubnet::new(address, bits, 0)));
+    edns
 }
 
 /// A query for a real server. The resolver's address is sent as the Client Subnet where the story names no other, since all
@@ -58,9 +78,7 @@ pub(super) fn message(ask: &Ask) -> Message {
         Some(subnet) => (subnet.address(), subnet.length()),
         None => (ask.resolver, if ask.resolver.is_ipv4() { 32 } else { 128 }),
     };
-    let mut edns = Edns::new();
-    edns.options_mut().insert(EdnsOption::Subnet(ClientSubnet::new(address, bits, 0)));
-    message.set_edns(edns);
+    message.set_edns(edns(address, bits));
     message
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spillway_dataflow::{InputRecord, InputTopic, Output, TickInput};
-use spillway_events::{Decision, Record, Snapshot, decode_frame, encode, topics};
+use spillway_events::{Decision, Record, Snapshot, SnapshotItem, decode_frame, encode, topics};
 use spillway_routing::table::Table;
 use spillway_runtime::{RuntimeError, Step, config, run as run_dataflow};
 
@@ -25,7 +25,8 @@ pub(super) fn run(story: &Story, script: &Script) -> Got {
                 got.decisions.extend(decode_frame::<Decision>(&records).unwrap());
             }
             Step::Output(Output::Frame { tick, topic: topics::SNAPSHOTS, records, .. }) => {
-                snapshots.insert(tick, decode_frame(&records).unwrap());
+                let items = decode_frame::<SnapshotItem>(&records).unwrap();
+                snapshots.insert(tick, Snapshot::from_items(items).unwrap());
             }
             _ => {}
         }

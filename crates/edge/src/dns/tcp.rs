@@ -1,46 +1,52 @@
 //! The TCP loop (RFC 7766): two bytes of length before each message.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_server::net::xfer::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::DnsConfig;
 use super::handler::Handler;
+use crate::log_limit::LogLimit;
 
 /// So that an error that stays, such as too many open files, does not burn a core.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
 
-/// Accepts connections while there are slots; others are closed at once, so that the backlog does not fill.
+/// Accepts connections within the limits; others are closed at once, so that the backlog does not fill.
 pub(super) async fn serve(
     listener: TcpListener,
     handler: Arc<Handler>,
-    slots: Arc<Semaphore>,
-    idle_max: Duration,
+    limits: Arc<ConnectionLimits>,
+    timeouts: Timeouts,
 ) -> Infallible {
     // Dropped with this task, which ends the connections.
     let mut connections = JoinSet::new();
+    let mut log_limit = LogLimit::default();
     loop {
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept over TCP");
+                if let Some(suppressed) = log_limit.pass() {
+                    tracing::warn!(%error, suppressed, "cannot accept a connection over TCP");
+                }
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 continue;
             }
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+        let Some(slot) = ConnectionLimits::acquire(&limits, peer.ip()) else { continue };
         let handler = Arc::clone(&handler);
         connections.spawn(async move {
-            if let Err(error) = converse(stream, peer, &handler, idle_max).await {
+            if let Err(error) = converse(stream, peer, &handler, timeouts).await {
                 tracing::debug!(%error, %peer, "a TCP connection ended");
             }
             drop(slot);
@@ -48,32 +54,108 @@ pub(super) async fn serve(
     }
 }
 
-/// One query at a time until the peer closes, is silent too long, or sends what gets no reply.
+/// How long a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    /// Until a query begins.
+    idle: Duration,
+    /// From a query's first byte to its last, and for an answer to be accepted.
+    message: Duration,
+}
+
+impl Timeouts {
+    pub(super) fn new(config: &DnsConfig) -> Self {
+        Self { idle: config.tcp_idle_max, message: config.tcp_message_max }
+    }
+}
+
+/// How many connections there may be, in all and for each client.
+#[derive(Debug)]
+pub(super) struct ConnectionLimits {
+    slots: Arc<Semaphore>,
+    per_client_max: usize,
+    /// The connections of each client that has any.
+    clients: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The right to one connection, until dropped.
+#[derive(Debug)]
+struct Slot {
+    limits: Arc<ConnectionLimits>,
+    client: IpAddr,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl ConnectionLimits {
+    pub(super) fn new(config: &DnsConfig) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(config.tcp_connections_max)),
+            per_client_max: config.tcp_connections_per_client_max,
+            clients: Mutex::default(),
+        }
+    }
+
+    fn acquire(limits: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
+        let slot = Arc::clone(&limits.slots).try_acquire_owned().ok()?;
+        let client = client_of(peer);
+        let mut clients = limits.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = clients.entry(client).or_default();
+        // A new entry is never left behind with no connections: the limit is at least one.
+        if *count >= limits.per_client_max.max(1) {
+            return None;
+        }
+        *count += 1;
+        drop(clients);
+        Some(Slot { limits: Arc::clone(limits), client, _slot: slot })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut clients = self.limits.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = clients.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// The address that connections are counted under: of IPv6 the first 64 bits, since a client has all addresses in them.
+fn client_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
+/// One query at a time until the peer closes, is silent or slow too long, or sends what gets no answer.
 async fn converse(
     mut stream: TcpStream,
     peer: SocketAddr,
     handler: &Handler,
-    idle_max: Duration,
+    timeouts: Timeouts,
 ) -> io::Result<()> {
     loop {
-        let Some(query) = timeout(idle_max, receive(&mut stream)).await?? else { return Ok(()) };
-        let Some(reply) = handler.respond(&query, peer, Protocol::Tcp).await else { return Ok(()) };
-        let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
-        let mut message = Vec::with_capacity(reply.len() + 2);
+        let mut first = [0; 1];
+        if timeout(timeouts.idle, stream.read(&mut first)).await?? == 0 {
+            return Ok(());
+        }
+        let query = timeout(timeouts.message, receive(&mut stream, first)).await??;
+        let Some(answer) = handler.respond(&query, peer, Protocol::Tcp) else { return Ok(()) };
+        let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
+        let mut message = Vec::with_capacity(answer.len() + 2);
         message.extend(length.to_be_bytes());
-        message.extend(reply);
-        timeout(idle_max, stream.write_all(&message)).await??;
+        message.extend(answer);
+        timeout(timeouts.message, stream.write_all(&message)).await??;
     }
 }
 
-/// The next message, or nothing at the connection's orderly end.
-async fn receive(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let length = match stream.read_u16().await {
-        Ok(length) => length,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    };
+/// The message whose length begins with a byte.
+async fn receive(stream: &mut TcpStream, [high]: [u8; 1]) -> io::Result<Vec<u8>> {
+    let length = u16::from_be_bytes([high, stream.read_u8().await?]);
     let mut message = vec![0; usize::from(length)];
     stream.read_exact(&mut message).await?;
-    Ok(Some(message))
+    Ok(message)
 }

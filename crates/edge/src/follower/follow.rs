@@ -3,70 +3,150 @@
 use std::path::Path;
 use std::time::Duration;
 
-use spillway_eventlog::{EventLog, FrameReader, LogError, ReadError};
-use spillway_events::{Snapshot, SnapshotKind, topics};
+use spillway_eventlog::{EventLog, FrameReader, ReadError};
+use spillway_events::{Snapshot, SnapshotItem, SnapshotKind, topics};
+use spillway_routing::table::{Table, TableError, format_digest};
 use tokio_util::sync::CancellationToken;
 
-use super::{Follower, StoreError};
+use super::Follower;
+use super::save::Saver;
+use super::status::Ignored;
 
 /// How long one call waits for snapshots.
 const WAIT_TIMEOUT: Duration = Duration::from_millis(200);
 /// How many records before the end the search for a full table begins.
 const SEARCH_RECORDS: u64 = 2_000;
 
-/// Why a follower stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum FollowError {
-    /// The log failed.
-    #[error("the log failed")]
-    Log(#[from] LogError),
-    /// Snapshots cannot be read.
-    #[error("the snapshots cannot be read")]
-    Read(#[from] ReadError),
-    /// The table cannot be saved.
-    #[error("the table cannot be saved")]
-    Save(#[from] StoreError),
-}
-
-/// Follows snapshots until cancelled, and saves the table after each change.
+/// Follows snapshots until cancelled, and saves the table beside.
+///
+/// A record that does not decode and a snapshot that is refused are counted, logged and skipped. Nothing is taken from the log
+/// of another installation, or from one that is older than the table: the table serves on, and
+/// [`Status::ignored`](super::Status::ignored) says why. A table that cannot be saved is logged, and tried again every second.
 ///
 /// # Errors
-/// If the log fails, a snapshot cannot be read, or the table cannot be saved.
+/// If the log itself fails, or has lost its end.
 pub fn follow(
     log: &dyn EventLog,
     follower: &mut Follower,
     file: &Path,
     cancel: &CancellationToken,
-) -> Result<(), FollowError> {
-    let frames = FrameReader::<Snapshot>::new(log, topics::SNAPSHOTS, 0, first_offset(log)?);
-    let mut saved = None;
-    for frame in frames.following(cancel, WAIT_TIMEOUT) {
-        let (_, snapshots) = frame?;
-        for snapshot in snapshots {
-            // A table from disk is newer than the first snapshots of the log.
-            let is_old = |version| {
-                snapshot.version < version
-                    || (snapshot.kind == SnapshotKind::Delta && snapshot.version == version)
-            };
-            if follower.current().is_some_and(|table| is_old(table.version())) {
+) -> Result<(), ReadError> {
+    let (saver, status) = (Saver::new(follower.on_disk), follower.status());
+    let on_disk = follower.on_disk.take();
+    std::thread::scope(|scope| {
+        scope.spawn(|| saver.run(file, on_disk, &status));
+        let followed = follow_and_hand_over(log, follower, &saver, cancel);
+        saver.finish();
+        followed
+    })
+}
+
+fn follow_and_hand_over(
+    log: &dyn EventLog,
+    follower: &mut Follower,
+    saver: &Saver,
+    cancel: &CancellationToken,
+) -> Result<(), ReadError> {
+    let status = follower.status();
+    let from = first_offset(log)?;
+    let mut frames =
+        FrameReader::<SnapshotItem>::new(log, topics::SNAPSHOTS, 0, from).following(cancel, WAIT_TIMEOUT);
+    let mut adoption = Adoption { follower, saver, is_settled: false };
+    while let Some(frame) = frames.next() {
+        let items = match frame {
+            Ok((_, items)) => items,
+            Err(error @ ReadError::Record { .. }) => {
+                status.undecodable_record(&error);
                 continue;
             }
-            if let Err(error) = follower.offer(&snapshot) {
-                let (version, error): (u64, &dyn std::error::Error) = (snapshot.version, &error);
-                tracing::warn!(version, error, "a snapshot was refused; the last good table stays");
+            Err(error) => return Err(error),
+        };
+        let is_used = match Snapshot::from_items(items) {
+            Ok(snapshots) => {
+                // All are offered: where a delta is refused, the full table behind it may be taken.
+                let refused = snapshots.iter().filter(|snapshot| !adoption.take(snapshot)).count();
+                refused == 0
             }
-        }
-        let version = follower.current().map(|table| table.version());
-        if version != saved {
-            follower.save(file)?;
-            saved = version;
+            Err(error) => {
+                status.undecodable_record(&error);
+                false
+            }
+        };
+        if !is_used {
+            frames.reject();
         }
     }
     Ok(())
 }
 
+/// Makes tables of snapshots.
+struct Adoption<'a> {
+    follower: &'a mut Follower,
+    saver: &'a Saver,
+    /// Whether the table is the log's. Before that, what the first snapshots build on may not be known.
+    is_settled: bool,
+}
+
+impl Adoption<'_> {
+    /// Offers one snapshot, if it is news. Returns whether it was taken, or is none.
+    fn take(&mut self, snapshot: &Snapshot) -> bool {
+        let (table, status) = (self.follower.current(), self.follower.status());
+        if !self.is_news(table.as_deref(), snapshot) {
+            return true;
+        }
+        match self.follower.offer(snapshot) {
+            Ok(_) => {}
+            Err(error @ TableError::Installation { .. }) => {
+                status.ignored_log(Ignored::OtherInstallation, &error);
+                return true;
+            }
+            Err(error) => {
+                status.refused_snapshot(snapshot.version, &error);
+                return false;
+            }
+        }
+        self.is_settled = true;
+        status.followed_log();
+        let version = table.map(|table| table.version());
+        if let Some(table) = self.follower.current().filter(|table| Some(table.version()) != version) {
+            let delta = Some(snapshot).filter(|snapshot| snapshot.kind == SnapshotKind::Delta);
+            self.saver.table_changed(table, delta);
+        }
+        true
+    }
+
+    fn is_news(&mut self, table: Option<&Table>, snapshot: &Snapshot) -> bool {
+        let is_delta = snapshot.kind == SnapshotKind::Delta;
+        let Some(table) = table else {
+            return snapshot.kind == SnapshotKind::Full || (is_delta && snapshot.base == 0);
+        };
+        if snapshot.installation != table.installation() {
+            return true;
+        }
+        if snapshot.version < table.version() {
+            // The first snapshots that are read may be older than the table from disk. One that is published after the
+            // table's shows that the log lacks what the table is made of.
+            if snapshot.at_us > table.heard_at() {
+                let (offered, current) = (snapshot.version, table.version());
+                self.follower.status().ignored_log(Ignored::Older, &TableError::Older { offered, current });
+            }
+            return false;
+        }
+        if snapshot.version == table.version() {
+            self.is_settled = true;
+            let is_same = format_digest(table.digest()) == snapshot.digest;
+            return snapshot.kind == SnapshotKind::Heartbeat || !(is_delta || is_same);
+        }
+        snapshot.kind == SnapshotKind::Full || self.is_settled || snapshot.base == table.version()
+    }
+}
+
+fn is_full(item: &SnapshotItem) -> bool {
+    matches!(item, SnapshotItem::SnapshotHead(head) if head.kind == SnapshotKind::Full)
+}
+
 /// An offset at or before the last full table.
-fn first_offset(log: &dyn EventLog) -> Result<u64, FollowError> {
+fn first_offset(log: &dyn EventLog) -> Result<u64, ReadError> {
     let (start, end) = (log.start(topics::SNAPSHOTS, 0)?, log.end(topics::SNAPSHOTS, 0)?);
     let mut back = SEARCH_RECORDS;
     loop {
@@ -74,9 +154,12 @@ fn first_offset(log: &dyn EventLog) -> Result<u64, FollowError> {
         if from == start {
             return Ok(start);
         }
-        for frame in FrameReader::<Snapshot>::new(log, topics::SNAPSHOTS, 0, from) {
-            if frame?.1.iter().any(|snapshot| snapshot.kind == SnapshotKind::Full) {
-                return Ok(from);
+        for frame in FrameReader::<SnapshotItem>::new(log, topics::SNAPSHOTS, 0, from) {
+            match frame {
+                Ok((_, items)) if items.iter().any(is_full) => return Ok(from),
+                // What does not decode is reported when it is followed.
+                Ok(_) | Err(ReadError::Record { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         back *= 4;

@@ -29,6 +29,8 @@ pub(crate) fn route(site: &str, network: &str, cdn: bool) -> RouteEntry {
         site: SiteName::new(site).unwrap(),
         network: NetworkName::new(network).unwrap(),
         route: Route { cdn: cdn.then(|| CdnName::new("a").unwrap()) },
+        reason: None,
+        decided_at: 0,
     }
 }
 
@@ -55,6 +57,16 @@ pub(crate) fn full(version: u64) -> Snapshot {
     snapshot(SnapshotKind::Full, version, sites, networks, routes)
 }
 
+/// What leads from the version before to this one, from [`full`] on: `near` goes to the CDN in even versions.
+pub(crate) fn delta(version: u64) -> Snapshot {
+    let moved = route("near", "everywhere", version.is_multiple_of(2));
+    let mut whole = full(version);
+    whole.routes[2] = moved.clone();
+    let whole = snapshot(SnapshotKind::Full, version, whole.sites, whole.networks, whole.routes);
+    let delta = snapshot(SnapshotKind::Delta, version, vec![], vec![], vec![moved]);
+    Snapshot { base: version - 1, digest: whole.digest, ..delta }
+}
+
 pub(crate) fn snapshot(
     kind: SnapshotKind,
     version: u64,
@@ -71,6 +83,7 @@ pub(crate) fn snapshot(
         at_us: TimeMicros(1_000_000),
         digest: format_digest(digest),
         revision: 3,
+        installation: String::new(),
         sites,
         sites_gone: Vec::new(),
         networks,

@@ -1,17 +1,18 @@
 //! Asks a server on real sockets of this machine, over UDP and TCP, with messages of hickory-proto.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RecordType};
-use spillway_edge::dns::{Dns, DnsConfig, DnsError};
+use hickory_server::net::xfer::Protocol;
+use spillway_edge::dns::{Dns, DnsConfig, DnsError, Handler};
 use spillway_edge::follower::Follower;
 use spillway_routing::answer::Zone;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -106,7 +107,7 @@ async fn answers_over_udp_and_tcp() {
     for (name, qtype, expected) in [
         ("near.example.", RecordType::A, "NoError aa | near.example. 20 IN A 192.0.2.1"),
         ("Near.Example.", RecordType::AAAA, "NoError aa | Near.Example. 20 IN AAAA 2001:db8::1"),
-        ("near.example.", RecordType::MX, "NoError aa | soa example."),
+        ("near.example.", RecordType::MX, "NoError aa | soa near.example."),
         ("far.example.", RecordType::A, "NoError aa | far.example. 20 IN CNAME far.cdn.example."),
         ("far.example.", RecordType::HTTPS, "NoError aa | far.example. 20 IN CNAME far.cdn.example."),
         ("none.zone.example.", RecordType::A, "NXDomain aa | soa zone.example."),
@@ -195,6 +196,43 @@ async fn what_is_no_query_gets_its_code_or_nothing() {
     }
 }
 
+/// The library's decoder warns of options that end early.
+#[test]
+fn a_malformed_message_is_answered_and_not_logged() {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let mut follower = Follower::default();
+    follower.offer(&full(1)).unwrap();
+    let handler = Handler::new(follower.table(), None, None);
+    let mut bytes = query("near.example.", RecordType::A).to_vec().unwrap();
+    bytes[11] = 1;
+    // An OPT record with 7 bytes of options: one of 5 bytes, of which 3 are there.
+    bytes.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 7, 0, 3, 0, 5, 1, 2, 3]);
+    let peer = "127.0.0.1:53".parse().unwrap();
+    let answer = tracing::subscriber::with_default(subscriber, || {
+        tracing::warn!("the subscriber works");
+        handler.respond(&bytes, peer, Protocol::Udp).unwrap()
+    });
+    assert_eq!(Message::from_vec(&answer).unwrap().metadata.response_code, ResponseCode::FormErr);
+    let lines = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+/// What a subscriber writes.
+#[derive(Debug, Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn connections_are_bounded_in_number_and_idle_time() {
     let server = start(|config| {
@@ -204,12 +242,81 @@ async fn connections_are_bounded_in_number_and_idle_time() {
     let message = query("near.example.", RecordType::A);
     let mut first = TcpStream::connect(server.address).await.unwrap();
     tcp(&mut first, &message).await;
-    let mut second = TcpStream::connect(server.address).await.unwrap();
+    // From another address, so that it is the limit of all that counts.
+    let mut second = connect_from("127.0.0.2", server.address).await;
     assert!(timeout(PATIENCE, second.read_u8()).await.unwrap().is_err());
     // The first is closed for silence, which makes room.
     assert!(timeout(PATIENCE, first.read_u8()).await.unwrap().is_err());
     let mut third = TcpStream::connect(server.address).await.unwrap();
     tcp(&mut third, &message).await;
+}
+
+async fn connect_from(client: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(client.parse().unwrap(), 0)).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+/// One client opens all the connections that it can; another one is served, and the first again once one has ended.
+#[tokio::test]
+async fn a_client_has_a_share_of_the_connections() {
+    let server = start(|config| {
+        (config.tcp_connections_max, config.tcp_connections_per_client_max) = (4, 2);
+    })
+    .await;
+    let message = query("near.example.", RecordType::A);
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect_from("127.0.0.1", server.address).await;
+        tcp(&mut stream, &message).await;
+        open.push(stream);
+    }
+    for _ in 0..10 {
+        let mut refused = connect_from("127.0.0.1", server.address).await;
+        assert!(timeout(PATIENCE, refused.read_u8()).await.unwrap().is_err());
+    }
+    let mut other = connect_from("127.0.0.2", server.address).await;
+    tcp(&mut other, &message).await;
+    drop(open.pop());
+    // The server sees the end of the connection a little later.
+    let mut attempts = 0;
+    loop {
+        let mut stream = connect_from("127.0.0.1", server.address).await;
+        let bytes = message.to_vec().unwrap();
+        stream.write_u16(u16::try_from(bytes.len()).unwrap()).await.unwrap();
+        if stream.write_all(&bytes).await.is_ok()
+            && timeout(PATIENCE, stream.read_u16()).await.unwrap().is_ok()
+        {
+            break;
+        }
+        attempts += 1;
+        assert!(attempts < 500, "the place of the ended connection is not free");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A query that arrives byte by byte does not keep its connection for longer than a message may take.
+#[tokio::test]
+async fn a_slow_query_is_cut_off() {
+    let server = start(|config| config.tcp_message_max = Duration::from_millis(300)).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut sent = 0;
+    while stream.write_u8(1).await.is_ok() {
+        sent += 1;
+        assert!(sent < 200, "the connection stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn connections_are_bounded_by_the_open_files() {
+    let limits = |files_max| {
+        let config = DnsConfig::default().with_files_max(files_max);
+        (config.tcp_connections_max, config.tcp_connections_per_client_max)
+    };
+    assert_eq!(limits(0), (1, 1));
+    assert_eq!(limits(1_024), (256, 32));
+    assert_eq!(limits(u64::MAX), (8_192, 1_024));
 }
 
 #[tokio::test]

@@ -1,10 +1,24 @@
-//! Offers snapshots, saves and loads, and damages the file at every byte.
+//! Offers snapshots, saves and loads, and damages the file at every byte; then follows a real log, with junk in it and with
+//! a disk that refuses.
 
-use spillway_edge::follower::{Follower, StoreError};
-use spillway_events::{SnapshotKind, TimeMicros};
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use spillway_edge::follower::{Follower, Ignored, Status, StoreError, follow};
+use spillway_eventlog::{EmbeddedLog, EventLog};
+use spillway_events::{
+    CHUNK_BYTES_MAX, CdnEntry, CdnName, Prefix, SiteEntry, Snapshot, SnapshotKind, TimeMicros, encode_frame,
+    topics,
+};
 use spillway_routing::table::TableError;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
-use crate::common::{full, route, site, snapshot};
+use crate::common::{address, delta, full, route, site, snapshot};
+
+/// How long a test waits for what has to happen.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 #[test]
 fn the_last_good_table_stays() {
@@ -46,7 +60,101 @@ fn a_saved_table_is_loaded_as_it_was() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// 10,000 sites take three chunks.
+/// A heartbeat of a version at a time in seconds, for the sites of [`full`].
+fn heartbeat(version: u64, at_secs: i64) -> Snapshot {
+    let beat = snapshot(SnapshotKind::Heartbeat, version, vec![], vec![], vec![]);
+    Snapshot { digest: full(version).digest, at_us: TimeMicros(at_secs * 1_000_000), ..beat }
+}
+
+#[test]
+fn the_log_of_another_installation_is_not_followed() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    let mut follower = Follower::default();
+    follower.offer(&Snapshot { installation: "one".to_owned(), ..full(5) }).unwrap();
+    follower.save(&file).unwrap();
+    publish(&log, Snapshot { installation: "two".to_owned(), ..full(7) });
+
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |status| {
+        wait_until(|| status.ignored() == Some(Ignored::OtherInstallation));
+        assert_eq!(shared.load().as_ref().unwrap().version(), 5);
+        publish(&log, Snapshot { installation: "one".to_owned(), ..full(8) });
+        wait_until(|| status.ignored().is_none());
+        assert_eq!(shared.load().as_ref().unwrap().version(), 8);
+    });
+    assert_eq!(follower.status().refused(), 0);
+}
+
+/// The table is from a log that went further than the one that is there now.
+#[test]
+fn a_log_that_is_older_than_the_table_is_not_followed() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    let mut follower = Follower::default();
+    follower.offer(&full(5)).unwrap();
+    follower.save(&file).unwrap();
+    publish(&log, full(3));
+    publish(&log, heartbeat(3, 1));
+
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |status| {
+        assert_eq!(status.ignored(), None);
+        publish(&log, heartbeat(4, 2));
+        wait_until(|| status.ignored() == Some(Ignored::Older));
+        publish(&log, full(6));
+        wait_until(|| status.ignored().is_none());
+        assert_eq!(shared.load().as_ref().unwrap().version(), 6);
+    });
+}
+
+/// 30,000 sites with three CDNs of 16 addresses each go from the log to the follower, to its file, and back.
+#[test]
+fn a_large_table_travels_in_small_records() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    let names: Vec<String> = (0..30_000).map(|number| format!("s{number:05}")).collect();
+    let addresses: Vec<_> =
+        (0..16).map(|last| address(&format!("2001:db8:1234:5678:9abc:def0:1234:{last:x}"))).collect();
+    let cdn = |name: &str, site: &str| CdnEntry {
+        cdn: CdnName::new(name).unwrap(),
+        dns_name: format!("{site}.{name}.example"),
+        addresses: addresses.clone(),
+    };
+    let with_cdns = |name: &String| SiteEntry {
+        cdns: ["a", "b", "c"].map(|cdn_name| cdn(cdn_name, name)).to_vec(),
+        ..site(name, &format!("{name}.example"), vec![])
+    };
+    let sites = names.iter().map(with_cdns).collect();
+    let routes = names.iter().map(|name| route(name, "everywhere", true)).collect();
+    let whole = snapshot(SnapshotKind::Full, 9, sites, vec![], routes);
+    let records = encode_frame(9, whole.clone().into_items()).unwrap();
+    assert!(records.iter().map(Vec::len).sum::<usize>() > 32 * CHUNK_BYTES_MAX);
+    assert!(records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
+    for record in &records {
+        append(&log, record);
+    }
+    while_following(&log, &mut Follower::default(), &file, |_| {
+        wait_until(|| std::fs::exists(&file).unwrap());
+    });
+    assert!(Follower::load(&file).unwrap().current().unwrap().to_snapshot() == whole);
+}
+
+#[test]
+fn a_network_of_many_prefixes_travels_in_parts() {
+    let mut whole = full(9);
+    let prefix = |number: u32| Prefix::containing(IpAddr::from((number << 8).to_be_bytes()), 24);
+    whole.networks[0].prefixes = (0..100_000).map(prefix).collect();
+    let whole = snapshot(SnapshotKind::Full, 9, whole.sites, whole.networks, whole.routes);
+    let records = encode_frame(9, whole.clone().into_items()).unwrap();
+    assert!(records.len() > 1 && records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
+    let items = spillway_events::decode_frame(&records).unwrap();
+    assert_eq!(Snapshot::from_items(items), Ok(vec![whole]));
+}
+
+/// 10,000 sites take several chunks.
 #[test]
 fn a_great_table_is_saved_in_chunks() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,4 +191,154 @@ fn a_damaged_file_is_named() {
         std::fs::write(&path, &bytes[..length]).unwrap();
         assert!(matches!(Follower::load(&path).unwrap_err(), StoreError::Damaged { .. }), "{length} bytes");
     }
+}
+
+/// A log of its own, with the topic of the snapshots.
+fn new_log() -> (TempDir, EmbeddedLog) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::create(folder.path().join("log")).unwrap();
+    log.create_topic(topics::SNAPSHOTS, 1).unwrap();
+    (folder, log)
+}
+
+fn append(log: &EmbeddedLog, record: &[u8]) {
+    log.append(topics::SNAPSHOTS, 0, &[record]).unwrap();
+}
+
+fn publish(log: &EmbeddedLog, snapshot: Snapshot) {
+    for record in encode_frame(snapshot.version, snapshot.into_items()).unwrap() {
+        append(log, &record);
+    }
+}
+
+/// Follows the log while the test runs.
+fn while_following(log: &EmbeddedLog, follower: &mut Follower, file: &Path, test: impl FnOnce(&Status)) {
+    let (cancel, status) = (CancellationToken::new(), follower.status());
+    std::thread::scope(|scope| {
+        let cancel_at_end = cancel.clone().drop_guard();
+        let following = scope.spawn(|| follow(log, follower, file, &cancel));
+        test(&status);
+        drop(cancel_at_end);
+        following.join().unwrap().unwrap();
+    });
+}
+
+fn wait_until(holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < WAIT_MAX, "it does not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn saved_version(file: &Path) -> Option<u64> {
+    Some(Follower::load(file).ok()?.current()?.version())
+}
+
+#[test]
+fn what_cannot_be_used_is_skipped_and_the_last_good_table_serves() {
+    let (folder, log) = new_log();
+    publish(&log, full(1));
+    append(&log, b"junk");
+    append(&log, &[0xC3; 100]);
+    // Sound frames of far ticks: one has a changed item, one a table that is not what its digest says.
+    let mut changed = encode_frame(1 << 40, full(1 << 40).into_items()).unwrap().remove(0);
+    let last = changed.len() - 5;
+    changed[last] ^= 1;
+    append(&log, &changed);
+    let mut wrong = full(1 << 41);
+    wrong.routes.pop();
+    publish(&log, wrong);
+    publish(&log, delta(2));
+
+    let mut follower = Follower::default();
+    let shared = follower.table();
+    while_following(&log, &mut follower, &folder.path().join("table"), |status| {
+        wait_until(|| shared.load().as_ref().is_some_and(|table| table.version() == 2));
+        assert_eq!((status.undecodable(), status.refused()), (3, 1));
+        // Junk at the very end, and on.
+        append(&log, b"junk");
+        publish(&log, delta(3));
+        wait_until(|| shared.load().as_ref().is_some_and(|table| table.version() == 3));
+        assert_eq!((status.undecodable(), status.refused()), (4, 1));
+    });
+}
+
+/// The file's parent is a file, so it cannot be written, whoever asks.
+#[test]
+fn a_table_that_cannot_be_saved_serves_and_is_saved_later() {
+    let (folder, log) = new_log();
+    let obstacle = folder.path().join("node");
+    std::fs::write(&obstacle, b"").unwrap();
+    let file = obstacle.join("table");
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |status| {
+        publish(&log, full(1));
+        wait_until(|| status.is_save_failing());
+        publish(&log, delta(2));
+        wait_until(|| shared.load().as_ref().is_some_and(|table| table.version() == 2));
+        std::fs::remove_file(&obstacle).unwrap();
+        wait_until(|| saved_version(&file) == Some(2));
+        wait_until(|| !status.is_save_failing());
+    });
+}
+
+#[test]
+fn a_damaged_file_is_replaced_from_the_log() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    std::fs::write(&file, b"damaged").unwrap();
+    let mut follower = Follower::start(&file);
+    assert!(follower.current().is_none());
+    publish(&log, full(1));
+    while_following(&log, &mut follower, &file, |_| wait_until(|| saved_version(&file) == Some(1)));
+    // A folder where the file should be cannot be read either.
+    assert!(Follower::start(folder.path()).current().is_none());
+}
+
+/// A change is appended. Whatever happens to what was appended, the table before it is loaded; and it is followed on.
+#[test]
+fn a_change_is_appended_and_a_torn_tail_is_cut_off() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    let mut follower = Follower::default();
+    publish(&log, full(1));
+    let length = || std::fs::metadata(&file).unwrap().len();
+    let mut full_bytes = 0;
+    while_following(&log, &mut follower, &file, |_| {
+        wait_until(|| saved_version(&file) == Some(1));
+        full_bytes = length();
+        publish(&log, delta(2));
+        wait_until(|| saved_version(&file) == Some(2));
+        assert!(length() < full_bytes + full_bytes / 2, "{} after {full_bytes}", length());
+    });
+    let bytes = std::fs::read(&file).unwrap();
+    let full_length = usize::try_from(full_bytes).unwrap();
+    for at in full_length..bytes.len() {
+        std::fs::write(&file, &bytes[..at]).unwrap();
+        assert_eq!(saved_version(&file), Some(1), "{at} bytes");
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&file, &damaged).unwrap();
+        assert_eq!(saved_version(&file), Some(1), "byte {at}");
+    }
+    // The torn file is followed on: the delta is taken from the log again.
+    let mut follower = Follower::start(&file);
+    while_following(&log, &mut follower, &file, |_| wait_until(|| saved_version(&file) == Some(2)));
+    assert_eq!(
+        Follower::load(&file).unwrap().current().unwrap().to_snapshot().routes[2],
+        route("near", "everywhere", true)
+    );
+
+    // Deltas that outweigh the table make a full table of it again.
+    let mut follower = Follower::start(&file);
+    while_following(&log, &mut follower, &file, |_| {
+        for version in 3..200 {
+            publish(&log, delta(version));
+        }
+        wait_until(|| saved_version(&file) == Some(199));
+    });
+    assert!(length() < 2 * full_bytes);
+    assert_eq!(Follower::load(&file).unwrap().current().unwrap().version(), 199);
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
-use crate::{Decision, Performance, Receipt, Rejected, Snapshot};
+use crate::{Decision, Performance, Receipt, Rejected, SnapshotItem};
 
 /// The most bytes of items in one chunk of a frame.
 pub const CHUNK_BYTES_MAX: usize = 512 * 1024;
@@ -30,13 +30,13 @@ pub trait Framed: Serialize + Clone {}
 
 impl Framed for Decision {}
 impl Framed for Performance {}
-impl Framed for Snapshot {}
+impl Framed for SnapshotItem {}
 impl Framed for Receipt {}
 impl Framed for Rejected {}
 
 record!(Frame<Decision>, "decision_frame.v1.avsc");
 record!(Frame<Performance>, "performance_frame.v1.avsc");
-record!(Frame<Snapshot>, "snapshot_frame.v1.avsc");
+record!(Frame<SnapshotItem>, "snapshot_frame.v1.avsc");
 record!(Frame<Receipt>, "receipt_frame.v1.avsc");
 record!(Frame<Rejected>, "rejected_frame.v1.avsc");
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, CdnName, NetworkName, Prefix, Route, SiteName, TimeMicros};
+use crate::{Address, CdnName, NetworkName, Prefix, Reason, Route, SiteName, TimeMicros};
+
+/// The most prefixes of a network in one item.
+pub const PREFIXES_PER_ITEM_MAX: usize = 4_096;
 
 /// What kind of snapshot a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,14 +20,35 @@ pub enum SnapshotKind {
     Heartbeat,
 }
 
-/// One step of the routing table. The version of a table is the tick that last changed it, or said it anew as records were given up.
+/// An item of a frame of `snapshots`: a head, then what belongs to it. Items are small, so that a table of any size travels in
+/// chunks of bounded size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+pub enum SnapshotItem {
+    /// Starts a snapshot.
+    SnapshotHead(SnapshotHead),
+    /// A site, new or changed.
+    SiteEntry(SiteEntry),
+    /// A site that is gone.
+    SiteGone(SiteGone),
+    /// A network, new or changed, or a part of it.
+    NetworkEntry(NetworkEntry),
+    /// A network that is gone.
+    NetworkGone(NetworkGone),
+    /// A route, new or changed.
+    RouteEntry(RouteEntry),
+    /// A route that is gone.
+    RouteGone(RouteGone),
+}
+
+/// The head of a snapshot: a frame's items up to the next head belong to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Snapshot {
+pub struct SnapshotHead {
     /// Full table, delta or heartbeat.
     pub kind: SnapshotKind,
-    /// The version of the table after this record.
+    /// The version of the table after this snapshot.
     pub version: u64,
     /// The version this builds on; equal to `version` in a heartbeat and in a full table.
     pub base: u64,
@@ -34,6 +58,28 @@ pub struct Snapshot {
     pub digest: String,
     /// Revision of the provisioning behind the table: the SOA serial.
     pub revision: u64,
+    /// The installation's id, 32 hexadecimal digits; empty where it has none.
+    pub installation: String,
+}
+
+/// One step of the routing table, put together from items. The version of a table is the tick that last changed it, or that
+/// published it anew as records were given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Full table, delta or heartbeat.
+    pub kind: SnapshotKind,
+    /// The version of the table after this snapshot.
+    pub version: u64,
+    /// The version this builds on; equal to `version` in a heartbeat and in a full table.
+    pub base: u64,
+    /// The tick's time.
+    pub at_us: TimeMicros,
+    /// The table's digest afterwards, see [`SnapshotHead::digest`].
+    pub digest: String,
+    /// Revision of the provisioning behind the table: the SOA serial.
+    pub revision: u64,
+    /// The installation's id; empty where it has none.
+    pub installation: String,
     /// Sites new or changed, by name.
     pub sites: Vec<SiteEntry>,
     /// Sites gone, by name.
@@ -48,14 +94,110 @@ pub struct Snapshot {
     pub routes_gone: Vec<RouteKey>,
 }
 
-/// What an edge node needs to answer for a site.
+/// An item before the first head of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the frame starts with an item that belongs to no snapshot")]
+pub struct MissingHead;
+
+impl Snapshot {
+    /// The snapshots of a frame.
+    ///
+    /// # Errors
+    /// When the first item is not a head.
+    pub fn from_items(items: Vec<SnapshotItem>) -> Result<Vec<Self>, MissingHead> {
+        let mut snapshots: Vec<Self> = Vec::new();
+        for item in items {
+            if let SnapshotItem::SnapshotHead(head) = item {
+                snapshots.push(Self::from(head));
+                continue;
+            }
+            let snapshot = snapshots.last_mut().ok_or(MissingHead)?;
+            match item {
+                // Taken above.
+                SnapshotItem::SnapshotHead(_) => {}
+                SnapshotItem::SiteEntry(site) => snapshot.sites.push(site),
+                SnapshotItem::SiteGone(gone) => snapshot.sites_gone.push(gone.site),
+                SnapshotItem::NetworkEntry(part) => match snapshot.networks.last_mut() {
+                    Some(last) if last.network == part.network => last.prefixes.extend(part.prefixes),
+                    _ => snapshot.networks.push(part),
+                },
+                SnapshotItem::NetworkGone(gone) => snapshot.networks_gone.push(gone.network),
+                SnapshotItem::RouteEntry(route) => snapshot.routes.push(route),
+                SnapshotItem::RouteGone(gone) => {
+                    snapshot.routes_gone.push(RouteKey { site: gone.site, network: gone.network });
+                }
+            }
+        }
+        Ok(snapshots)
+    }
+
+    /// The snapshot as the items of a frame, the head first.
+    #[must_use]
+    pub fn into_items(self) -> Vec<SnapshotItem> {
+        let mut items = vec![SnapshotItem::SnapshotHead(SnapshotHead {
+            kind: self.kind,
+            version: self.version,
+            base: self.base,
+            at_us: self.at_us,
+            digest: self.digest,
+            revision: self.revision,
+            installation: self.installation,
+        })];
+        items.extend(self.sites.into_iter().map(SnapshotItem::SiteEntry));
+        let gone = |site| SnapshotItem::SiteGone(SiteGone { site });
+        items.extend(self.sites_gone.into_iter().map(gone));
+        items.extend(self.networks.into_iter().flat_map(NetworkEntry::into_parts));
+        let gone = |network| SnapshotItem::NetworkGone(NetworkGone { network });
+        items.extend(self.networks_gone.into_iter().map(gone));
+        items.extend(self.routes.into_iter().map(SnapshotItem::RouteEntry));
+        let gone = |RouteKey { site, network }| SnapshotItem::RouteGone(RouteGone { site, network });
+        items.extend(self.routes_gone.into_iter().map(gone));
+        items
+    }
+}
+
+impl From<SnapshotHead> for Snapshot {
+    /// A snapshot without entries.
+    fn from(head: SnapshotHead) -> Self {
+        Self {
+            kind: head.kind,
+            version: head.version,
+            base: head.base,
+            at_us: head.at_us,
+            digest: head.digest,
+            revision: head.revision,
+            installation: head.installation,
+            sites: Vec::new(),
+            sites_gone: Vec::new(),
+            networks: Vec::new(),
+            networks_gone: Vec::new(),
+            routes: Vec::new(),
+            routes_gone: Vec::new(),
+        }
+    }
+}
+
+impl NetworkEntry {
+    fn into_parts(self) -> impl Iterator<Item = SnapshotItem> {
+        let part = |prefixes: &[Prefix]| {
+            SnapshotItem::NetworkEntry(Self { network: self.network.clone(), prefixes: prefixes.to_vec() })
+        };
+        let parts: Vec<SnapshotItem> = match self.prefixes.as_slice() {
+            [] => vec![part(&[])],
+            prefixes => prefixes.chunks(PREFIXES_PER_ITEM_MAX).map(part).collect(),
+        };
+        parts.into_iter()
+    }
+}
+
+/// A site, new or changed: what an edge node needs to answer for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SiteEntry {
     /// The site.
     pub site: SiteName,
-    /// Its host names, lower case, without a final point.
+    /// Its host names, lower case, without a trailing dot.
     pub hosts: Vec<String>,
     /// How long an answer may be kept, in seconds.
     pub ttl_secs: u32,
@@ -78,7 +220,7 @@ pub struct CdnEntry {
     pub addresses: Vec<Address>,
 }
 
-/// An access network as the edge knows it.
+/// An access network, new or changed. Items of one network that follow each other are parts of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -89,10 +231,37 @@ pub struct NetworkEntry {
     pub prefixes: Vec<Prefix>,
 }
 
-/// Which route.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A site that is gone, with its routes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
+pub struct SiteGone {
+    /// The site.
+    pub site: SiteName,
+}
+
+/// An access network that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NetworkGone {
+    /// The network.
+    pub network: NetworkName,
+}
+
+/// A route that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RouteGone {
+    /// The site.
+    pub site: SiteName,
+    /// The network; `everywhere` is the site's default.
+    pub network: NetworkName,
+}
+
+/// Which route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteKey {
     /// The site.
     pub site: SiteName,
@@ -100,7 +269,7 @@ pub struct RouteKey {
     pub network: NetworkName,
 }
 
-/// One route of the table: a site's default, or an exception for one network.
+/// A route, new or changed: a site's default, or an exception for one network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -111,4 +280,8 @@ pub struct RouteEntry {
     pub network: NetworkName,
     /// Where to.
     pub route: Route,
+    /// Why the route differs from the verdict, if it does. Not part of the digest.
+    pub reason: Option<Reason>,
+    /// The tick that decided. Not part of the digest.
+    pub decided_at: u64,
 }

@@ -167,7 +167,7 @@ macro_rules! kinds {
         $check::<Tick>("tick.v1.avsc" $(, $argument)?);
         $check::<Frame<Decision>>("decision_frame.v1.avsc" $(, $argument)?);
         $check::<Frame<Performance>>("performance_frame.v1.avsc" $(, $argument)?);
-        $check::<Frame<Snapshot>>("snapshot_frame.v1.avsc" $(, $argument)?);
+        $check::<Frame<SnapshotItem>>("snapshot_frame.v1.avsc" $(, $argument)?);
         $check::<Frame<Receipt>>("receipt_frame.v1.avsc" $(, $argument)?);
         $check::<Frame<Rejected>>("rejected_frame.v1.avsc" $(, $argument)?);
         $check::<CheckpointChunk>("checkpoint_chunk.v1.avsc" $(, $argument)?);

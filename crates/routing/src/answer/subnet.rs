@@ -10,7 +10,7 @@ const HEADER_BYTES: usize = 12;
 const FAMILY_V4: u16 = 1;
 const FAMILY_V6: u16 = 2;
 
-/// Where a client sits, as its resolver says: the first `source_bits` bits of an address.
+/// The network of a client, as its resolver reports it: the first `source_bits` bits of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subnet {
     /// The address; all bits beyond `source_bits` are 0.
@@ -47,7 +47,7 @@ impl Subnet {
         Ok(Self { address, source_bits: *source_bits })
     }
 
-    /// Finds the option in a whole query. The decoder of the DNS library forgives octets too many; this does not.
+    /// Finds the option in a whole query. The decoder of the DNS library accepts surplus octets; this one does not.
     pub(super) fn in_message(message: &[u8]) -> Result<Option<Self>, MalformedSubnet> {
         let mut reader = Reader { message, at: HEADER_BYTES };
         let count = |at: usize| message.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));

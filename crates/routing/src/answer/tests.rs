@@ -1,4 +1,4 @@
-//! Asks one small table, and compares the whole answer as text; then messages that break the protocol's rules.
+//! Asks one small table and compares the whole answer as text; then sends messages that break the protocol's rules.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use proptest::prelude::*;
 use spillway_events::{
-    CdnEntry, CdnName, NetworkEntry, NetworkName, Route, RouteEntry, SiteEntry, SiteName, Snapshot,
+    Address, CdnEntry, CdnName, NetworkEntry, NetworkName, Route, RouteEntry, SiteEntry, SiteName, Snapshot,
     SnapshotKind, TimeMicros,
 };
 
@@ -55,6 +55,8 @@ fn table() -> Table {
         site: SiteName::new(site).unwrap(),
         network: NetworkName::new(network).unwrap(),
         route: Route { cdn: cdn.then(|| CdnName::new("a").unwrap()) },
+        reason: None,
+        decided_at: 0,
     };
     let routes = vec![
         route("apex", "everywhere", true),
@@ -73,6 +75,7 @@ fn table() -> Table {
         at_us: TimeMicros(0),
         digest: format_digest(digest),
         revision: (1 << 32) + 5,
+        installation: String::new(),
         sites,
         sites_gone: Vec::new(),
         networks,
@@ -88,25 +91,62 @@ fn zone() -> Zone {
 }
 
 fn text(answer: &Answer<'_>) -> String {
-    let aa = if answer.authoritative { " aa" } else { "" };
+    let aa = if answer.metadata.authoritative { " aa" } else { "" };
     let records = answer.answers.iter().map(|record| format!("\n{record}"));
     let authority = answer.authority.iter().map(|record| format!("\nauthority {record}"));
-    let code = answer.rcode;
+    let code = answer.metadata.response_code;
     format!("{code:?}{aa} /{}{}", answer.scope, records.chain(authority).collect::<String>())
 }
 
+fn subnet_option(subnet: Subnet, scope: u8) -> EdnsOption {
+    EdnsOption::Subnet(ClientSubnet::new(subnet.address, subnet.source_bits, scope))
+}
+
+/// A query message with the Client Subnet option if there is a subnet.
+fn query_of(name: Name, qtype: RecordType, subnet: Option<Subnet>) -> Message {
+    let mut message = Message::new(77, MessageType::Query, OpCode::Query);
+    message.add_query(op::Query::query(name, qtype));
+    if let Some(subnet) = subnet {
+        let mut edns = Edns::new();
+        edns.options_mut().insert(subnet_option(subnet, 0));
+        message.set_edns(edns);
+    }
+    message
+}
+
+/// Encodes, decodes and answers, as a server does.
+fn converse<R>(
+    zone: Option<&Zone>,
+    message: &Message,
+    peer: IpAddr,
+    check: impl FnOnce(Option<Answer<'_>>) -> R,
+) -> R {
+    let bytes = message.to_vec().unwrap();
+    let message = Message::from_vec(&bytes).unwrap();
+    let question = (message.queries.len() == 1).then(|| &message.queries[0]);
+    let (metadata, edns) = (&message.metadata, message.edns.as_ref());
+    let query = Query { metadata, question, edns, bytes: &bytes, peer };
+    check(answer(&table(), zone, Some(b"node-1"), &query))
+}
+
 fn ask(zone: Option<&Zone>, name: &str, qtype: RecordType, subnet: Option<&str>) -> String {
-    let name = Name::from_ascii(name).unwrap();
     let subnet = subnet.map(|text| {
         let prefix: spillway_events::Prefix = text.parse().unwrap();
         Subnet { address: prefix.address(), source_bits: prefix.length() }
     });
-    text(&answer(&table(), zone, &Query { name: &name, qtype, subnet }, PEER.parse().unwrap()))
+    let message = query_of(Name::from_ascii(name).unwrap(), qtype, subnet);
+    converse(zone, &message, PEER.parse().unwrap(), |answer| {
+        let answer = answer.unwrap();
+        let option = answer.edns.as_ref().and_then(|edns| edns.option(EdnsCode::Subnet));
+        assert_eq!(option.cloned(), subnet.map(|subnet| subnet_option(subnet, answer.scope)));
+        text(&answer)
+    })
 }
 
 const NEAR_SOA: &str =
-    "authority near.test. 20 IN SOA near.test. hostmaster.near.test. 5 7200 900 1209600 20";
-const ZONE_SOA_20: &str = "authority zone.example. 20 IN SOA ns1.test. admin.test. 5 7200 900 1209600 20";
+    "authority www.near.test. 20 IN SOA www.near.test. hostmaster.www.near.test. 5 7200 900 1209600 20";
+const ZONE_SOA_5: &str = "authority zone.example. 5 IN SOA ns1.test. admin.test. 5 7200 900 1209600 30";
+const ZONE_SOA_20: &str = "authority zone.example. 20 IN SOA ns1.test. admin.test. 5 7200 900 1209600 30";
 const ZONE_SOA_30: &str = "authority zone.example. 30 IN SOA ns1.test. admin.test. 5 7200 900 1209600 30";
 
 #[test]
@@ -160,12 +200,33 @@ fn other_names_do_not_exist_or_are_refused() {
     assert_eq!(ask(Some(&zone), "none.zone.example."), format!("NXDomain aa /0\n{ZONE_SOA_30}"));
     assert_eq!(ask(Some(&zone), "x.far.zone.example."), format!("NXDomain aa /0\n{ZONE_SOA_30}"));
     assert_eq!(ask(Some(&zone), "b.zone.example."), format!("NoError aa /0\n{ZONE_SOA_30}"));
-    assert_eq!(ask(Some(&zone), "near.test."), "Refused /0");
+    assert_eq!(ask(Some(&zone), "beside.near.test."), "Refused /0");
     assert_eq!(ask(Some(&zone), "notzone.example."), "Refused /0");
     assert_eq!(ask(Some(&zone), "x\\.zone.example."), "Refused /0");
     assert_eq!(ask(None, "none.zone.test."), "Refused /0");
     assert_eq!(ask(None, "."), "Refused /0");
     assert_eq!(ask(None, "x.www.near.test."), format!("NXDomain aa /0\n{NEAR_SOA}"));
+}
+
+/// Without a zone. A resolver that minimises names (RFC 9156) asks for the names above a host first.
+#[test]
+fn a_name_with_longer_names_below_it_exists() {
+    let soa = |owner: &str, ttl_secs: u32| {
+        format!("authority {owner}. {ttl_secs} IN SOA {owner}. hostmaster.{owner}. 5 7200 900 1209600 20")
+    };
+    for qtype in [RecordType::A, RecordType::NS] {
+        assert_eq!(
+            ask(None, "b.zone.example.", qtype, None),
+            format!("NoError aa /0\n{}", soa("zone.example", 20))
+        );
+        assert_eq!(ask(None, "near.test.", qtype, None), format!("NoError aa /0\n{}", soa("near.test", 20)));
+        assert_eq!(ask(None, "x.near.test.", qtype, None), "Refused /0");
+    }
+    // Below a site whose networks differ.
+    assert_eq!(
+        ask(None, "x.a.b.zone.example.", RecordType::A, None),
+        format!("NXDomain aa /0\n{}", soa("a.b.zone.example", 5))
+    );
 }
 
 #[test]
@@ -186,31 +247,43 @@ fn the_subnet_chooses_the_network() {
     assert_eq!(split("2001:db8:8000::/56"), format!("NoError aa /33{origin}"));
     // 0 bits ask not to be located: the resolver's address counts, which is in `west`.
     assert_eq!(split("0.0.0.0/0"), format!("NoError aa /0{cdn}"));
-    // The same everywhere, and negatives: scope 0.
+    // The same everywhere: scope 0.
     let far = ask(None, "far.zone.example.", RecordType::A, Some("198.18.7.0/24"));
     assert_eq!(far, "NoError aa /0\nfar.zone.example. 20 IN CNAME far.cdn.example.");
-    let negative = ask(Some(&zone()), "a.b.zone.example.", RecordType::TXT, Some("198.18.7.0/24"));
-    assert_eq!(negative, format!("NoError aa /0\n{ZONE_SOA_20}"));
+}
+
+/// A negative answer, and the answer to ANY, hold for the same clients as the positive answers of the name.
+#[test]
+fn every_type_has_the_scope_of_the_network() {
+    let zone = zone();
+    let split = |zone, qtype, subnet| ask(zone, "a.b.zone.example.", qtype, Some(subnet));
+    assert_eq!(split(Some(&zone), RecordType::TXT, "198.18.7.0/24"), format!("NoError aa /24\n{ZONE_SOA_5}"));
+    assert_eq!(
+        split(None, RecordType::TXT, "198.18.7.0/24"),
+        "NoError aa /24\nauthority a.b.zone.example. 5 IN SOA a.b.zone.example. hostmaster.a.b.zone.example. \
+         5 7200 900 1209600 20"
+    );
+    let cdn = "NoError aa /18\na.b.zone.example. 20 IN CNAME split.cdn.example.";
+    for qtype in [RecordType::A, RecordType::AAAA, RecordType::HTTPS, RecordType::ANY, RecordType::SOA] {
+        assert!(split(None, qtype, "198.18.7.0/24").starts_with("NoError aa /24"), "{qtype}");
+        assert_eq!(split(None, qtype, "198.18.64.0/24"), cdn, "{qtype}");
+    }
+    // With or without records, for a name that is ours or not: `ask` compares the option of the answer.
+    for name in ["none.zone.example.", "elsewhere.test.", "zone.example."] {
+        assert!(ask(Some(&zone), name, RecordType::NS, Some("198.18.7.0/24")).contains(" /0"));
+    }
 }
 
 fn query(qtype: RecordType) -> Message {
-    let mut message = Message::new(77, MessageType::Query, OpCode::Query);
-    message.add_query(op::Query::query(Name::from_ascii("a.b.zone.example.").unwrap(), qtype));
-    message
+    query_of(Name::from_ascii("a.b.zone.example.").unwrap(), qtype, None)
 }
 
-/// Encodes, decodes and replies, as a server does.
-fn converse<R>(message: &Message, check: impl FnOnce(Option<Reply<'_>>) -> R) -> R {
-    let bytes = message.to_vec().unwrap();
-    let message = Message::from_vec(&bytes).unwrap();
-    let question = (message.queries.len() == 1).then(|| &message.queries[0]);
-    let (metadata, edns, peer) = (&message.metadata, message.edns.as_ref(), PEER.parse().unwrap());
-    let asked = Asked { metadata, question, edns, bytes: &bytes, peer };
-    check(reply(&table(), Some(&zone()), Some(b"node-1"), asked))
+fn checked<R>(message: &Message, check: impl FnOnce(Option<Answer<'_>>) -> R) -> R {
+    converse(Some(&zone()), message, PEER.parse().unwrap(), check)
 }
 
 fn rcode(message: &Message) -> ResponseCode {
-    converse(message, |reply| reply.unwrap().metadata.response_code)
+    checked(message, |answer| answer.unwrap().metadata.response_code)
 }
 
 #[test]
@@ -234,16 +307,24 @@ fn messages_that_are_no_plain_query() {
     let mut message = query(RecordType::A);
     message.queries[0].set_query_class(DNSClass::CH);
     assert_eq!(rcode(&message), ResponseCode::Refused);
+    let subnet = Subnet { address: "198.18.7.0".parse().unwrap(), source_bits: 24 };
+    let mut edns = Edns::new();
+    edns.options_mut().insert(subnet_option(subnet, 0));
+    message.set_edns(edns);
+    checked(&message, |answer| {
+        let edns = answer.unwrap().edns.unwrap();
+        assert_eq!(edns.option(EdnsCode::Subnet), Some(&subnet_option(subnet, 0)));
+    });
 
     let mut message = query(RecordType::A);
     message.metadata.message_type = MessageType::Response;
-    converse(&message, |reply| assert!(reply.is_none()));
+    checked(&message, |reply| assert!(reply.is_none()));
 }
 
 #[test]
 fn edns_is_answered_with_edns() {
     let mut message = query(RecordType::A);
-    converse(&message, |reply| {
+    checked(&message, |reply| {
         let reply = reply.unwrap();
         assert_eq!((reply.edns.as_ref(), reply.udp_bytes_max()), (None, 512));
     });
@@ -252,7 +333,7 @@ fn edns_is_answered_with_edns() {
     edns.options_mut().insert(EdnsOption::Unknown(3, Vec::new()));
     edns.options_mut().insert(EdnsOption::Subnet(ClientSubnet::new("198.18.7.0".parse().unwrap(), 24, 0)));
     message.set_edns(edns.clone());
-    converse(&message, |reply| {
+    checked(&message, |reply| {
         let reply = reply.unwrap();
         let edns = reply.edns.as_ref().unwrap();
         assert_eq!((reply.udp_bytes_max(), edns.version(), edns.flags().dnssec_ok), (UDP_BYTES_MAX, 0, true));
@@ -265,7 +346,7 @@ fn edns_is_answered_with_edns() {
     edns.set_version(1);
     message.set_edns(edns);
     assert_eq!(rcode(&message), ResponseCode::BADVERS);
-    converse(&message, |reply| assert_eq!(reply.unwrap().edns.unwrap().version(), 0));
+    checked(&message, |reply| assert_eq!(reply.unwrap().edns.unwrap().version(), 0));
 }
 
 #[test]
@@ -320,18 +401,28 @@ proptest! {
         let whole = if v4 { IpAddr::from([198, 18, octets[0], octets[1]]) } else { IpAddr::from(octets) };
         let prefix = spillway_events::Prefix::containing(whole, source_bits);
         let subnet = Some(Subnet { address: prefix.address(), source_bits: prefix.length() });
-        let (table, zone) = (table(), zone());
-        let query = Query { name: &name, qtype: RecordType::from(qtype), subnet };
-        let answer = answer(&table, with_zone.then_some(&zone), &query, whole);
-        let cnames = answer.answers.iter().filter(|record| record.record_type() == RecordType::CNAME).count();
-        prop_assert!(cnames == 0 || answer.answers.len() == 1);
-        let scope_max = if v4 { SCOPE_V4_MAX } else { SCOPE_V6_MAX };
-        prop_assert!(answer.scope <= scope_max);
-        let refused = answer.rcode == ResponseCode::Refused;
-        prop_assert_eq!(answer.authoritative, !refused);
-        prop_assert_eq!(answer.answers.is_empty(), refused || answer.authority.is_some());
-        prop_assert!(answer.answers.is_empty() || answer.authority.is_none());
-        prop_assert!(answer.answers.iter().all(|record| record.name == name));
+        let zone = zone();
+        let message = query_of(name.clone(), RecordType::from(qtype), subnet);
+        // A name or type that does not survive the encoder is not what is tested here.
+        let Ok(bytes) = message.to_vec() else { return Ok(()) };
+        if Message::from_vec(&bytes).is_err() {
+            return Ok(());
+        }
+        converse(with_zone.then_some(&zone), &message, whole, |answer| {
+            let answer = answer.unwrap();
+            let cnames = answer.answers.iter().filter(|record| record.record_type() == RecordType::CNAME).count();
+            prop_assert!(cnames == 0 || answer.answers.len() == 1);
+            let scope_max = if v4 { SCOPE_V4_MAX } else { SCOPE_V6_MAX };
+            prop_assert!(answer.scope <= scope_max);
+            let refused = answer.metadata.response_code == ResponseCode::Refused;
+            prop_assert_eq!(answer.metadata.authoritative, !refused);
+            prop_assert_eq!(answer.answers.is_empty(), refused || answer.authority.is_some());
+            prop_assert!(answer.answers.is_empty() || answer.authority.is_none());
+            prop_assert!(answer.answers.iter().all(|record| record.name == name));
+            let in_bailiwick = |soa: &Record| soa.name.zone_of(&name);
+            prop_assert!(answer.authority.iter().all(in_bailiwick));
+            Ok(())
+        })?;
     }
 
     #[test]

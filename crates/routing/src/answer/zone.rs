@@ -1,16 +1,16 @@
 //! The provider's own zone, and the SOA of negative answers.
 
+use hickory_proto::op;
 use hickory_proto::rr::rdata::{NS, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use super::{Answer, Query, fully_qualified, nothing};
-use crate::table::{Table, names_above};
+use crate::table::Table;
 
 const REFRESH_SECS: i32 = 7_200;
 const RETRY_SECS: i32 = 900;
 const EXPIRE_SECS: i32 = 1_209_600;
 
-/// The zone in which clients' names live, as far as it is not in the table.
+/// The provider's zone, in which clients' names live: what the table does not hold of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone {
     apex: Name,
@@ -20,7 +20,7 @@ pub struct Zone {
     ttl_secs: u32,
 }
 
-/// Why texts do not make a zone.
+/// Why a zone cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneError {
     /// Not a domain name.
@@ -70,37 +70,46 @@ impl Zone {
             || host.strip_suffix(&self.apex_key).is_some_and(|rest| rest.ends_with('.'))
     }
 
-    /// SOA and NS, asked for at the apex.
-    pub(super) fn own_records<'t>(&self, table: &Table, query: &Query<'_>) -> Option<Answer<'t>> {
-        let record = |data| Record::from_rdata(query.name.clone(), self.ttl_secs, data);
-        let answers = match query.qtype {
-            RecordType::SOA => vec![record(RData::SOA(self.soa(table, self.ttl_secs)))],
+    /// SOA and NS, if the question asks for them at the apex.
+    pub(super) fn own_records(&self, table: &Table, question: &op::Query, host: &str) -> Option<Vec<Record>> {
+        if !self.is_apex(host) {
+            return None;
+        }
+        let record = |data| Record::from_rdata(question.name().clone(), self.ttl_secs, data);
+        match question.query_type() {
+            RecordType::SOA => Some(vec![record(RData::SOA(self.soa(table)))]),
             RecordType::NS => {
-                self.servers.iter().map(|server| record(RData::NS(NS(server.clone())))).collect()
+                Some(self.servers.iter().map(|server| record(RData::NS(NS(server.clone())))).collect())
             }
-            _ => return None,
-        };
-        Some(Answer { answers, ..nothing() })
+            _ => None,
+        }
     }
 
-    fn soa(&self, table: &Table, minimum_secs: u32) -> SOA {
+    fn soa(&self, table: &Table) -> SOA {
         let primary = self.servers.first().cloned().unwrap_or_else(Name::root);
-        soa_data(table, primary, self.hostmaster.clone(), minimum_secs)
+        soa_data(table, primary, self.hostmaster.clone(), self.ttl_secs)
     }
 }
 
-/// The SOA for a negative answer: the zone's, else one of the host's parent name. Its TTL and minimum are `ttl_secs`,
-/// so that nothing negative outlives a route (RFC 2308, section 5); its serial is the table's revision.
-pub(super) fn soa(table: &Table, zone: Option<&Zone>, host: &str, ttl_secs: u32) -> Option<Record> {
+/// The SOA for a negative answer: the zone's, else one that `owner` owns and whose MINIMUM is `minimum_secs`. The
+/// record's TTL is the lesser of MINIMUM and `ttl_secs_max`; a resolver keeps the negative answer for the lesser of TTL
+/// and MINIMUM (RFC 2308, section 5). The serial is the table's revision.
+pub(super) fn soa(
+    (table, zone): (&Table, Option<&Zone>),
+    owner: &str,
+    minimum_secs: u32,
+    ttl_secs_max: u32,
+) -> Option<Record> {
     let (owner, data) = match zone {
-        Some(zone) => (zone.apex.clone(), zone.soa(table, ttl_secs)),
+        Some(zone) => (zone.apex.clone(), zone.soa(table)),
         None => {
-            let owner = fully_qualified(names_above(host).next().unwrap_or("")).ok()?;
+            let owner = fully_qualified(owner).ok()?;
             let hostmaster = owner.prepend_label("hostmaster").unwrap_or_else(|_| owner.clone());
-            let data = soa_data(table, owner.clone(), hostmaster, ttl_secs);
+            let data = soa_data(table, owner.clone(), hostmaster, minimum_secs);
             (owner, data)
         }
     };
+    let ttl_secs = data.minimum.min(ttl_secs_max);
     Some(Record::from_rdata(owner, ttl_secs, RData::SOA(data)))
 }
 
@@ -110,8 +119,15 @@ fn soa_data(table: &Table, primary: Name, hostmaster: Name, minimum_secs: u32) -
     SOA::new(primary, hostmaster, serial, REFRESH_SECS, RETRY_SECS, EXPIRE_SECS, minimum_secs)
 }
 
-/// A name as the table has it: lower case, no final point. A point within a label becomes a character that no host name
-/// has, so that no other name is mistaken for a host.
+/// A domain name from its text, with or without a trailing dot.
+pub(super) fn fully_qualified(text: &str) -> Result<Name, hickory_proto::ProtoError> {
+    let mut name = Name::from_ascii(text)?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// A name in the form of the table's keys: lower case, without a trailing dot. A dot within a label becomes a character
+/// that no host name has, so that no other name is mistaken for a host.
 pub(super) fn host_key(name: &Name) -> String {
     let mut key = String::with_capacity(name.len());
     for label in name {

@@ -42,7 +42,7 @@ pub fn network_hash(entry: &NetworkEntry) -> u128 {
     xxh3_128(&bytes)
 }
 
-/// The hash of a route; encoded as in [`site_hash`].
+/// The hash of a route; encoded as in [`site_hash`]. Reason and deciding tick do not count.
 #[must_use]
 pub fn route_hash(entry: &RouteEntry) -> u128 {
     let mut bytes = vec![b'R'];

@@ -1,7 +1,7 @@
 //! Which network an address belongs to: longest prefix, by binary search in ranges that do not overlap.
 //!
-//! Prefixes nest, so they cut the address space into at most twice as many ranges, each with one longest prefix. A
-//! range also says how many bits of an address decide its answer, which tries and hash tables do not.
+//! Prefixes nest, so n prefixes cut the address space into at most 2n + 1 ranges, each with one longest prefix. The bounds of
+//! a range also give the number of bits that decide the network of an address; a trie or a hash table does not.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use spillway_events::{NetworkEntry, NetworkName, Prefix};
 
 use super::{NetworkMatch, network_hash};
 
-/// All networks with the look-up over their prefixes.
+/// All networks, and the look-up by prefix.
 #[derive(Debug, Default)]
 pub(super) struct Networks {
     entries: BTreeMap<NetworkName, NetworkEntry>,
@@ -34,7 +34,7 @@ impl Networks {
         NetworkMatch { network: network.and_then(|at| self.names.get(at)), scope }
     }
 
-    /// The networks after a change, with the sums of the hashes that went and came.
+    /// The networks after a change, with the sum of the hashes removed and the sum of the hashes added.
     pub(super) fn change(&self, put: &[NetworkEntry], gone: &[NetworkName]) -> (Self, u128, u128) {
         let mut entries = self.entries.clone();
         let (mut taken, mut given) = (0_u128, 0_u128);
@@ -73,7 +73,7 @@ struct Node {
     parent: Option<u32>,
 }
 
-/// Ranges over addresses, which stand left-aligned in 128 bits: from each start to before the next, one longest prefix.
+/// Ranges of addresses, left-aligned in 128 bits. All addresses from one start up to the next have the same longest prefix.
 #[derive(Debug, Default)]
 struct Ranges {
     starts: Vec<u128>,
@@ -82,7 +82,7 @@ struct Ranges {
 }
 
 impl Ranges {
-    /// Of two networks with the same prefix the one whose name comes first has it.
+    /// If two networks have the same prefix, the one whose name sorts first gets it.
     fn build(prefixes: impl Iterator<Item = (Prefix, usize)>) -> Self {
         let mut sorted: Vec<(u128, u8, usize)> =
             prefixes.map(|(prefix, network)| (aligned(prefix), prefix.length(), network)).collect();
@@ -103,7 +103,7 @@ impl Ranges {
         ranges
     }
 
-    /// Ends the open prefixes that end before `before`, or all.
+    /// Closes the open prefixes that end before an address, or all of them.
     fn close(&mut self, open: &mut Vec<(u128, u32)>, before: Option<u128>) {
         while let Some((last, _)) = open.pop_if(|(last, _)| before.is_none_or(|before| *last < before)) {
             if let Some(next) = last.checked_add(1) {
@@ -121,7 +121,7 @@ impl Ranges {
         self.longest.push(longest);
     }
 
-    /// The network's number, and how many bits of the address decide.
+    /// The index of the network, and how many bits of the address decide it.
     fn find(&self, address: u128, source_bits: u8) -> (Option<usize>, u8) {
         let after = self.starts.partition_point(|start| *start <= address);
         let Some(at) = after.checked_sub(1) else { return (None, 0) };
@@ -140,7 +140,7 @@ impl Ranges {
     }
 }
 
-/// How many leading bits tell an address from its neighbour beyond the range's end, if there is one.
+/// How many leading bits distinguish an address from the first one beyond its range, if there is one.
 fn decisive_bits(address: u128, neighbour: Option<u128>) -> u8 {
     let bits = neighbour.map_or(0, |neighbour| (address ^ neighbour).leading_zeros() + 1);
     u8::try_from(bits).unwrap_or(128).min(128)

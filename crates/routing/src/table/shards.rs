@@ -1,16 +1,16 @@
-//! A map by name in shards, of which a changed copy shares all that did not change.
+//! A map by name, in shards: a changed copy shares the shards that did not change.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHasher};
 
-/// How many shards: a million names make some 120 in each, which is what one change copies.
+/// With a million names a shard has some 120 of them, and one change copies one shard.
 const SHARDS: usize = 8_192;
 
 type Shard<V> = std::collections::HashMap<Arc<str>, V, FxBuildHasher>;
 
-/// A map from names to values. Its order is nobody's business: whoever lists it sorts.
+/// A map from names to values, in no order: a caller that lists them sorts them.
 #[derive(Debug, Clone)]
 pub(super) struct Shards<V> {
     shards: Arc<Vec<Arc<Shard<V>>>>,
@@ -63,7 +63,7 @@ impl<V: Clone> Shards<V> {
     }
 }
 
-/// The hash's upper half chooses the shard, since the maps within use the rest.
+/// The upper bits of the hash choose the shard, since the maps in the shards use the lower ones.
 fn shard_of(name: &str) -> usize {
     let hash: u64 = BuildHasherDefault::<FxHasher>::default().hash_one(name);
     usize::try_from((hash >> 20) & 0xFFFF_FFFF).unwrap_or(0) % SHARDS

@@ -32,6 +32,8 @@ impl Model {
             site: key.site.clone(),
             network: key.network.clone(),
             route: route.clone(),
+            reason: None,
+            decided_at: 0,
         })
     }
 
@@ -54,6 +56,7 @@ fn empty(kind: SnapshotKind, version: u64, base: u64) -> Snapshot {
         at_us: TimeMicros(i64::try_from(version).unwrap() * 1_000_000),
         digest: format_digest(0),
         revision: version * 10,
+        installation: String::from("one"),
         sites: Vec::new(),
         sites_gone: Vec::new(),
         networks: Vec::new(),
@@ -275,6 +278,29 @@ fn versions_only_go_forward() {
 }
 
 #[test]
+fn a_table_of_another_installation_is_refused() {
+    let model = model_of_two();
+    let table = Table::default().apply(&model.full(5)).unwrap();
+    for kind in [SnapshotKind::Full, SnapshotKind::Delta, SnapshotKind::Heartbeat] {
+        let other = Snapshot { kind, installation: String::from("two"), base: 5, ..model.full(6) };
+        let refused = TableError::Installation { offered: "two".to_owned(), current: "one".to_owned() };
+        assert_eq!(table.apply(&other).unwrap_err(), refused);
+    }
+    assert_eq!(table.installation(), "one");
+}
+
+/// Reason and deciding tick are kept, and a change of these alone leaves the digest as it is.
+#[test]
+fn a_route_keeps_what_led_to_it() {
+    let model = model_of_two();
+    let table = Table::default().apply(&model.full(5)).unwrap();
+    let route = RouteEntry { reason: Some(Reason::Pinned), decided_at: 6, ..model.full(5).routes[0].clone() };
+    let delta =
+        Snapshot { routes: vec![route.clone()], digest: model.digest(), ..empty(SnapshotKind::Delta, 6, 5) };
+    assert_eq!(table.apply(&delta).unwrap().to_snapshot().routes, [route]);
+}
+
+#[test]
 fn a_heartbeat_only_advances_the_time_heard() {
     let model = model_of_two();
     let table = Table::default().apply(&model.full(5)).unwrap();
@@ -337,6 +363,8 @@ fn encodings_are_unambiguous() {
         site: SiteName::new(site).unwrap(),
         network: NetworkName::new(network).unwrap(),
         route: Route::ORIGIN,
+        reason: None,
+        decided_at: 0,
     };
     assert_ne!(route_hash(&route("ab", "c")), route_hash(&route("a", "bc")));
     let (mut one, mut two) = (site_entry(1, 0), site_entry(1, 0));

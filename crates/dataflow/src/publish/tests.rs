@@ -1,0 +1,147 @@
+//! Publishes what is provisioned and decided, and builds the table from what is published.
+
+use spillway_events::{
+    Address, Cdn, CdnKind, CdnName, CdnOfSite, ClientName, Event, Origin, ProvisioningRecord, Sha256, Site,
+    Tick, TimeMicros, Verdict, decode_frame, encode_frame,
+};
+use spillway_routing::table::Table;
+
+use super::*;
+
+const NOTHING_DUE: Due =
+    Due { performance: false, heartbeat: false, full_table: false, receipts: false, checkpoint: false };
+
+fn input(number: u64, provisioning: Vec<ProvisioningRecord>) -> TickInput {
+    let at_us = TimeMicros(i64::try_from(number).unwrap() * 1_000_000);
+    let tick = Tick { number, at_us, rules: 1, offsets: Vec::new() };
+    TickInput { tick, tick_offset: number, provisioning, records: Vec::new() }
+}
+
+/// Three CDNs of 16 addresses each, and sites that use all of them.
+fn provision(sites: u32) -> ProvisioningRecord {
+    let addresses: Vec<Address> = (0..16)
+        .map(|last| Address(format!("2001:db8:1234:5678:9abc:def0:1234:{last:x}").parse().unwrap()))
+        .collect();
+    let names = ["a", "b", "c"].map(|name| CdnName::new(name).unwrap());
+    let cdns = names.iter().map(|name| {
+        Event::Cdn(Cdn {
+            name: name.clone(),
+            title: None,
+            kind: CdnKind::Operated,
+            dns_name: format!("{name}.example"),
+            addresses: addresses.clone(),
+            probe_url: None,
+        })
+    });
+    let of_site = |cdn: &CdnName| CdnOfSite { cdn: cdn.clone(), dns_name: None };
+    let sites = (0..sites).map(|number| {
+        Event::Site(Site {
+            name: site_name(number),
+            title: None,
+            client: ClientName::new("acme").unwrap(),
+            hosts: vec![format!("s{number}.example")],
+            origin: Origin {
+                name: String::from("origin.example"),
+                addresses: addresses.clone(),
+                probe_url: None,
+            },
+            cdns: names.iter().map(of_site).collect(),
+            ttl_secs: 20,
+            probe_interval_ms: 10_000,
+            objectives: Vec::new(),
+        })
+    });
+    let (command, author) = (String::from("c"), String::from("a"));
+    ProvisioningRecord {
+        number: 0,
+        command,
+        body_sha256: Sha256::of(&[]),
+        author,
+        at_us: TimeMicros(0),
+        events: cdns.chain(sites).collect(),
+    }
+}
+
+fn site_name(number: u32) -> SiteName {
+    SiteName::new(format!("site-{number:05}")).unwrap()
+}
+
+fn decision(tick: u64, site: u32, cdn: Option<&str>, reason: Option<Reason>) -> Decision {
+    Decision {
+        site: site_name(site),
+        network: NetworkName::everywhere(),
+        tick,
+        at_us: TimeMicros(0),
+        route: Route { cdn: cdn.map(|name| CdnName::new(name).unwrap()) },
+        verdict: Verdict::Below,
+        reason,
+        objectives: Vec::new(),
+        candidates: Vec::new(),
+        agreement: 0,
+    }
+}
+
+fn snapshots(items: Vec<SnapshotItem>) -> Vec<Snapshot> {
+    Snapshot::from_items(items).unwrap()
+}
+
+#[test]
+fn a_large_table_is_published_in_small_records() {
+    let mut publisher = Publisher::default();
+    let items = publisher.tick(&input(1, vec![provision(30_000)]), NOTHING_DUE, &[]).unwrap();
+    let records = encode_frame(1, items).unwrap();
+    assert!(records.len() > 64);
+    assert!(records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
+    let published = snapshots(decode_frame(&records).unwrap());
+    let kinds: Vec<SnapshotKind> = published.iter().map(|snapshot| snapshot.kind).collect();
+    assert_eq!(kinds, [SnapshotKind::Delta, SnapshotKind::Full]);
+    for snapshot in &published {
+        assert_eq!(Table::default().apply(snapshot).unwrap().sites_count(), 30_000);
+    }
+}
+
+/// The table is the same whichever way a node took, and a full one comes exactly when the deltas outweigh the last.
+#[test]
+fn a_full_table_follows_when_the_deltas_outweigh_it() {
+    let mut publisher = Publisher::default();
+    let first = publisher.tick(&input(1, vec![provision(8)]), NOTHING_DUE, &[]).unwrap();
+    let full = snapshots(first).pop().unwrap();
+    let mut table = Table::default().apply(&full).unwrap();
+    let (mut full_bytes, mut delta_bytes, mut fulls) = (items_bytes(&full.into_items()).unwrap(), 0, 0);
+    for tick in 2..1_000_u64 {
+        let cdn = if (tick / 8).is_multiple_of(2) { Some("a") } else { None };
+        let decisions = [decision(tick, u32::try_from(tick % 8).unwrap(), cdn, None)];
+        let published = snapshots(publisher.tick(&input(tick, Vec::new()), NOTHING_DUE, &decisions).unwrap());
+        let Some(delta) = published.first() else { continue };
+        delta_bytes += items_bytes(&delta.clone().into_items()).unwrap();
+        table = table.apply(delta).unwrap();
+        assert_eq!(published.len() > 1, delta_bytes > full_bytes, "tick {tick}");
+        if let Some(full) = published.get(1) {
+            assert_eq!(full.kind, SnapshotKind::Full);
+            assert_eq!(Table::default().apply(full).unwrap().to_snapshot(), table.to_snapshot());
+            full_bytes = items_bytes(&full.clone().into_items()).unwrap();
+            (delta_bytes, fulls) = (0, fulls + 1);
+        }
+    }
+    assert!(fulls > 0);
+}
+
+#[test]
+fn a_route_says_why_and_since_when() {
+    let mut publisher = Publisher::default();
+    publisher.tick(&input(1, vec![provision(1)]), NOTHING_DUE, &[]).unwrap();
+    let mut publish = |tick, reason| {
+        let decisions = [decision(tick, 0, None, reason)];
+        let items = publisher.tick(&input(tick, Vec::new()), NOTHING_DUE, &decisions).unwrap();
+        let routes = snapshots(items).into_iter().next().map(|delta| delta.routes);
+        routes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|route| (route.reason, route.decided_at))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(publish(2, Some(Reason::ColdStart)), [(Some(Reason::ColdStart), 2)]);
+    // Decided again with the same result.
+    assert_eq!(publish(3, Some(Reason::ColdStart)), []);
+    assert_eq!(publish(4, None), [(None, 4)]);
+}
