@@ -1,7 +1,7 @@
 //! Help for tests of the whole system.
 //!
-//! [`reference()`] is the steering rule (DESIGN §5, over recorded rows as in §4.1) written a second time, from the
-//! design alone: slow and obvious, to hold the real one against. It shares no code with `spillway-steering` and
+//! [`reference()`] is the steering rule, over recorded rows, written a second time, apart
+//! from the code: slow and obvious, to compare the real one with. It shares no code with `spillway-steering` and
 //! `spillway-dataflow`; keep it so.
 //!
 //! [`stories`] tells the rules of steering as small text files, and checks each of them at every layer.

@@ -13,10 +13,25 @@
 //!                                                                        (worker 0)
 //! ```
 //!
-//! Every worker is given every tick with its provisioning, and the records of the input partitions that it owns.
-//! The workers may be threads of several processes, which exchange messages over connections that whoever starts them has
-//! made. `steer` and `frame` act on a tick when their frontier has passed it, in the order of DESIGN: provisioning, inputs,
-//! passing time, routes. Nothing here depends on how many workers there are.
+//! Every worker is given every tick with its provisioning, and the records of the input partitions that it owns. The workers
+//! may be threads of several processes, which exchange messages over connections that the caller has made.
+//!
+//! # What makes everything derived a pure function of the log
+//!
+//! 1. **Ticks.** A tick has a number, a time, and for every input partition the offset up to which it reads. "Now" is the
+//!    tick's time; nothing here reads a clock. Tick numbers are the timestamps of the graph.
+//! 2. **Order within a tick.** `steer` and `frame` act on a tick once their frontier has passed it: provisioning in offset
+//!    order, then inputs, then passing time, then routes. Repeats are removed in offset order; after that, folds are counts,
+//!    sums and maxima, which do not depend on order. The latest of several reports is the one with the greatest (event time,
+//!    source, boot, sequence).
+//! 3. **Partitioning.** Provisioning and CDN statistics go to every worker, measurements to the worker of the site's logical
+//!    shard. The iteration order of hash maps never reaches an output, so the number of workers changes no byte.
+//! 4. **Frames.** What a tick sends to one output partition is one frame: items sorted by their whole key, cut into chunks of
+//!    bounded size, with a digest. One worker owns each output partition. A reader applies a complete frame once, in rising
+//!    tick order.
+//! 5. **Checkpoints** hold the state by logical shard, so that another number of workers or processes continues from them.
+//! 6. **Rules.** A tick names the version of the rules that decides it. A release that would change an output raises the
+//!    version and keeps the old rules.
 #![warn(missing_docs)]
 
 mod checkpoint;

@@ -1,5 +1,48 @@
 //! The rules of steering: windows, performance values, verdicts and routes.
 //!
+//! # Numbers
+//!
+//! Response time is whole microseconds, throughput whole bit/s. Values are counted in buckets whose edges are the numbers of
+//! three significant decimal digits: response time is rounded down to its bucket, throughput up. A threshold must be such a
+//! number, so comparing buckets with it gives the same as comparing the exact values.
+//!
+//! # Windows
+//!
+//! There is one window per site, target, probe and objective. A pane is max(1 s, window ÷ 60). A measurement of event time *t*
+//! belongs to pane ⌊t ÷ pane⌋; at a tick of time *T* the window is the n panes ⌊T ÷ pane⌋ − n + 1 … ⌊T ÷ pane⌋ with
+//! n = window ÷ pane. Event times up to 5 minutes ahead count as *T*; later ones are rejected. An objective that differs in
+//! any field from all earlier ones of the site starts with an empty window; an equal one keeps its windows.
+//!
+//! # Values
+//!
+//! A probe with at least `samples_min` measurements in the window (failures count) has the value of rank ⌈p·n ÷ 100⌉ from the
+//! best; a failed measurement is worse than any number. A network has the value of rank ⌈n ÷ 2⌉ from the best over the probes
+//! in it or below it in the tree that have a value. With fewer than `probes_min` of them (or than all that are provisioned
+//! there, if these are fewer), the nearest ancestor with enough evidence counts instead, and is named.
+//!
+//! # Verdicts
+//!
+//! Per objective: response time is at-or-above if value ≥ threshold, available bandwidth if value ≤ the agreed level; else
+//! below; unknown without evidence. Of several objectives: any at-or-above, else any unknown, else below. The verdict is always
+//! this literal outcome. CDNs are judged by the same rule.
+//!
+//! # Routes
+//!
+//! Below: the origin. At-or-above: a CDN. A route differs from the verdict only with a reason: `no_agreement` (no objectives:
+//! the origin), `cold_start` (unknown, and never known before: the origin), `unknown_hold` (unknown: the last route stays),
+//! `no_usable_cdn`.
+//!
+//! Which CDN: a CDN is usable unless its latest statistics exclude it. Among the usable ones, in the site's order: the present
+//! one while it is below and no earlier one is below at 900 permille of its level or less; the first that is below; the first
+//! that is unknown; with all at-or-above, the one with the least permille of its worst objective, where the present one stays
+//! unless the least is at most 90 % of its own. A held route whose CDN is no longer usable is chosen again. If no CDN is usable:
+//! the origin if a window of it holds a success, else the CDNs count as usable; without any CDN, the origin.
+//!
+//! # Decisions
+//!
+//! The tick that first sees a site decides it in every network. After that, a decision is emitted whenever route, verdict or
+//! reason of a site in a network changes, in the order of site, then network. `tests/stories` tells these rules by examples.
+//!
 //! This crate knows no clock, no randomness, no file and no network.
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! The rule by examples, each worked out by hand from DESIGN §5.
+//! The rule by examples, each worked out by hand.
 
 use std::fmt::Write as _;
 use std::path::Path;
