@@ -64,7 +64,7 @@ fn append_input(
     loop {
         let next = ticks.next();
         let ended = next.is_none();
-        if let Some(tick) = next {
+        if let Some(tick) = next.transpose()? {
             last = Some(tick.tick.clone());
             if tick.tick.number < recorded {
                 check_equal(log, recorded, &tick.tick, folder)?;

@@ -6,7 +6,7 @@ use spillway_dataflow::{Output, TickInput};
 use spillway_eventlog::EventLog;
 use spillway_events::{Decision, ProvisioningRecord, TimeMicros, decode_frame, topics};
 use spillway_provisioning::{Change, Command, Document, State, decide};
-use spillway_runtime::{LogTicks, Step, config, measurement_record};
+use spillway_runtime::{LogTicks, RuntimeError, Step, config, measurement_record};
 
 use crate::{BacktestError, Counts, Ticks};
 
@@ -44,6 +44,10 @@ pub fn run(
         let Some(recorded) = ticks.next() else {
             outcome.0 = std::mem::take(&mut ticks.rows.counts);
             return None;
+        };
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(source) => return Some(Err(RuntimeError::Encode { topic: topics::MEASUREMENTS, source })),
         };
         outcome.1 = Some(recorded.tick.at_us);
         let records = recorded.batches.into_iter().map(|bytes| {

@@ -3,11 +3,11 @@
 //! Rows are taken in file order; the tick at T reads those of event time in (T − 1 s, T]; a row earlier than that
 //! joins the tick being gathered. Between them stand ticks at the seconds in which a pane leaves a window.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use spillway_events::{
-    BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode,
-    topics,
+    AgentName, BATCH_RECORDS_MAX, DecodeError, MeasurementBatch, PartitionOffset, Series, SourceName, Tick,
+    TimeMicros, encode, topics,
 };
 use spillway_provisioning::State;
 use spillway_steering::Panes;
@@ -34,18 +34,17 @@ pub struct Ticks {
     number: u64,
     measurements_end: u64,
     sequence: u64,
-    source: SourceName,
 }
 
 impl Ticks {
-    /// The ticks of rows under the policy of a state. Batches name `source`.
+    /// The ticks of rows under the policy of a state.
     #[must_use]
-    pub fn new(mut rows: Rows, state: &State, source: SourceName) -> Self {
+    pub fn new(mut rows: Rows, state: &State) -> Self {
         let next_row = rows.next();
         let objectives = state.sites().values().flat_map(|site| &site.site.objectives);
         let panes = objectives.map(Panes::of).collect();
         let (losses, number, measurements_end, sequence) = (BTreeSet::new(), 0, 0, 0);
-        Self { rows, panes, losses, next_row, number, measurements_end, sequence, source }
+        Self { rows, panes, losses, next_row, number, measurements_end, sequence }
     }
 
     /// The time of the first tick, as long as no tick has been taken; nothing if there are no rows.
@@ -54,13 +53,22 @@ impl Ticks {
         self.next_row.as_ref().map(tick_of)
     }
 
-    fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> RecordedTick {
+    /// A tick that reads these rows, in batches of their agents.
+    fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> Result<RecordedTick, DecodeError> {
+        let mut by_agent: BTreeMap<AgentName, Vec<Row>> = BTreeMap::new();
+        for row in rows {
+            by_agent.entry(row.series.agent.clone()).or_default().push(row);
+        }
         let mut batches = Vec::new();
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            self.sequence += 1;
-            let group = rows.by_ref().take(10_000);
-            batches.extend(encode(&batch(&self.source, self.sequence, group)).ok());
+        for (agent, rows) in by_agent {
+            let source = SourceName::new(agent.as_str());
+            let source = source.map_err(|error| DecodeError::Invalid(format!("source: {error}")))?;
+            let mut rows = rows.into_iter().peekable();
+            while rows.peek().is_some() {
+                self.sequence += 1;
+                let group = rows.by_ref().take(10_000);
+                batches.push(encode(&batch(&source, self.sequence, group))?);
+            }
         }
         self.measurements_end += batches.len() as u64;
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
@@ -68,13 +76,16 @@ impl Ticks {
             vec![offset(topics::MEASUREMENTS, self.measurements_end), offset(topics::PROVISIONING, 1)];
         let tick = Tick { number: self.number, at_us, rules: spillway_dataflow::RULES_VERSION, offsets };
         self.number += 1;
-        RecordedTick { tick, batches }
+        Ok(RecordedTick { tick, batches })
     }
 }
 
 impl Ticks {
     /// The next tick; nothing after the last row.
-    pub(crate) fn next(&mut self) -> Option<RecordedTick> {
+    ///
+    /// # Errors
+    /// If a batch of its rows does not encode.
+    pub(crate) fn next(&mut self) -> Option<Result<RecordedTick, DecodeError>> {
         let upcoming = tick_of(self.next_row.as_ref()?);
         if let Some(loss) = self.losses.first().copied().filter(|loss| *loss < upcoming) {
             self.losses.pop_first();

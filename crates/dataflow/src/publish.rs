@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use spillway_events::{
     CdnEntry, Decision, NetworkEntry, NetworkName, Route, RouteEntry, RouteKey, SiteEntry, SiteName,
-    Snapshot, SnapshotKind,
+    Snapshot, SnapshotKind, StateItem, TableVersion, TimeMicros,
 };
 use spillway_provisioning::State;
 use spillway_routing::table::{format_digest, network_hash, route_hash, site_hash};
 
-use crate::checkpoint::Restored;
+use crate::checkpoint::{Restored, encode_state};
+use crate::error::DataflowError;
 use crate::input::TickInput;
-use crate::message::{Due, StateItem};
+use crate::message::Due;
 
 /// The published table and what it is made of.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Publisher {
     table: Published,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 struct Published {
     version: u64,
     digest: u128,
@@ -29,7 +29,7 @@ struct Published {
     networks: BTreeMap<NetworkName, NetworkEntry>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 struct PublishedSite {
     entry: SiteEntry,
     /// As decided, in every network.
@@ -39,22 +39,43 @@ struct PublishedSite {
 }
 
 impl Publisher {
-    pub(crate) fn new(restored: Option<&Restored>) -> Self {
-        let Some(restored) = restored else { return Self::default() };
-        let table = restored.items::<Published>("publish").into_iter().next().unwrap_or_default();
-        Self { state: restored.provisioning(), table }
+    /// From a checkpoint the table is built again, from the provisioning and the routes that hold: it has to have the
+    /// digest that it had.
+    pub(crate) fn new(restored: Option<&Restored>) -> Result<Self, DataflowError> {
+        let Some(restored) = restored else { return Ok(Self::default()) };
+        let mut publisher = Self { state: restored.provisioning.clone(), table: Published::default() };
+        let mut unused = publisher.blank(SnapshotKind::Delta, TimeMicros(0));
+        publisher.provision(&mut unused);
+        let mut touched = BTreeSet::new();
+        for of_site in &restored.routes {
+            let Some(site) = publisher.table.sites.get_mut(&of_site.site) else {
+                let why = format!("site {} is not provisioned", of_site.site);
+                return Err(restored.error("the routing table", why));
+            };
+            let decided = of_site.routes.iter();
+            site.decided.extend(decided.map(|held| (held.network.clone(), Route { cdn: held.cdn.clone() })));
+            touched.insert(&of_site.site);
+        }
+        publisher.update_routes(touched, &mut unused);
+        let (built, saved) = (format_digest(publisher.table.digest), &restored.table);
+        if built != saved.digest {
+            let why = format!("its digest is {built}, not {}", saved.digest);
+            return Err(restored.error("the routing table", why));
+        }
+        publisher.table.version = saved.version;
+        Ok(publisher)
     }
 
-    pub(crate) fn save(&self) -> StateItem {
-        // Strings and numbers in maps keyed by strings always serialize.
-        let text = serde_json::to_string(&self.table).unwrap_or_default();
-        StateItem { operator: String::from("publish"), shard: 0, text }
+    /// What a checkpoint holds of the table beside the provisioning and the routes.
+    pub(crate) fn save(&self) -> Result<(u32, Vec<u8>), DataflowError> {
+        let digest = format_digest(self.table.digest);
+        encode_state(0, StateItem::TableVersion(TableVersion { version: self.table.version, digest }))
     }
 
     /// The snapshots of one tick: a delta where something changed, a heartbeat or a full table where one is due.
     pub(crate) fn tick(&mut self, input: &TickInput, due: Due, decisions: &[Decision]) -> Vec<Snapshot> {
         let base = self.table.version;
-        let mut delta = self.blank(SnapshotKind::Delta, input);
+        let mut delta = self.blank(SnapshotKind::Delta, input.tick.at_us);
         if !input.provisioning.is_empty() {
             for record in &input.provisioning {
                 // `ingest` says what was wrong with it.
@@ -75,20 +96,20 @@ impl Publisher {
             snapshots.push(Snapshot { base, ..self.finish(delta) });
         }
         if due.full_table || input.accepts_loss() {
-            let full = self.blank(SnapshotKind::Full, input);
+            let full = self.blank(SnapshotKind::Full, input.tick.at_us);
             snapshots.push(self.finish(self.full(full)));
         } else if due.heartbeat && !changed {
-            snapshots.push(self.finish(self.blank(SnapshotKind::Heartbeat, input)));
+            snapshots.push(self.finish(self.blank(SnapshotKind::Heartbeat, input.tick.at_us)));
         }
         snapshots
     }
 
-    fn blank(&self, kind: SnapshotKind, input: &TickInput) -> Snapshot {
+    fn blank(&self, kind: SnapshotKind, at_us: TimeMicros) -> Snapshot {
         Snapshot {
             kind,
             version: 0,
             base: 0,
-            at_us: input.tick.at_us,
+            at_us,
             digest: String::new(),
             revision: 0,
             sites: Vec::new(),
@@ -195,7 +216,6 @@ impl Publisher {
 
     /// Brings the routes of the table to what was decided.
     fn decide(&mut self, decisions: &[Decision], delta: &mut Snapshot) {
-        let root = NetworkName::everywhere();
         let mut touched: BTreeSet<&SiteName> = BTreeSet::new();
         for decision in decisions {
             if let Some(site) = self.table.sites.get_mut(&decision.site) {
@@ -203,6 +223,12 @@ impl Publisher {
                 touched.insert(&decision.site);
             }
         }
+        self.update_routes(touched, delta);
+    }
+
+    /// Brings the routes of these sites in the table to what was decided.
+    fn update_routes(&mut self, touched: BTreeSet<&SiteName>, delta: &mut Snapshot) {
+        let root = NetworkName::everywhere();
         for name in touched {
             let Some(site) = self.table.sites.get_mut(name) else { continue };
             let Some(default) = site.decided.get(&root).cloned() else { continue };

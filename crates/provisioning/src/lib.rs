@@ -16,6 +16,7 @@ mod delete;
 mod diff;
 mod document;
 mod export;
+mod facts;
 mod fields;
 mod gap;
 mod host;

@@ -78,7 +78,7 @@ pub fn verify(log: &dyn EventLog) -> Result<Verification, RuntimeError> {
                 let recomputed = EncodedFrame { tick, chunks: records };
                 found.compare(&format!("{topic}/{partition}"), &recomputed, next.as_ref());
             }
-            Step::Output(Output::Checkpoint { .. }) | Step::Idle => {}
+            Step::Output(Output::Checkpoint { .. }) | Step::Idle | Step::Ended => {}
         }
         Ok::<(), RuntimeError>(())
     })?;
