@@ -15,8 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use spillway_eventlog::{EventLog, KafkaLog};
 use spillway_events::{
-    AgentName, FrameHead, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName,
-    SourceName, Tick, TimeMicros, Tried, decode, encode, partition_of,
+    AgentName, FrameHead, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName, SourceName,
+    Tick, TimeMicros, Tried, decode, encode, partition_of,
 };
 use spillway_tests::installation::{Installation, Role, free_address};
 
