@@ -3,12 +3,12 @@
 //! Rows are taken in file order; the tick at T reads those of event time in (T − 1 s, T]; a row earlier than that
 //! joins the tick being gathered. Between them stand ticks at the seconds in which a pane leaves a window.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use spillway_events::topics::INPUT_RECORD_BYTES_MAX;
 use spillway_events::{
-    BATCH_RECORDS_MAX, MeasurementBatch, PartitionOffset, Series, SourceName, Tick, TimeMicros, encode,
-    format_time, topics,
+    AgentName, BATCH_RECORDS_MAX, DecodeError, MeasurementBatch, PartitionOffset, Series, SourceName, Tick,
+    TimeMicros, encode, format_time, topics,
 };
 use spillway_provisioning::State;
 use spillway_runtime::RuntimeError;
@@ -44,29 +44,18 @@ pub struct Ticks {
     number: u64,
     measurements_end: u64,
     sequence: u64,
-    source: SourceName,
 }
 
 impl Ticks {
-    /// The ticks of rows under the policy of a state. Batches name `source`.
+    /// The ticks of rows under the policy of a state.
     #[must_use]
-    pub fn new(rows: Rows, state: &State, source: SourceName) -> Self {
+    pub fn new(rows: Rows, state: &State) -> Self {
         let objectives = state.sites().flat_map(|site| &site.site.objectives);
         let panes = objectives.map(Panes::of).collect();
         let (losses, number, measurements_end, sequence) = (BTreeSet::new(), 0, 0, 0);
         let (next_row, ahead, previous_at) = (None, VecDeque::new(), None);
-        let mut ticks = Self {
-            rows,
-            panes,
-            losses,
-            next_row,
-            ahead,
-            previous_at,
-            number,
-            measurements_end,
-            sequence,
-            source,
-        };
+        let mut ticks =
+            Self { rows, panes, losses, next_row, ahead, previous_at, number, measurements_end, sequence };
         ticks.next_row = ticks.read_row();
         ticks
     }
@@ -95,15 +84,24 @@ impl Ticks {
         }
     }
 
+    /// A tick that reads these rows, in batches of their agents.
     fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> Result<RecordedTick, RuntimeError> {
+        let failed = |source| RuntimeError::Encode { topic: topics::MEASUREMENTS, source };
+        let mut by_agent: BTreeMap<AgentName, Vec<Row>> = BTreeMap::new();
+        for row in rows {
+            by_agent.entry(row.series.agent.clone()).or_default().push(row);
+        }
         let mut batches = Vec::new();
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            self.sequence += 1;
-            let group = rows.by_ref().take(BATCH_ROWS_MAX);
-            let topic = topics::MEASUREMENTS;
-            let encoded = encode(&batch(&self.source, self.sequence, group));
-            batches.push(encoded.map_err(|source| RuntimeError::Encode { topic, source })?);
+        for (agent, rows) in by_agent {
+            let source = SourceName::new(agent.as_str());
+            let invalid = |error| DecodeError::Invalid(format!("source: {error}"));
+            let source = source.map_err(invalid).map_err(failed)?;
+            let mut rows = rows.into_iter().peekable();
+            while rows.peek().is_some() {
+                self.sequence += 1;
+                let group = rows.by_ref().take(BATCH_ROWS_MAX);
+                batches.push(encode(&batch(&source, self.sequence, group)).map_err(failed)?);
+            }
         }
         self.measurements_end += batches.len() as u64;
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };

@@ -1,45 +1,74 @@
-//! Checkpoints: state by logical shard, in chunks.
+//! What a dataflow starts from: a checkpoint that was read whole.
 
-use std::collections::BTreeMap;
+use spillway_events::{
+    CdnReport, CheckpointChunk, Event, Fact, Receipt, SeenBoot, SeriesWindows, SiteRoutes, StateItem,
+    TableVersion, TimeMicros, encode_state_item,
+};
+use spillway_provisioning::{SavedObject, State};
 
-use serde::de::DeserializeOwned;
-use spillway_events::{ByteString, CHUNK_BYTES_MAX, CheckpointChunk, TimeMicros};
-use spillway_provisioning::State;
-
-use crate::message::StateItem;
-
-/// The format of a chunk's bytes: this byte, then a JSON array of the operator's texts.
-const FORMAT: u8 = 1;
+use crate::error::DataflowError;
 
 /// A checkpoint that was read whole: what the dataflow starts from.
 #[derive(Debug, Clone)]
 pub struct Restored {
     tick: u64,
     at: TimeMicros,
-    texts: BTreeMap<String, Vec<String>>,
+    pub(crate) provisioning: State,
+    pub(crate) seen: Vec<SeenBoot>,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) reports: Vec<CdnReport>,
+    pub(crate) routes: Vec<SiteRoutes>,
+    pub(crate) windows: Vec<SeriesWindows>,
+    pub(crate) table: TableVersion,
 }
 
 impl Restored {
     /// Puts the chunks of the checkpoint of a tick together.
     ///
     /// # Errors
-    /// When a chunk is of another tick or of a format that this release does not know.
-    pub fn new(tick: u64, at: TimeMicros, chunks: &[CheckpointChunk]) -> Result<Self, String> {
-        let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    /// [`DataflowError::Restore`] if a chunk is of another tick, or something that every checkpoint has is missing.
+    pub fn new(
+        tick: u64,
+        at: TimeMicros,
+        chunks: impl IntoIterator<Item = CheckpointChunk>,
+    ) -> Result<Self, DataflowError> {
+        let fail = |part, why: String| Err(DataflowError::Restore { tick, part, why });
+        let (mut revision, mut table) = (None, None);
+        let mut facts: Vec<Fact> = Vec::new();
+        let (mut seen, mut receipts, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut routes, mut windows) = (Vec::new(), Vec::new());
         for chunk in chunks {
             if chunk.tick != tick {
-                return Err(format!("a chunk of tick {} in the checkpoint of tick {tick}", chunk.tick));
+                return fail("a chunk", format!("it is of tick {}", chunk.tick));
             }
-            let Some((&FORMAT, json)) = chunk.bytes.0.split_first() else {
-                return Err(format!("state of {} in an unknown format", chunk.operator));
-            };
-            let some: Vec<String> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-            texts.entry(chunk.operator.clone()).or_default().extend(some);
+            for item in chunk.items {
+                match item {
+                    StateItem::Revision(item) => revision = Some(item.revision),
+                    StateItem::Fact(item) => facts.push(item),
+                    StateItem::SeenBoot(item) => seen.push(item),
+                    StateItem::Receipt(item) => receipts.push(item),
+                    StateItem::CdnReport(item) => reports.push(item),
+                    StateItem::SiteRoutes(item) => routes.push(item),
+                    StateItem::SeriesWindows(item) => windows.push(item),
+                    StateItem::TableVersion(item) => table = Some(item),
+                }
+            }
         }
-        if !texts.contains_key("provisioning") {
-            return Err(String::from("no provisioning in the checkpoint"));
+        let Some(revision) = revision else {
+            return fail("the provisioning", String::from("its revision is missing"));
+        };
+        let Some(table) = table else {
+            return fail("the routing table", String::from("its version is missing"));
+        };
+        let (mut objects, mut gaps) = (Vec::new(), Vec::new());
+        for Fact { changed, agreement, event } in facts {
+            match event {
+                Event::Gap(gap) => gaps.push(gap),
+                object => objects.push(SavedObject { object, changed, agreement }),
+            }
         }
-        Ok(Self { tick, at, texts })
+        let provisioning = State::restored(revision, objects, gaps);
+        Ok(Self { tick, at, provisioning, seen, receipts, reports, routes, windows, table })
     }
 
     /// The tick whose state this is.
@@ -54,53 +83,23 @@ impl Restored {
         self.at
     }
 
-    pub(crate) fn texts(&self, operator: &str) -> Vec<String> {
-        self.texts.get(operator).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn items<T: DeserializeOwned>(&self, operator: &str) -> Vec<T> {
-        let texts = self.texts.get(operator).into_iter().flatten();
-        texts.filter_map(|text| serde_json::from_str(text).ok()).collect()
-    }
-
-    /// The provisioning as of the tick.
-    #[must_use]
-    pub fn provisioning(&self) -> State {
-        self.items::<State>("provisioning").into_iter().next().unwrap_or_default()
+    /// Says what of this checkpoint cannot be restored.
+    pub(crate) fn error(&self, part: &'static str, why: String) -> DataflowError {
+        DataflowError::Restore { tick: self.tick, part, why }
     }
 }
 
-/// Cuts state into chunks, by operator, shard and text.
-pub(crate) fn chunks(tick: u64, mut items: Vec<StateItem>) -> Vec<CheckpointChunk> {
-    items.sort();
-    let mut chunks: Vec<(String, u32, u32, Vec<String>, usize)> = Vec::new();
-    for item in items {
-        let bytes = item.text.len();
-        match chunks.last_mut() {
-            Some((operator, shard, _, texts, sum))
-                if *operator == item.operator && *shard == item.shard && *sum + bytes <= CHUNK_BYTES_MAX =>
-            {
-                texts.push(item.text);
-                *sum += bytes;
-            }
-            last => {
-                let number = match last {
-                    Some((operator, shard, number, ..))
-                        if *operator == item.operator && *shard == item.shard =>
-                    {
-                        *number + 1
-                    }
-                    _ => 0,
-                };
-                chunks.push((item.operator, item.shard, number, vec![item.text], bytes));
-            }
-        }
-    }
-    let chunk = |(operator, shard, chunk, texts, _): (String, u32, u32, Vec<String>, usize)| {
-        let mut bytes = vec![FORMAT];
-        // Strings always serialize.
-        bytes.extend(serde_json::to_vec(&texts).unwrap_or_default());
-        CheckpointChunk { tick, operator, shard, chunk, bytes: ByteString(bytes) }
+/// Encodes a piece of state of a logical shard.
+pub(crate) fn encode_state(shard: u32, item: StateItem) -> Result<(u32, Vec<u8>), DataflowError> {
+    let part = match &item {
+        StateItem::Revision(_) | StateItem::Fact(_) => "the provisioning, for a checkpoint,",
+        StateItem::SeenBoot(_) => "the deduplication state of a source, for a checkpoint,",
+        StateItem::Receipt(_) => "a receipt, for a checkpoint,",
+        StateItem::CdnReport(_) => "the latest report of a CDN, for a checkpoint,",
+        StateItem::SiteRoutes(_) => "the routes of a site, for a checkpoint,",
+        StateItem::SeriesWindows(_) => "the windows of a site, for a checkpoint,",
+        StateItem::TableVersion(_) => "the version of the routing table, for a checkpoint,",
     };
-    chunks.into_iter().map(chunk).collect()
+    let bytes = encode_state_item(item).map_err(|source| DataflowError::Encode { part, source })?;
+    Ok((shard, bytes))
 }

@@ -1,26 +1,38 @@
-//! Repeats: a batch that is sent again counts once.
+//! Deduplication: a batch that is sent again counts once.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// How many sequence numbers back a source's batch may come late.
+use spillway_events::{ByteString, TimeMicros};
+
+/// How many sequence numbers back a batch of a boot may come late.
 pub(crate) const SEQUENCES: u64 = 1_024;
 /// How many boots of a source are remembered.
-const BOOTS_MAX: usize = 8;
-const WORDS: usize = 16;
-const _: () = assert!(WORDS as u64 * 64 == SEQUENCES);
+pub(crate) const BOOTS_MAX: usize = 1_024;
+/// A boot is forgotten when its last counted batch is as old as this, in microseconds of tick time: 30 days.
+pub(crate) const FORGET_AFTER_US: i64 = 30 * 24 * 3_600 * 1_000_000;
+/// With [`BOOTS_MAX`] boots a new one replaces the one that was heard least recently, if that was longer ago than this, in
+/// microseconds of tick time: 6 hours, the longest window.
+pub(crate) const REPLACE_AFTER_US: i64 = 6 * 3_600 * 1_000_000;
 
-/// What of one source's batches has been read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+const BYTES: usize = 128;
+const _: () = assert!(BYTES as u64 * 8 == SEQUENCES);
+
+/// Which batches of one source have been counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// By boot, rising.
-    boots: Vec<(u64, BootSeen)>,
+    boots: BTreeMap<u64, BootSeen>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct BootSeen {
-    highest: u64,
-    /// Bit `sequence % SEQUENCES` says that it was read, for the last `SEQUENCES` up to the highest.
-    bits: [u64; WORDS],
+/// Which batches of one boot have been counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BootSeen {
+    pub(crate) highest: u64,
+    /// Bit `sequence % SEQUENCES` says that it was counted, for the last `SEQUENCES` up to the highest.
+    bitmap: [u8; BYTES],
+    /// The tick of the last batch that was counted.
+    pub(crate) last_tick: u64,
+    /// That tick's time.
+    pub(crate) last_at: TimeMicros,
 }
 
 /// What a batch is.
@@ -28,37 +40,74 @@ struct BootSeen {
 pub(crate) enum Judgement {
     New,
     Repeat,
-    /// Too old to tell.
+    /// More than [`SEQUENCES`] behind the boot's highest sequence: whether it is a repeat cannot be told.
     TooOld,
+    /// The boot is new, and too many others have been heard lately.
+    TooManyBoots,
 }
 
 impl Seen {
-    pub(crate) fn judge(&mut self, boot: u64, sequence: u64) -> Judgement {
-        let place = match self.boots.binary_search_by_key(&boot, |(boot, _)| *boot) {
-            Ok(place) => place,
-            Err(0) if self.boots.len() >= BOOTS_MAX => return Judgement::TooOld,
-            Err(place) => {
-                self.boots.insert(place, (boot, BootSeen::default()));
-                if self.boots.len() > BOOTS_MAX {
-                    self.boots.remove(0);
-                    place - 1
-                } else {
-                    place
-                }
-            }
+    /// Judges a batch that a tick reads, and counts it if it is new.
+    pub(crate) fn judge(&mut self, boot: u64, sequence: u64, tick: u64, now: TimeMicros) -> Judgement {
+        self.boots.retain(|_, seen| age_us(seen, now) < FORGET_AFTER_US);
+        if !self.boots.contains_key(&boot) && self.boots.len() >= BOOTS_MAX && !self.forget_one(now) {
+            return Judgement::TooManyBoots;
+        }
+        let unheard = BootSeen { highest: 0, bitmap: [0; BYTES], last_tick: tick, last_at: now };
+        let seen = self.boots.entry(boot).or_insert(unheard);
+        let judgement = seen.judge(sequence);
+        if judgement == Judgement::New {
+            (seen.last_tick, seen.last_at) = (tick, now);
+        }
+        judgement
+    }
+
+    /// Forgets the boot that was heard least recently, if that was long enough ago.
+    fn forget_one(&mut self, now: TimeMicros) -> bool {
+        let oldest = self.boots.iter().min_by_key(|(boot, seen)| (seen.last_tick, **boot));
+        let Some((&boot, _)) = oldest.filter(|(_, seen)| age_us(seen, now) > REPLACE_AFTER_US) else {
+            return false;
         };
-        self.boots[place].1.judge(sequence)
+        self.boots.remove(&boot);
+        true
+    }
+
+    pub(crate) fn boots(&self) -> impl Iterator<Item = (u64, &BootSeen)> {
+        self.boots.iter().map(|(boot, seen)| (*boot, seen))
+    }
+
+    pub(crate) fn insert(&mut self, boot: u64, seen: BootSeen) {
+        self.boots.insert(boot, seen);
     }
 }
 
+fn age_us(seen: &BootSeen, now: TimeMicros) -> i64 {
+    now.0.saturating_sub(seen.last_at.0)
+}
+
 impl BootSeen {
+    /// From a checkpoint; nothing if the bitmap does not have the right length.
+    pub(crate) fn new(
+        highest: u64,
+        bitmap: &ByteString,
+        last_tick: u64,
+        last_at: TimeMicros,
+    ) -> Option<Self> {
+        let bitmap = bitmap.0.as_slice().try_into().ok()?;
+        Some(Self { highest, bitmap, last_tick, last_at })
+    }
+
+    pub(crate) fn bitmap(&self) -> ByteString {
+        ByteString(self.bitmap.to_vec())
+    }
+
     fn judge(&mut self, sequence: u64) -> Judgement {
         if sequence > self.highest {
-            let from = self.highest + 1;
+            let passed = self.highest + 1..sequence;
             if sequence - self.highest >= SEQUENCES {
-                self.bits = [0; WORDS];
+                self.bitmap = [0; BYTES];
             } else {
-                (from..sequence).for_each(|passed| self.set(passed, false));
+                passed.for_each(|passed| self.set(passed, false));
             }
             self.highest = sequence;
             self.set(sequence, true);
@@ -67,68 +116,29 @@ impl BootSeen {
         if self.highest - sequence >= SEQUENCES {
             return Judgement::TooOld;
         }
-        let (word, bit) = place(sequence);
-        if self.bits[word] & bit != 0 {
+        let (byte, bit) = index(sequence);
+        if self.bitmap[byte] & bit != 0 {
             return Judgement::Repeat;
         }
         self.set(sequence, true);
         Judgement::New
     }
 
-    fn set(&mut self, sequence: u64, read: bool) {
-        let (word, bit) = place(sequence);
-        if read {
-            self.bits[word] |= bit;
+    fn set(&mut self, sequence: u64, counted: bool) {
+        let (byte, bit) = index(sequence);
+        if counted {
+            self.bitmap[byte] |= bit;
         } else {
-            self.bits[word] &= !bit;
+            self.bitmap[byte] &= !bit;
         }
     }
 }
 
-fn place(sequence: u64) -> (usize, u64) {
-    let place = sequence % SEQUENCES;
-    (usize::try_from(place / 64).unwrap_or(0), 1 << (place % 64))
+/// The byte of a sequence's bit, and the bit in it.
+fn index(sequence: u64) -> (usize, u8) {
+    let index = sequence % SEQUENCES;
+    (usize::try_from(index / 8).unwrap_or(0), 1 << (index % 8))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        // Against a set of everything ever read.
-        #[test]
-        fn a_batch_counts_once(steps in prop::collection::vec((1_u64..3, 1_u64..3_000), 1..400)) {
-            let mut seen = Seen::default();
-            let mut all: BTreeSet<(u64, u64)> = BTreeSet::new();
-            for (boot, sequence) in steps {
-                let highest = all.iter().filter(|(b, _)| *b == boot).map(|(_, s)| *s).max().unwrap_or(0);
-                let expected = if sequence + SEQUENCES <= highest {
-                    Judgement::TooOld
-                } else if all.contains(&(boot, sequence)) {
-                    Judgement::Repeat
-                } else {
-                    Judgement::New
-                };
-                prop_assert_eq!(seen.judge(boot, sequence), expected);
-                if expected == Judgement::New {
-                    all.insert((boot, sequence));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_the_latest_boots_are_remembered() {
-        let mut seen = Seen::default();
-        for boot in 1..=9 {
-            assert_eq!(seen.judge(boot, 1), Judgement::New);
-        }
-        assert_eq!(seen.judge(1, 1), Judgement::TooOld);
-        assert_eq!(seen.judge(9, 1), Judgement::Repeat);
-        assert_eq!(seen.judge(2, 1), Judgement::Repeat);
-    }
-}
+mod tests;

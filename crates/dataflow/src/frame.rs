@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use spillway_events::{
-    Decision, Frame, Framed, Performance, Receipt, Record, Rejected, encode, encode_frame, topics,
+    Decision, Frame, Framed, Performance, Receipt, Record, Rejected, encode_checkpoint, encode_frame, topics,
 };
 
-use crate::checkpoint::{Restored, chunks};
+use crate::checkpoint::Restored;
 use crate::config::Config;
+use crate::error::DataflowError;
 use crate::input::TickInput;
-use crate::message::{Due, Item, StateItem};
+use crate::message::{Due, Item};
 use crate::output::Output;
 use crate::publish::Publisher;
 use crate::shard::shard;
@@ -25,19 +26,23 @@ pub(crate) struct Framer {
 }
 
 impl Framer {
-    pub(crate) fn new(config: Config, worker: usize, restored: Option<&Restored>) -> Self {
-        let publisher = (worker == 0).then(|| Publisher::new(restored));
-        Self { config, worker, publisher, writes_checkpoints: worker == config.first_worker() }
+    pub(crate) fn new(
+        config: Config,
+        worker: usize,
+        restored: Option<&Restored>,
+    ) -> Result<Self, DataflowError> {
+        let publisher = (worker == 0).then(|| Publisher::new(restored)).transpose()?;
+        Ok(Self { config, worker, publisher, writes_checkpoints: worker == config.first_worker() })
     }
 
     /// The frames of one complete tick.
-    pub(crate) fn tick(&mut self, tick: u64, items: Vec<Item>) -> Vec<Output> {
+    pub(crate) fn tick(&mut self, tick: u64, items: Vec<Item>) -> Result<Vec<Output>, DataflowError> {
         let mut input: Option<(TickInput, Due)> = None;
         let mut decisions: Vec<Decision> = Vec::new();
         let mut performance: Vec<Performance> = Vec::new();
         let mut receipts: Vec<Receipt> = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
-        let mut state: Vec<StateItem> = Vec::new();
+        let mut state: Vec<(u32, Vec<u8>)> = Vec::new();
         for item in items {
             match item {
                 Item::Tick(of_tick, due) => input = Some((of_tick, due)),
@@ -45,7 +50,7 @@ impl Framer {
                 Item::Performance(item) => performance.push(item),
                 Item::Receipt(receipt) => receipts.push(receipt),
                 Item::Rejected(item) => rejected.push(item),
-                Item::State(item) => state.push(item),
+                Item::State(shard, bytes) => state.push((shard, bytes)),
             }
         }
         decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
@@ -58,27 +63,30 @@ impl Framer {
         rejected.sort();
         let mut outputs = Vec::new();
         if let (Some(publisher), Some((input, due))) = (&mut self.publisher, &input) {
-            // A test holds every type equal to its schema, so that encoding does not fail.
-            let snapshots = publisher.tick(input, *due, &decisions).unwrap_or_default();
-            outputs.extend(frame(tick, topics::SNAPSHOTS, 0, snapshots));
+            let part = "a snapshot";
+            let snapshots = publisher
+                .tick(input, *due, &decisions)
+                .map_err(|source| DataflowError::Encode { part, source })?;
+            outputs.extend(frame(tick, topics::SNAPSHOTS, 0, snapshots)?);
             if due.checkpoint {
-                state.push(publisher.save());
+                state.push(publisher.save()?);
             }
         }
         if let Some((input, _)) = input.filter(|(_, due)| due.checkpoint && self.writes_checkpoints) {
-            let chunks = chunks(tick, state);
-            let chunks = chunks.iter().filter_map(|chunk| encode(chunk).ok()).collect();
+            let part = "a chunk of a checkpoint";
+            let chunks =
+                encode_checkpoint(tick, state).map_err(|source| DataflowError::Encode { part, source })?;
             let (at, tick_offset) = (input.tick.at_us, input.tick_offset);
             outputs.push(Output::Checkpoint { tick, at, tick_offset, chunks });
         }
         let partitions = self.config.output_partitions;
         let by_site = |site: &str| shard(site) % partitions;
-        outputs.extend(frames(tick, topics::DECISIONS, decisions, |d| by_site(d.site.as_str())));
-        outputs.extend(frames(tick, topics::PERFORMANCE, performance, |p| by_site(p.site.as_str())));
-        outputs.extend(frame(tick, topics::RECEIPTS, 0, receipts));
-        outputs.extend(frame(tick, topics::REJECTED, 0, rejected));
+        outputs.extend(frames(tick, topics::DECISIONS, decisions, |d| by_site(d.site.as_str()))?);
+        outputs.extend(frames(tick, topics::PERFORMANCE, performance, |p| by_site(p.site.as_str()))?);
+        outputs.extend(frame(tick, topics::RECEIPTS, 0, receipts)?);
+        outputs.extend(frame(tick, topics::REJECTED, 0, rejected)?);
         outputs.push(Output::Done { tick, worker: self.worker });
-        outputs
+        Ok(outputs)
     }
 }
 
@@ -87,7 +95,7 @@ fn frames<T: Framed>(
     topic: &'static str,
     items: Vec<T>,
     partition: impl Fn(&T) -> u32,
-) -> Vec<Output>
+) -> Result<Vec<Output>, DataflowError>
 where
     Frame<T>: Record,
 {
@@ -95,17 +103,35 @@ where
     for item in items {
         by_partition.entry(partition(&item)).or_default().push(item);
     }
-    by_partition.into_iter().filter_map(|(partition, items)| frame(tick, topic, partition, items)).collect()
+    let frames = by_partition.into_iter().map(|(partition, items)| frame(tick, topic, partition, items));
+    frames.filter_map(Result::transpose).collect()
 }
 
 /// One frame; nothing where there are no items.
-fn frame<T: Framed>(tick: u64, topic: &'static str, partition: u32, items: Vec<T>) -> Option<Output>
+fn frame<T: Framed>(
+    tick: u64,
+    topic: &'static str,
+    partition: u32,
+    items: Vec<T>,
+) -> Result<Option<Output>, DataflowError>
 where
     Frame<T>: Record,
 {
     if items.is_empty() {
-        return None;
+        return Ok(None);
     }
-    // A test holds every type equal to its schema, so that encoding does not fail.
-    Some(Output::Frame { tick, topic, partition, records: encode_frame(tick, items).ok()? })
+    let records = encode_frame(tick, items)
+        .map_err(|source| DataflowError::Encode { part: frame_of(topic), source })?;
+    Ok(Some(Output::Frame { tick, topic, partition, records }))
+}
+
+/// What an error calls a frame of a topic.
+fn frame_of(topic: &str) -> &'static str {
+    match topic {
+        topics::SNAPSHOTS => "a frame for topic snapshots",
+        topics::DECISIONS => "a frame for topic decisions",
+        topics::PERFORMANCE => "a frame for topic performance",
+        topics::RECEIPTS => "a frame for topic receipts",
+        _ => "a frame for topic rejected",
+    }
 }

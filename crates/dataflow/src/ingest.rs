@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 use spillway_events::{
-    CdnName, MeasurementBatch, Receipt, Rejected, SourceName, StatisticsBatch, TimeMicros, decode,
+    CdnName, CdnReport, MeasurementBatch, ObjectKind, Receipt, Rejected, SeenBoot, SourceName, StateItem,
+    StatisticsBatch, Tick, TimeMicros, decode,
 };
-use spillway_provisioning::State;
-use spillway_steering::{AHEAD_MAX_US, Directory, NOTHING, Sample, rank_measurement};
+use spillway_provisioning::{ObjectId, State};
+use spillway_steering::{AHEAD_MAX_US, Directory, Sample, rank_measurement};
 
-use crate::checkpoint::Restored;
+use crate::checkpoint::{Restored, encode_state};
 use crate::config::Config;
-use crate::dedupe::{Judgement, Seen};
+use crate::dedupe::{BOOTS_MAX, BootSeen, Judgement, SEQUENCES, Seen};
+use crate::error::DataflowError;
 use crate::input::{InputRecord, InputTopic, TickInput};
-use crate::message::{CdnReport, Due, Ingested, Item, Routed, StateItem};
+use crate::message::{Due, Ingested, Item, Routed};
 use crate::shard::shard;
 
 /// The version of the rules that this release decides by.
@@ -28,29 +29,27 @@ pub(crate) struct Ingest {
     worker: usize,
     state: State,
     directory: Directory,
+    /// By topic, partition and source. Batches are keyed by their source, so all batches of a source are in one partition.
     seen: FxHashMap<(InputTopic, u32, SourceName), Seen>,
     receipts: BTreeMap<(InputTopic, u32), ReceiptState>,
     previous_at: Option<TimeMicros>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default)]
 struct ReceiptState {
     end: u64,
     records: u64,
     crc: u32,
 }
 
-/// What a checkpoint holds of `ingest`.
-#[derive(Debug, Serialize, Deserialize)]
-enum Saved {
-    Seen { topic: InputTopic, partition: u32, source: SourceName, seen: Seen },
-    Receipt { topic: InputTopic, partition: u32, receipt: ReceiptState },
-}
-
 type Routes = Vec<Routed<Ingested>>;
 
 impl Ingest {
-    pub(crate) fn new(config: Config, worker: usize, restored: Option<&Restored>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        worker: usize,
+        restored: Option<&Restored>,
+    ) -> Result<Self, DataflowError> {
         let mut ingest = Self {
             config,
             worker,
@@ -62,26 +61,35 @@ impl Ingest {
         };
         if let Some(restored) = restored {
             ingest.previous_at = Some(restored.at());
-            ingest.state = restored.provisioning();
+            ingest.state = restored.provisioning.clone();
             ingest.update_directory();
-            for saved in restored.items::<Saved>("ingest") {
-                ingest.restore(saved);
-            }
+            ingest.restore(restored)?;
         }
-        ingest
+        Ok(ingest)
     }
 
-    fn restore(&mut self, saved: Saved) {
-        let owned = |partition| self.config.owner(partition) == self.worker;
-        match saved {
-            Saved::Seen { topic, partition, source, seen } if owned(partition) => {
-                self.seen.insert((topic, partition, source), seen);
-            }
-            Saved::Receipt { topic, partition, receipt } if owned(partition) => {
-                self.receipts.insert((topic, partition), receipt);
-            }
-            _ => {}
+    fn restore(&mut self, restored: &Restored) -> Result<(), DataflowError> {
+        let topic_of = |topic: &str, part| {
+            let unknown = || restored.error(part, format!("topic {topic} is not an input"));
+            InputTopic::of(topic).ok_or_else(unknown)
+        };
+        let (config, worker) = (self.config, self.worker);
+        let owns = |partition| config.owner(partition) == worker;
+        for saved in restored.seen.iter().filter(|saved| owns(saved.partition)) {
+            let part = "the deduplication state of a source";
+            let seen = BootSeen::new(saved.highest, &saved.bitmap, saved.last_tick, saved.last_at_us);
+            let seen = seen.ok_or_else(|| {
+                restored.error(part, format!("{}: a bitmap of another length", saved.source))
+            })?;
+            let key = (topic_of(&saved.topic, part)?, saved.partition, saved.source.clone());
+            self.seen.entry(key).or_default().insert(saved.boot, seen);
         }
+        for saved in restored.receipts.iter().filter(|saved| owns(saved.partition)) {
+            let key = (topic_of(&saved.topic, "a receipt")?, saved.partition);
+            let receipt = ReceiptState { end: saved.end, records: saved.records, crc: saved.crc };
+            self.receipts.insert(key, receipt);
+        }
+        Ok(())
     }
 
     fn update_directory(&mut self) {
@@ -89,9 +97,12 @@ impl Ingest {
     }
 
     /// Everything that one tick sends on from this worker.
-    pub(crate) fn tick(&mut self, mut input: TickInput) -> Routes {
+    ///
+    /// # Errors
+    /// If state cannot be encoded for a checkpoint.
+    pub(crate) fn tick(&mut self, mut input: TickInput) -> Result<Routes, DataflowError> {
         let mut routes = Routes::new();
-        let (now, due) = (input.tick.at_us, self.due(input.tick.at_us));
+        let due = self.due(input.tick.at_us);
         for record in &input.provisioning {
             if let Err(error) = self.state.apply(record) {
                 let why = error.to_string();
@@ -103,7 +114,7 @@ impl Ingest {
         }
         let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); self.config.workers_total()];
         for record in std::mem::take(&mut input.records) {
-            self.record(&record, now, &mut samples, &mut routes);
+            self.record(&record, &input.tick, &mut samples, &mut routes);
         }
         for (to, samples) in (0..).zip(samples) {
             if !samples.is_empty() {
@@ -111,28 +122,20 @@ impl Ingest {
             }
         }
         if due.receipts {
-            let receipts = self.receipts.iter().map(|((topic, partition), receipt)| Receipt {
-                topic: topic.name(),
-                partition: *partition,
-                end: receipt.end,
-                records: receipt.records,
-                crc: receipt.crc,
-            });
-            routes.extend(
-                receipts.map(|receipt| to_itself(self.worker, Ingested::Item(Item::Receipt(receipt)))),
-            );
+            let receipts = self.receipts().map(Item::Receipt).map(Ingested::Item);
+            routes.extend(receipts.map(|receipt| to_itself(self.worker, receipt)));
         }
         if due.checkpoint {
-            self.save(&mut routes);
+            self.save(&mut routes)?;
         }
         routes.push(to_itself(self.worker, Ingested::Tick(input, due)));
-        routes
+        Ok(routes)
     }
 
     fn due(&mut self, now: TimeMicros) -> Due {
         let before = self.previous_at.replace(now);
         let crossed = |period_us: i64| {
-            before.is_none_or(|before| before.0.div_euclid(period_us) < now.0.div_euclid(period_us))
+            before.is_none_or(|before| before.0.div_euclid(period_us) != now.0.div_euclid(period_us))
         };
         Due {
             performance: crossed(self.config.performance_period_us),
@@ -147,7 +150,7 @@ impl Ingest {
     fn record(
         &mut self,
         record: &InputRecord,
-        now: TimeMicros,
+        tick: &Tick,
         samples: &mut [Vec<Sample>],
         routes: &mut Routes,
     ) {
@@ -158,9 +161,9 @@ impl Ingest {
         crc.update(&record.bytes);
         receipt.crc = crc.finalize();
         let outcome = match &record.topic {
-            InputTopic::Measurements => self.measurements(record, now, samples, routes),
-            InputTopic::Statistics => self.statistics(record, None, now, routes),
-            InputTopic::Inbox(cdn) => self.statistics(record, Some(cdn), now, routes),
+            InputTopic::Measurements => self.measurements(record, tick, samples, routes),
+            InputTopic::Statistics => self.statistics(record, None, tick, routes),
+            InputTopic::Inbox(cdn) => self.statistics(record, Some(cdn), tick, routes),
         };
         if let Err(why) = outcome {
             self.reject(routes, &record.topic.name(), record.partition, record.offset, 0, why);
@@ -170,12 +173,22 @@ impl Ingest {
     fn measurements(
         &mut self,
         record: &InputRecord,
-        now: TimeMicros,
+        tick: &Tick,
         samples: &mut [Vec<Sample>],
         routes: &mut Routes,
     ) -> Result<(), String> {
         let batch: MeasurementBatch = decode(&record.bytes).map_err(|error| error.to_string())?;
-        if !self.is_new(record, &batch.source, batch.boot, batch.sequence)? {
+        let now = tick.at_us;
+        if !self.directory.has_agent(batch.source.as_str()) {
+            self.reject_source(
+                routes,
+                record,
+                batch.measurements.len(),
+                "no agent of that name is provisioned",
+            );
+            return Ok(());
+        }
+        if !self.is_new(record, &batch.source, batch.boot, batch.sequence, tick)? {
             return Ok(());
         }
         let series: Vec<Result<(usize, Sample), &'static str>> =
@@ -210,11 +223,9 @@ impl Ingest {
             self.directory.target(&series.site, &series.target).ok_or("unknown site or target")?;
         let probe = self.directory.probe(&series.agent, &series.network).ok_or("probe not provisioned")?;
         let worker = self.config.owner(shard(series.site.as_str()));
-        let empty = (NOTHING, NOTHING, TimeMicros(0));
-        Ok((
-            worker,
-            Sample { site, probe, target, response_time: empty.0, bandwidth: empty.1, at_us: empty.2 },
-        ))
+        let sample =
+            Sample { site, probe, target, response_time: None, bandwidth: None, at_us: TimeMicros(0) };
+        Ok((worker, sample))
     }
 
     /// What CDNs report of themselves; of `only` this one where an inbox says who speaks.
@@ -222,11 +233,26 @@ impl Ingest {
         &mut self,
         record: &InputRecord,
         only: Option<&CdnName>,
-        now: TimeMicros,
+        tick: &Tick,
         routes: &mut Routes,
     ) -> Result<(), String> {
         let batch: StatisticsBatch = decode(&record.bytes).map_err(|error| error.to_string())?;
-        if !self.is_new(record, &batch.source, batch.boot, batch.sequence)? {
+        let (now, source) = (tick.at_us, batch.source.as_str());
+        let is_known = match only {
+            Some(cdn) => cdn.as_str() == source,
+            None => [ObjectKind::Cdn, ObjectKind::Site]
+                .into_iter()
+                .any(|kind| self.state.changed(&ObjectId::new(kind, source)).is_some()),
+        };
+        if !is_known {
+            let why = match only {
+                Some(_) => "the inbox is not this source's",
+                None => "no CDN or site of that name is provisioned",
+            };
+            self.reject_source(routes, record, batch.aggregates.len(), why);
+            return Ok(());
+        }
+        if !self.is_new(record, &batch.source, batch.boot, batch.sequence, tick)? {
             return Ok(());
         }
         let speaks_for_itself = |cdn: &CdnName| only.is_none_or(|only| only == cdn);
@@ -246,7 +272,7 @@ impl Ingest {
             }
             let report = CdnReport {
                 cdn: aggregate.cdn.clone(),
-                at: aggregate.at_us.min(now),
+                at_us: aggregate.at_us.min(now),
                 source: batch.source.clone(),
                 boot: batch.boot,
                 sequence: batch.sequence,
@@ -264,13 +290,18 @@ impl Ingest {
         source: &SourceName,
         boot: u64,
         sequence: u64,
+        tick: &Tick,
     ) -> Result<bool, String> {
         let key = (record.topic.clone(), record.partition, source.clone());
-        match self.seen.entry(key).or_default().judge(boot, sequence) {
+        match self.seen.entry(key).or_default().judge(boot, sequence, tick.number, tick.at_us) {
             Judgement::New => Ok(true),
             Judgement::Repeat => Ok(false),
             Judgement::TooOld => Err(format!(
-                "batch {sequence} of boot {boot} of {source} comes too late to tell whether it is a repeat"
+                "batch {sequence} of boot {boot} of {source} is {SEQUENCES} or more behind the latest: whether it is a \
+                 repeat cannot be told"
+            )),
+            Judgement::TooManyBoots => Err(format!(
+                "boot {boot} of {source} is new, but {BOOTS_MAX} boots have been heard and none is 6 hours old"
             )),
         }
     }
@@ -291,24 +322,44 @@ impl Ingest {
         }
     }
 
-    fn save(&self, routes: &mut Routes) {
-        let seen = self.seen.iter().map(|((topic, partition, source), seen)| {
-            let saved = Saved::Seen {
-                topic: topic.clone(),
-                partition: *partition,
-                source: source.clone(),
-                seen: seen.clone(),
-            };
-            (shard(source.as_str()), saved)
-        });
-        let receipts = self.receipts.iter().map(|((topic, partition), receipt)| {
-            (0, Saved::Receipt { topic: topic.clone(), partition: *partition, receipt: *receipt })
-        });
-        for (shard, saved) in seen.chain(receipts) {
-            let Ok(text) = serde_json::to_string(&saved) else { continue };
-            let item = StateItem { operator: String::from("ingest"), shard, text };
-            routes.push(to_itself(self.worker, Ingested::Item(Item::State(item))));
+    /// Rejects a batch of a source that is not known.
+    fn reject_source(&self, routes: &mut Routes, record: &InputRecord, count: usize, why: &str) {
+        let (topic, count, why) = (record.topic.name(), count as u64, format!("unknown source: {why}"));
+        self.reject(routes, &topic, record.partition, record.offset, count, why);
+    }
+
+    fn receipts(&self) -> impl Iterator<Item = Receipt> {
+        self.receipts.iter().map(|((topic, partition), receipt)| Receipt {
+            topic: topic.name(),
+            partition: *partition,
+            end: receipt.end,
+            records: receipt.records,
+            crc: receipt.crc,
+        })
+    }
+
+    fn save(&self, routes: &mut Routes) -> Result<(), DataflowError> {
+        let mut save = |shard, item| {
+            let (shard, bytes) = encode_state(shard, item)?;
+            routes.push(to_itself(self.worker, Ingested::Item(Item::State(shard, bytes))));
+            Ok(())
+        };
+        for ((topic, partition, source), seen) in &self.seen {
+            for (boot, seen) in seen.boots() {
+                let saved = SeenBoot {
+                    topic: topic.name(),
+                    partition: *partition,
+                    source: source.clone(),
+                    boot,
+                    highest: seen.highest,
+                    bitmap: seen.bitmap(),
+                    last_tick: seen.last_tick,
+                    last_at_us: seen.last_at,
+                };
+                save(shard(source.as_str()), StateItem::SeenBoot(saved))?;
+            }
         }
+        self.receipts().try_for_each(|receipt| save(0, StateItem::Receipt(receipt)))
     }
 }
 

@@ -37,6 +37,8 @@
 mod checkpoint;
 mod config;
 mod dedupe;
+mod error;
+mod failure;
 mod frame;
 mod ingest;
 mod input;
@@ -49,7 +51,8 @@ mod steer;
 
 pub use checkpoint::Restored;
 pub use config::{Config, PERFORMANCE_PERIOD_US};
+pub use error::DataflowError;
 pub use ingest::RULES_VERSION;
 pub use input::{InputRecord, InputTopic, TickInput};
 pub use output::Output;
-pub use run::{Input, Running, Stopped, start};
+pub use run::{Input, Running, Stopped, Workers, start};

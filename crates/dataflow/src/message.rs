@@ -1,7 +1,7 @@
 //! What travels between the operators.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{CdnName, Decision, Performance, Receipt, Rejected, SourceName, TimeMicros};
+use spillway_events::{CdnReport, Decision, Performance, Receipt, Rejected};
 use spillway_steering::Sample;
 
 use crate::input::TickInput;
@@ -34,17 +34,6 @@ pub(crate) enum Ingested {
     Item(Item),
 }
 
-/// What a CDN reported of itself, with the fields that order reports.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct CdnReport {
-    pub(crate) cdn: CdnName,
-    pub(crate) at: TimeMicros,
-    pub(crate) source: SourceName,
-    pub(crate) boot: u64,
-    pub(crate) sequence: u64,
-    pub(crate) usable: bool,
-}
-
 /// From `steer` to `frame`: an item of a frame or of a checkpoint, or the tick itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Item {
@@ -54,13 +43,6 @@ pub(crate) enum Item {
     Performance(Performance),
     Receipt(Receipt),
     Rejected(Rejected),
-    State(StateItem),
-}
-
-/// A piece of an operator's state, for a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct StateItem {
-    pub(crate) operator: String,
-    pub(crate) shard: u32,
-    pub(crate) text: String,
+    /// A logical shard, and a piece of its state, encoded for a checkpoint.
+    State(u32, Vec<u8>),
 }

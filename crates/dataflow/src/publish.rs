@@ -8,11 +8,10 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use spillway_events::{
     CHUNK_BYTES_MAX, CdnEntry, Decision, DecodeError, NAME_BYTES_MAX, NetworkEntry, NetworkName,
     PREFIXES_PER_ITEM_MAX, Reason, Route, RouteEntry, RouteKey, SiteEntry, SiteName, Snapshot, SnapshotHead,
-    SnapshotItem, SnapshotKind, items_bytes,
+    SnapshotItem, SnapshotKind, StateItem, TableVersion, TimeMicros, items_bytes,
 };
 use spillway_provisioning::State;
 use spillway_provisioning::limits::{
@@ -20,9 +19,10 @@ use spillway_provisioning::limits::{
 };
 use spillway_routing::table::{format_digest, network_hash, route_hash, site_hash};
 
-use crate::checkpoint::Restored;
+use crate::checkpoint::{Restored, encode_state};
+use crate::error::DataflowError;
 use crate::input::TickInput;
-use crate::message::{Due, StateItem};
+use crate::message::Due;
 
 /// The most bytes of an encoded length, of an address and of a prefix as text.
 const LENGTH_BYTES_MAX: usize = 3;
@@ -44,7 +44,7 @@ pub(crate) struct Publisher {
     table: Published,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 struct Published {
     version: u64,
     digest: u128,
@@ -56,7 +56,7 @@ struct Published {
     delta_bytes: usize,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 struct PublishedSite {
     entry: SiteEntry,
     /// As decided, in every network.
@@ -66,7 +66,7 @@ struct PublishedSite {
 }
 
 /// A route with the decision that last changed it or its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct DecidedRoute {
     route: Route,
     reason: Option<Reason>,
@@ -74,16 +74,48 @@ struct DecidedRoute {
 }
 
 impl Publisher {
-    pub(crate) fn new(restored: Option<&Restored>) -> Self {
-        let Some(restored) = restored else { return Self::default() };
-        let table = restored.items::<Published>("publish").into_iter().next().unwrap_or_default();
-        Self { state: restored.provisioning(), table }
+    /// From a checkpoint the table is built again, from the provisioning and the routes that hold: it has to have the
+    /// digest that it had.
+    pub(crate) fn new(restored: Option<&Restored>) -> Result<Self, DataflowError> {
+        let Some(restored) = restored else { return Ok(Self::default()) };
+        let mut publisher = Self { state: restored.provisioning.clone(), table: Published::default() };
+        let mut unused = publisher.blank(SnapshotKind::Delta, TimeMicros(0));
+        publisher.provision(&mut unused);
+        let mut touched = BTreeSet::new();
+        for of_site in &restored.routes {
+            let Some(site) = publisher.table.sites.get_mut(&of_site.site) else {
+                let why = format!("site {} is not provisioned", of_site.site);
+                return Err(restored.error("the routing table", why));
+            };
+            site.decided.extend(of_site.routes.iter().map(|held| {
+                let route = Route { cdn: held.cdn.clone() };
+                let decided = DecidedRoute { route, reason: held.reason, decided_at: held.decided_tick };
+                (held.network.clone(), decided)
+            }));
+            touched.insert(&of_site.site);
+        }
+        publisher.update_routes(touched, &mut unused);
+        let (built, saved) = (format_digest(publisher.table.digest), &restored.table);
+        if built != saved.digest {
+            let why = format!("its digest is {built}, not {}", saved.digest);
+            return Err(restored.error("the routing table", why));
+        }
+        publisher.table.version = saved.version;
+        publisher.table.full_bytes = usize::try_from(saved.full_bytes).unwrap_or(usize::MAX);
+        publisher.table.delta_bytes = usize::try_from(saved.delta_bytes).unwrap_or(usize::MAX);
+        Ok(publisher)
     }
 
-    pub(crate) fn save(&self) -> StateItem {
-        // Strings and numbers in maps keyed by strings always serialize.
-        let text = serde_json::to_string(&self.table).unwrap_or_default();
-        StateItem { operator: String::from("publish"), shard: 0, text }
+    /// What a checkpoint holds of the table beside the provisioning and the routes.
+    pub(crate) fn save(&self) -> Result<(u32, Vec<u8>), DataflowError> {
+        let Published { version, digest, full_bytes, delta_bytes, .. } = &self.table;
+        let table = TableVersion {
+            version: *version,
+            digest: format_digest(*digest),
+            full_bytes: *full_bytes as u64,
+            delta_bytes: *delta_bytes as u64,
+        };
+        encode_state(0, StateItem::TableVersion(table))
     }
 
     /// The items of one tick: a delta where something changed, a full table or a heartbeat where one is due.
@@ -94,7 +126,7 @@ impl Publisher {
         decisions: &[Decision],
     ) -> Result<Vec<SnapshotItem>, DecodeError> {
         let base = self.table.version;
-        let mut delta = self.blank(SnapshotKind::Delta, input);
+        let mut delta = self.blank(SnapshotKind::Delta, input.tick.at_us);
         if !input.provisioning.is_empty() {
             for record in &input.provisioning {
                 // `ingest` says what was wrong with it.
@@ -116,22 +148,22 @@ impl Publisher {
             self.table.delta_bytes += items_bytes(&items)?;
         }
         if due.full_table || input.accepts_loss() || self.table.delta_bytes > self.table.full_bytes {
-            let full = self.finish(self.full(self.blank(SnapshotKind::Full, input))).into_items();
+            let full = self.finish(self.full(self.blank(SnapshotKind::Full, input.tick.at_us))).into_items();
             self.table.full_bytes = items_bytes(&full)?;
             self.table.delta_bytes = 0;
             items.extend(full);
         } else if due.heartbeat && !is_changed {
-            items.extend(self.finish(self.blank(SnapshotKind::Heartbeat, input)).into_items());
+            items.extend(self.finish(self.blank(SnapshotKind::Heartbeat, input.tick.at_us)).into_items());
         }
         Ok(items)
     }
 
-    fn blank(&self, kind: SnapshotKind, input: &TickInput) -> Snapshot {
+    fn blank(&self, kind: SnapshotKind, at_us: TimeMicros) -> Snapshot {
         Snapshot::from(SnapshotHead {
             kind,
             version: 0,
             base: 0,
-            at_us: input.tick.at_us,
+            at_us,
             digest: String::new(),
             revision: 0,
             // No record carries an id of the installation yet.
@@ -233,7 +265,6 @@ impl Publisher {
 
     /// Brings the routes of the table to what was decided.
     fn decide(&mut self, decisions: &[Decision], delta: &mut Snapshot) {
-        let root = NetworkName::everywhere();
         let mut touched: BTreeSet<&SiteName> = BTreeSet::new();
         for decision in decisions {
             if let Some(site) = self.table.sites.get_mut(&decision.site) {
@@ -249,6 +280,12 @@ impl Publisher {
                 }
             }
         }
+        self.update_routes(touched, delta);
+    }
+
+    /// Brings the routes of these sites in the table to what was decided.
+    fn update_routes(&mut self, touched: BTreeSet<&SiteName>, delta: &mut Snapshot) {
+        let root = NetworkName::everywhere();
         for name in touched {
             let Some(site) = self.table.sites.get_mut(name) else { continue };
             let Some(default) = site.decided.get(&root).cloned() else { continue };

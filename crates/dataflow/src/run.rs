@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use timely::WorkerConfig;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::zero_copy::stream::Stream;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
-use timely::communication::{Config as Allocation, Hooks};
+use timely::communication::{Config as Allocation, Hooks, WorkerGuards};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
@@ -19,6 +21,8 @@ use timely::worker::Worker;
 
 use crate::checkpoint::Restored;
 use crate::config::Config;
+use crate::error::DataflowError;
+use crate::failure::Failure;
 use crate::frame::Framer;
 use crate::ingest::Ingest;
 use crate::input::TickInput;
@@ -28,25 +32,53 @@ use crate::steer::Steer;
 
 /// How many ticks wait before a worker takes them.
 const INPUT_TICKS_MAX: usize = 64;
-/// How many outputs wait before a worker does.
+/// How many outputs wait before a worker waits.
 const OUTPUTS_MAX: usize = 4_096;
 /// How many ticks `ingest` takes in one go.
 const TICKS_AT_ONCE_MAX: usize = 32;
 
-/// A dataflow that runs. Dropping all inputs lets it finish what it has been given.
+/// A dataflow that runs. When all inputs are dropped, it finishes what it has been given and ends. When a worker fails, all
+/// workers of this process end at once.
 pub struct Running {
-    /// One a worker of this process; each must be given every tick in order. To drop one says that no more ticks come: in
-    /// a dataflow of several processes only after all have been given the same.
+    /// One for each worker of this process; each must be given every tick in order. Dropping one says that no more ticks
+    /// come: in a dataflow of several processes only after all have been given the same ticks.
     pub inputs: Vec<Input>,
-    /// What the workers of this process send; closes when they have finished.
+    /// What the workers of this process send; closes when they have ended.
     pub outputs: Receiver<Output>,
-    workers: timely::communication::WorkerGuards<()>,
+    workers: Workers,
+}
+
+/// The worker threads of this process.
+pub struct Workers {
+    guards: WorkerGuards<()>,
+    failure: Arc<Failure>,
+}
+
+impl Workers {
+    /// Waits until all workers have ended.
+    ///
+    /// # Errors
+    /// The first failure of a worker.
+    pub fn join(self) -> Result<(), DataflowError> {
+        // A worker that panicked has said so in `failure`.
+        drop(self.guards.join());
+        self.failure.first().map_or(Ok(()), Err)
+    }
+
+    /// Lets the workers run until the process ends: they may wait for other processes for ever.
+    ///
+    /// # Errors
+    /// The first failure of a worker so far.
+    pub fn leave_running(self) -> Result<(), DataflowError> {
+        std::mem::forget(self.guards);
+        self.failure.first().map_or(Ok(()), Err)
+    }
 }
 
 impl Running {
     /// Takes the ends apart, so that the inputs and the outputs can be served by different threads.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<Input>, Receiver<Output>, timely::communication::WorkerGuards<()>) {
+    pub fn into_parts(self) -> (Vec<Input>, Receiver<Output>, Workers) {
         (self.inputs, self.outputs, self.workers)
     }
 }
@@ -83,45 +115,90 @@ impl Drop for Input {
 }
 
 /// Starts the workers of this process, from a checkpoint if there is one. `peers` are connections to the other processes,
-/// by their number, with nothing in the place of this one. Should one break, the thread that serves it panics with
+/// by their number, with `None` at the index of this one. If one breaks, the thread that serves it panics with
 /// "timely communication error", and the dataflow never goes on.
 ///
 /// # Errors
-/// When the threads cannot be started.
+/// If the threads cannot be started, or the checkpoint cannot be restored.
 pub fn start<S: Stream + 'static>(
     config: Config,
     restored: Option<Restored>,
     peers: Vec<Option<S>>,
-) -> Result<Running, String> {
+) -> Result<Running, DataflowError> {
     let (output, outputs) = sync_channel(OUTPUTS_MAX);
-    let (activators_out, activators) = sync_channel(config.workers);
-    let mut senders = Vec::new();
-    let mut receivers = Vec::new();
-    for _ in 0..config.workers {
-        let (sender, receiver) = sync_channel(INPUT_TICKS_MAX);
-        senders.push(sender);
-        receivers.push(Some(receiver));
-    }
-    let receivers = Mutex::new(receivers);
+    let (started, starts) = sync_channel(config.workers);
     let restored = restored.map(Arc::new);
-    let (builders, others) = allocate(config, peers)?;
-    let worker_config = timely::WorkerConfig::default();
-    let workers = timely::execute::execute_from(builders, others, worker_config, move |worker| {
-        let local = worker.index() - config.first_worker();
-        let taken = receivers.lock().ok().and_then(|mut all| all.get_mut(local)?.take());
-        let Some(receiver) = taken else { return };
-        let activator = graph(worker, config, restored.as_deref(), receiver, output.clone());
-        // The starter is gone only when the process ends.
-        let _ = activators_out.send((worker.index(), activator));
-    })?;
-    let mut by_worker: BTreeMap<usize, SyncActivator> = BTreeMap::new();
+    let mut senders = Vec::new();
+    let mut starting = Vec::new();
     for _ in 0..config.workers {
-        let (index, activator) = activators.recv().map_err(|_| String::from("a worker did not start"))?;
-        by_worker.insert(index, activator);
+        let (sender, ticks) = sync_channel(INPUT_TICKS_MAX);
+        senders.push(sender);
+        let (output, started, restored) = (output.clone(), started.clone(), restored.clone());
+        starting.push(Some(Starting { ticks, output, started, restored }));
+    }
+    drop((output, started, restored));
+    let starting = Mutex::new(starting);
+    let failure = Arc::new(Failure::default());
+    let (builders, others) = allocate(config, peers).map_err(DataflowError::Start)?;
+    let of_workers = Arc::clone(&failure);
+    let guards = timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
+        let local = worker.index() - config.first_worker();
+        // Each worker takes what is its own, so that nothing of it outlives the worker.
+        let taken =
+            starting.lock().unwrap_or_else(PoisonError::into_inner).get_mut(local).and_then(Option::take);
+        let Some(starting) = taken else { return };
+        let index = worker.index();
+        let work = catch_unwind(AssertUnwindSafe(|| work(worker, config, starting, &of_workers)));
+        if let Err(panic) = work {
+            let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            of_workers.fail(DataflowError::Panicked { worker: index, message });
+            // Timely would go on with the dataflows of a worker that returns.
+            resume_unwind(panic);
+        }
+    })
+    .map_err(DataflowError::Start)?;
+    let workers = Workers { guards, failure };
+    let by_worker: BTreeMap<usize, SyncActivator> = starts.iter().take(config.workers).collect();
+    if by_worker.len() < config.workers {
+        let ended = || Err(DataflowError::Start(String::from("a worker ended at once")));
+        drop(senders);
+        return if config.processes > 1 { workers.leave_running() } else { workers.join() }
+            .and_then(|()| ended());
     }
     let inputs = by_worker.into_values().zip(senders);
     let inputs = inputs.map(|(activator, sender)| Input { sender: Some(sender), activator }).collect();
     Ok(Running { inputs, outputs, workers })
+}
+
+/// What a worker starts with.
+struct Starting {
+    ticks: Receiver<TickInput>,
+    output: SyncSender<Output>,
+    /// Is told the worker's index and how to wake it, once its part of the graph is built.
+    started: SyncSender<(usize, SyncActivator)>,
+    restored: Option<Arc<Restored>>,
+}
+
+/// Builds one worker's part of the graph and runs it, until its inputs have ended or a worker has failed.
+fn work(worker: &mut Worker, config: Config, starting: Starting, failure: &Arc<Failure>) {
+    let Starting { ticks, output, started, restored } = starting;
+    match graph(worker, config, restored.as_deref(), ticks, output, failure) {
+        Ok(activator) => {
+            failure.register(activator.clone());
+            // Nobody waits any more if another worker could not start.
+            let _ = started.send((worker.index(), activator));
+        }
+        Err(error) => failure.fail(error),
+    }
+    drop((started, restored));
+    while worker.has_dataflows() {
+        if failure.has_failed() {
+            worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
+            return;
+        }
+        worker.step_or_park(None);
+    }
 }
 
 /// What the workers exchange messages by.
@@ -143,31 +220,35 @@ fn allocate<S: Stream + 'static>(config: Config, peers: Vec<Option<S>>) -> Resul
     Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads)))
 }
 
-/// Builds one worker's part of the graph drawn atop this crate.
+/// Builds one worker's part of the graph that is drawn at the top of this crate. An operator that fails says so in `failure`
+/// and sends nothing more.
 fn graph(
     worker: &mut Worker,
     config: Config,
     restored: Option<&Restored>,
-    receiver: Receiver<TickInput>,
+    ticks: Receiver<TickInput>,
     output: SyncSender<Output>,
-) -> SyncActivator {
+    failure: &Arc<Failure>,
+) -> Result<SyncActivator, DataflowError> {
     let index = worker.index();
-    let mut ingest = Ingest::new(config, index, restored);
-    let mut steer = Steer::new(config, index, restored);
-    let mut framer = Framer::new(config, index, restored);
+    let ingest = Ingest::new(config, index, restored)?;
+    let mut steer = Steer::new(config, index, restored)?;
+    let mut framer = Framer::new(config, index, restored)?;
     let address = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let source_address = std::rc::Rc::clone(&address);
     worker.dataflow::<u64, _, _>(|scope| {
+        let mut feeder = Feeder { capability: None, ticks, ingest, failure: Arc::clone(failure) };
         let ingested = source(scope, "ingest", |capability, info| {
             *source_address.borrow_mut() = info.address.to_vec();
             let activator = scope.activator_for(info.address);
-            let mut capability = Some(capability);
+            feeder.capability = Some(capability);
             move |output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>| {
-                if feed(&mut capability, &receiver, &mut ingest, output) {
+                if feeder.feed(output) {
                     activator.activate();
                 }
             }
         });
+        let of_steer = Arc::clone(failure);
         let items = ingested.unary_frontier::<Container<Item>, _, _, _>(
             Exchange::new(|routed: &Routed<Ingested>| routed.to),
             "steer",
@@ -178,13 +259,17 @@ fn graph(
                         stash_messages(&mut stash, capability.retain_least(0), data);
                     });
                     while let Some((capability, messages)) =
-                        complete(&mut stash, |t| frontier.frontier().less_equal(t))
+                        complete(&mut stash, &of_steer, |t| frontier.frontier().less_equal(t))
                     {
-                        output.session(&capability).give_iterator(steer.tick(messages).into_iter());
+                        match steer.tick(messages) {
+                            Ok(items) => output.session(&capability).give_iterator(items.into_iter()),
+                            Err(error) => of_steer.fail(error),
+                        }
                     }
                 }
             },
         );
+        let of_frame = Arc::clone(failure);
         items.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
             Exchange::new(|routed: &Routed<Item>| routed.to),
             "frame",
@@ -195,46 +280,58 @@ fn graph(
                         stash_messages(&mut stash, capability.retain_least(0), data);
                     });
                     while let Some((capability, items)) =
-                        complete(&mut stash, |t| frontier.frontier().less_equal(t))
+                        complete(&mut stash, &of_frame, |t| frontier.frontier().less_equal(t))
                     {
-                        for of_tick in framer.tick(*capability.time(), items) {
-                            // Nobody takes outputs any more only when the process ends.
-                            let _ = output.send(of_tick);
+                        match framer.tick(*capability.time(), items) {
+                            // The receiver is gone only if the process ends.
+                            Ok(outputs) => outputs.into_iter().for_each(|sent| drop(output.send(sent))),
+                            Err(error) => of_frame.fail(error),
                         }
                     }
                 }
             },
         );
     });
-    worker.sync_activator_for(address.take())
+    Ok(worker.sync_activator_for(address.take()))
 }
 
 type Container<M> = CapacityContainerBuilder<Vec<Routed<M>>>;
 
-/// Takes the ticks that wait, a bounded number of them; true when more may wait.
-fn feed(
-    capability: &mut Option<Capability<u64>>,
-    receiver: &Receiver<TickInput>,
-    ingest: &mut Ingest,
-    output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>,
-) -> bool {
-    for _ in 0..TICKS_AT_ONCE_MAX {
-        let Some(held) = capability.as_mut() else { return false };
-        match receiver.try_recv() {
-            Ok(input) => {
-                let number = input.tick.number;
-                held.downgrade(&number);
-                output.session(held).give_iterator(ingest.tick(input).into_iter());
-                held.downgrade(&(number + 1));
-            }
-            Err(TryRecvError::Empty) => return false,
-            Err(TryRecvError::Disconnected) => {
-                *capability = None;
+/// Gives `ingest` the ticks that its worker is sent.
+struct Feeder {
+    /// The right to send at the next tick, until the ticks have ended.
+    capability: Option<Capability<u64>>,
+    ticks: Receiver<TickInput>,
+    ingest: Ingest,
+    failure: Arc<Failure>,
+}
+
+impl Feeder {
+    /// Takes the ticks that wait, a bounded number of them; true if more may wait.
+    fn feed(&mut self, output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>) -> bool {
+        for _ in 0..TICKS_AT_ONCE_MAX {
+            let Some(held) = self.capability.as_mut().filter(|_| !self.failure.has_failed()) else {
                 return false;
+            };
+            match self.ticks.try_recv() {
+                Ok(input) => {
+                    let number = input.tick.number;
+                    held.downgrade(&number);
+                    match self.ingest.tick(input) {
+                        Ok(messages) => output.session(held).give_iterator(messages.into_iter()),
+                        Err(error) => self.failure.fail(error),
+                    }
+                    held.downgrade(&(number + 1));
+                }
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {
+                    self.capability = None;
+                    return false;
+                }
             }
         }
+        true
     }
-    true
 }
 
 /// Messages by tick, with the right to send at it.
@@ -250,8 +347,12 @@ fn stash_messages<M>(
     messages.extend(data.flat_map(|some| some.drain(..)).map(|routed| routed.message));
 }
 
-/// The first tick that the frontier has passed.
-fn complete<M>(stash: &mut Stash<M>, is_open: impl Fn(&u64) -> bool) -> Option<(Capability<u64>, Vec<M>)> {
-    let first = stash.first_entry()?;
+/// The first tick that the frontier has passed; nothing after a failure.
+fn complete<M>(
+    stash: &mut Stash<M>,
+    failure: &Failure,
+    is_open: impl Fn(&u64) -> bool,
+) -> Option<(Capability<u64>, Vec<M>)> {
+    let first = stash.first_entry().filter(|_| !failure.has_failed())?;
     (!is_open(first.key())).then(|| first.remove())
 }

@@ -1,15 +1,16 @@
 //! The sites of one worker: applies a tick's facts, samples and statistics, and says what changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use spillway_events::{CdnName, SiteName};
-use spillway_provisioning::State;
+use spillway_events::{CdnName, CdnReport, Event, Fact, Revision, SiteName, StateItem};
+use spillway_provisioning::{SavedObject, State};
 use spillway_steering::Steering;
 
-use crate::checkpoint::Restored;
+use crate::checkpoint::{Restored, encode_state};
 use crate::config::Config;
+use crate::error::DataflowError;
 use crate::input::TickInput;
-use crate::message::{CdnReport, Due, Ingested, Item, Routed, StateItem};
+use crate::message::{Due, Ingested, Item, Routed};
 use crate::shard::shard;
 
 /// The state of one worker's `steer`.
@@ -23,7 +24,11 @@ pub(crate) struct Steer {
 }
 
 impl Steer {
-    pub(crate) fn new(config: Config, worker: usize, restored: Option<&Restored>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        worker: usize,
+        restored: Option<&Restored>,
+    ) -> Result<Self, DataflowError> {
         let mut steer = Self {
             config,
             worker,
@@ -32,21 +37,16 @@ impl Steer {
             reports: BTreeMap::new(),
         };
         if let Some(restored) = restored {
-            steer.state = restored.provisioning();
+            steer.state = restored.provisioning.clone();
             steer.provision();
-            for report in restored.items::<CdnReport>("statistics") {
-                steer.report(report);
-            }
-            for saved in restored.texts("steer") {
-                // The checkpoint was verified whole; a text that does not read is of another version.
-                if steer.steering.restore(&saved).is_err() {
-                    steer.steering = Steering::default();
-                    steer.provision();
-                    break;
-                }
-            }
+            // Before the sites: which CDNs are usable has been decided on.
+            restored.reports.iter().cloned().for_each(|report| steer.report(report));
+            steer
+                .steering
+                .restore(&restored.routes, &restored.windows)
+                .map_err(|(site, error)| restored.error("the state of a site", format!("{site}: {error}")))?;
         }
-        steer
+        Ok(steer)
     }
 
     fn provision(&mut self) {
@@ -62,7 +62,7 @@ impl Steer {
     /// the one that calls the CDN unusable.
     fn report(&mut self, report: CdnReport) {
         let order = |report: &CdnReport| {
-            (report.at, report.source.clone(), report.boot, report.sequence, !report.usable)
+            (report.at_us, report.source.clone(), report.boot, report.sequence, !report.usable)
         };
         let latest = self.reports.entry(report.cdn.clone()).or_insert_with(|| report.clone());
         if order(&report) > order(latest) {
@@ -72,7 +72,10 @@ impl Steer {
     }
 
     /// Everything that one complete tick sends on from this worker.
-    pub(crate) fn tick(&mut self, messages: Vec<Ingested>) -> Vec<Routed<Item>> {
+    ///
+    /// # Errors
+    /// If state cannot be encoded for a checkpoint.
+    pub(crate) fn tick(&mut self, messages: Vec<Ingested>) -> Result<Vec<Routed<Item>>, DataflowError> {
         let mut items = Vec::new();
         let mut input: Option<(TickInput, Due)> = None;
         let mut samples = Vec::new();
@@ -85,7 +88,7 @@ impl Steer {
                 Ingested::Item(item) => items.push(self.route(item)),
             }
         }
-        let Some((input, due)) = input else { return items };
+        let Some((input, due)) = input else { return Ok(items) };
         for record in &input.provisioning {
             // `ingest` says what was wrong with it.
             let _ = self.state.apply(record);
@@ -103,10 +106,11 @@ impl Steer {
         items.extend(publisher_sees.map(|item| self.route(item)));
         items.extend(outcome.performance.into_iter().map(Item::Performance).map(|item| self.route(item)));
         if due.checkpoint {
-            items.extend(self.save().into_iter().map(Item::State).map(|item| self.route(item)));
+            let state = self.save()?.into_iter().map(|(shard, bytes)| Item::State(shard, bytes));
+            items.extend(state.map(|item| self.route(item)));
         }
         items.push(Routed { to: self.worker as u64, message: Item::Tick(input, due) });
-        items
+        Ok(items)
     }
 
     /// The worker of an item's output partition. Decisions go to the publisher as well, which is where partitions
@@ -117,33 +121,36 @@ impl Steer {
             Item::Performance(performance) => {
                 self.config.owner(shard(performance.site.as_str()) % self.config.output_partitions)
             }
-            Item::State(_) => self.config.first_worker(),
+            Item::State(..) => self.config.first_worker(),
             _ => self.config.owner(0),
         };
         Routed { to: to as u64, message: item }
     }
 
-    fn save(&self) -> Vec<StateItem> {
-        let sites = self.steering.save().into_iter();
-        let mut items: Vec<StateItem> = sites
-            .map(|(site, text)| StateItem {
-                operator: String::from("steer"),
-                shard: shard(site.as_str()),
-                text,
-            })
-            .collect();
+    fn save(&self) -> Result<Vec<(u32, Vec<u8>)>, DataflowError> {
+        let of_site = |site: &SiteName, item| encode_state(shard(site.as_str()), item);
+        let routes = self.steering.save_routes();
+        let routes = routes.map(|routes| of_site(&routes.site.clone(), StateItem::SiteRoutes(routes)));
+        let windows = self.steering.save_windows();
+        let windows =
+            windows.map(|windows| of_site(&windows.site.clone(), StateItem::SeriesWindows(windows)));
+        let mut items: Vec<(u32, Vec<u8>)> = routes.chain(windows).collect::<Result<_, _>>()?;
+        // Every worker has the same of these.
         if self.worker == 0 {
-            let reports: BTreeSet<&CdnReport> = self.reports.values().collect();
-            let texts = reports.into_iter().filter_map(|report| serde_json::to_string(report).ok());
-            items.extend(texts.map(|text| StateItem {
-                operator: String::from("statistics"),
-                shard: 0,
-                text,
-            }));
-            if let Ok(text) = serde_json::to_string(&self.state) {
-                items.push(StateItem { operator: String::from("provisioning"), shard: 0, text });
+            let revision = StateItem::Revision(Revision { revision: self.state.revision() });
+            items.push(encode_state(0, revision)?);
+            for SavedObject { object, changed, agreement } in self.state.saved_objects() {
+                let fact = Fact { changed, agreement, event: object };
+                items.push(encode_state(0, StateItem::Fact(fact))?);
+            }
+            for gap in self.state.gaps() {
+                let fact = Fact { changed: 0, agreement: 0, event: Event::Gap(gap.clone()) };
+                items.push(encode_state(0, StateItem::Fact(fact))?);
+            }
+            for report in self.reports.values() {
+                items.push(encode_state(0, StateItem::CdnReport(report.clone()))?);
             }
         }
-        items
+        Ok(items)
     }
 }

@@ -12,8 +12,8 @@ use spillway_dataflow::{
 };
 use spillway_events::{
     AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
-    ProvisioningRecord, Series, Sha256, SiteName, SourceName, StatisticsBatch, Tick, TimeMicros, Tried,
-    decode, encode, topics,
+    ProvisioningRecord, Rejected, Series, Sha256, SiteName, SourceName, StatisticsBatch, Tick, TimeMicros,
+    Tried, decode, decode_frame, encode, topics,
 };
 use spillway_provisioning::{Change, Command, State, decide, parse};
 
@@ -84,7 +84,7 @@ fn run_process(
         }
     }
     feeder.join().unwrap();
-    guards.join().into_iter().for_each(|worker| worker.unwrap());
+    guards.join().unwrap();
     ran
 }
 
@@ -251,7 +251,7 @@ fn batch(draws: &mut Draws, agent: u64, number: u64, at: TimeMicros) -> Measurem
 
 fn statistics(number: u64, at: TimeMicros) -> StatisticsBatch {
     StatisticsBatch {
-        source: SourceName::new("cdn-one").unwrap(),
+        source: SourceName::new("one").unwrap(),
         boot: 1,
         sequence: number,
         aggregates: vec![AggregateStatistics { healthy: Some(number % 180 != 45), ..ill(at) }],
@@ -316,9 +316,9 @@ fn several_processes_send_together_what_one_worker_sends() {
         let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
         let expected: Frames =
             one.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
-        let restored = Restored::new(*tick, *at, chunks).unwrap();
+        let restored = Restored::new(*tick, *at, chunks.clone()).unwrap();
         assert_same(&run(&rest, 2, Some(restored)).frames, &expected, "on one process again");
-        let restored = Restored::new(*tick, *at, &of_one.2).unwrap();
+        let restored = Restored::new(*tick, *at, of_one.2.clone()).unwrap();
         let (frames, _) = together(run_processes(&rest, 1, Some(&restored)));
         assert_same(&frames, &expected, "from one process to three");
     }
@@ -340,7 +340,7 @@ fn a_checkpoint_restores_onto_another_number_of_workers() {
     let whole = run(&steps, 1, None);
     assert!(whole.checkpoints.len() >= 6);
     for (place, (tick, at, chunks)) in whole.checkpoints.iter().enumerate() {
-        let restored = Restored::new(*tick, *at, chunks).unwrap();
+        let restored = Restored::new(*tick, *at, chunks.clone()).unwrap();
         let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
         let resumed = run(&rest, [2, 4, 1, 3][place % 4], Some(restored));
         let expected: Frames =
@@ -355,7 +355,7 @@ fn an_inbox_speaks_for_its_own_cdn_alone() {
     let with = |inbox: &str| {
         let mut steps = steps(false);
         let said = AggregateStatistics { cdn: CdnName::new("two").unwrap(), ..ill(steps[100].tick.at_us) };
-        let source = SourceName::new("whoever").unwrap();
+        let source = SourceName::new(inbox).unwrap();
         let batch = StatisticsBatch { source, boot: 1, sequence: 1, aggregates: vec![said] };
         // As a plain client writes it.
         let bytes = serde_json::to_vec(&batch).unwrap();
@@ -372,4 +372,65 @@ fn an_inbox_speaks_for_its_own_cdn_alone() {
     assert_eq!(count(&lied, topics::REJECTED), count(&without, topics::REJECTED) + 1);
     assert!(decisions(&honest) != decisions(&without));
     assert_eq!(count(&honest, topics::REJECTED), count(&without, topics::REJECTED));
+}
+
+/// What a source sends that is not provisioned is rejected with its count, and changes nothing else.
+#[test]
+fn an_unknown_source_is_rejected() {
+    let with = |rename: bool| {
+        let mut steps = steps(false);
+        let mut draws = Draws(3);
+        let at = steps[100].tick.at_us;
+        let mut of_stranger = batch(&mut draws, 0, 100, at);
+        of_stranger.source = SourceName::new("stranger").unwrap();
+        let mut of_cdn = statistics(100, at);
+        of_cdn.source = SourceName::new("a0").unwrap();
+        if rename {
+            let measurements = InputRecord {
+                topic: InputTopic::Measurements,
+                partition: 2,
+                offset: 1_000,
+                bytes: encode(&of_stranger).unwrap(),
+            };
+            let bytes = encode(&of_cdn).unwrap();
+            let statistics =
+                InputRecord { topic: InputTopic::Statistics, partition: 2, offset: 1_000, bytes };
+            steps[100].records.extend([measurements, statistics]);
+        }
+        run(&steps, 2, None).frames
+    };
+    let (without, with) = (with(false), with(true));
+    let but_rejected = |frames: &Frames| -> Frames {
+        let own = [topics::REJECTED, topics::RECEIPTS];
+        let rest = frames.iter().filter(|((_, topic, _), _)| !own.contains(topic));
+        rest.map(|(key, records)| (*key, records.clone())).collect()
+    };
+    assert_same(&but_rejected(&with), &but_rejected(&without), "a stranger");
+    let rejected = decode_frame::<Rejected>(&with[&(100, topics::REJECTED, 0)]).unwrap();
+    let counts: Vec<(&str, u64)> =
+        rejected.iter().map(|rejected| (rejected.topic.as_str(), rejected.measurements)).collect();
+    assert_eq!(counts, [(topics::MEASUREMENTS, 36), (topics::STATISTICS, 1)]);
+    assert!(rejected.iter().all(|rejected| rejected.why.starts_with("unknown source: ")));
+}
+
+/// Each agent starts anew every 25 ticks, with a smaller boot each time, and counts from 1 again: nothing is lost.
+#[test]
+fn agents_that_start_often_with_any_boot_are_heard() {
+    let restarted = |from: u64| -> Vec<Step> {
+        let mut steps = steps(false);
+        for step in &mut steps {
+            for record in step.records.iter_mut().filter(|record| record.topic == InputTopic::Measurements) {
+                let Ok(mut batch) = decode::<MeasurementBatch>(&record.bytes) else { continue };
+                let start = step.tick.number / from;
+                (batch.boot, batch.sequence) = (1_000_000 - start, step.tick.number % from + 1);
+                record.bytes = encode(&batch).unwrap();
+            }
+        }
+        steps
+    };
+    let derived = |steps: &[Step]| -> Frames {
+        let frames = run(steps, 2, None).frames.into_iter();
+        frames.filter(|((_, topic, _), _)| *topic != topics::RECEIPTS).collect()
+    };
+    assert_same(&derived(&restarted(25)), &derived(&steps(false)), "started often");
 }

@@ -1,6 +1,7 @@
-//! Frames on the log: whole items cut into chunks, and put together again once and in order.
+//! Frames and checkpoints on the log: whole items cut into chunks, and frames put together again once and in order.
 
 use crate::codec::{DecodeError, Record, decode, encode};
+use crate::records::checkpoint::{CheckpointChunk, StateItem};
 use crate::records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
 
 /// Encodes what a tick sends to one partition: one record a chunk.
@@ -12,31 +13,21 @@ where
     Frame<T>: Record,
 {
     let mut digest = crc32fast::Hasher::new();
-    // The encoded items of each chunk, and how many they are.
-    let mut chunks: Vec<(Vec<u8>, u64)> = vec![(Vec::new(), 0)];
+    let mut encoded = Vec::with_capacity(items.len());
     for item in items {
-        let encoded = item_bytes(item)?;
-        digest.update(&encoded);
-        match chunks.last_mut() {
-            Some((bytes, count)) if *count == 0 || bytes.len() + encoded.len() <= CHUNK_BYTES_MAX => {
-                bytes.extend(encoded);
-                *count += 1;
-            }
-            _ => chunks.push((encoded, 1)),
-        }
+        let bytes = item_bytes(item)?;
+        digest.update(&bytes);
+        encoded.push(bytes);
     }
     let digest = digest.finalize();
+    let mut chunks = cut(encoded);
+    if chunks.is_empty() {
+        chunks.push(EncodedItems::default());
+    }
     let total = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
-    let frames = (0..).zip(chunks).map(|(chunk, (items, count))| {
-        let mut bytes = encode(&Frame::<T> { tick, chunk, chunks: total, digest, items: Vec::new() })?;
-        if count > 0 {
-            // An Avro array: a block's count, its items, and the count 0 that ends it, which stands there already.
-            bytes.pop();
-            put_long(&mut bytes, count);
-            bytes.extend(items);
-            bytes.push(0);
-        }
-        Ok(bytes)
+    let frames = (0..).zip(chunks).map(|(chunk, items)| {
+        let empty = encode(&Frame::<T> { tick, chunk, chunks: total, digest, items: Vec::new() })?;
+        Ok(items.put_into(empty))
     });
     frames.collect()
 }
@@ -57,12 +48,82 @@ fn item_bytes<T: Framed>(item: T) -> Result<Vec<u8>, DecodeError>
 where
     Frame<T>: Record,
 {
-    const HEAD_BYTES: usize = 10 + 4 + 1;
     let alone = Frame { tick: 0, chunk: 0, chunks: 0, digest: 0, items: vec![item] };
-    let mut bytes = encode(&alone)?;
-    bytes.pop();
-    bytes.drain(..HEAD_BYTES.min(bytes.len()));
-    Ok(bytes)
+    Ok(only_item(encode(&alone)?, 4))
+}
+
+/// Encodes the state of a tick: one record a chunk, by shard. `items` are pairs of the logical shard and an item's bytes
+/// ([`encode_state_item`]).
+///
+/// # Errors
+/// If the tick's number does not encode.
+pub fn encode_checkpoint(tick: u64, mut items: Vec<(u32, Vec<u8>)>) -> Result<Vec<Vec<u8>>, DecodeError> {
+    items.sort_unstable();
+    let mut records = Vec::new();
+    let mut items = items.into_iter().peekable();
+    while let Some(&(shard, _)) = items.peek() {
+        let of_shard = std::iter::from_fn(|| items.next_if(|(of, _)| *of == shard).map(|(_, bytes)| bytes));
+        for (chunk, items) in (0..).zip(cut(of_shard)) {
+            let empty = encode(&CheckpointChunk { tick, shard, chunk, items: Vec::new() })?;
+            records.push(items.put_into(empty));
+        }
+    }
+    Ok(records)
+}
+
+/// The Avro bytes of one item of a checkpoint.
+///
+/// # Errors
+/// If the item does not encode.
+pub fn encode_state_item(item: StateItem) -> Result<Vec<u8>, DecodeError> {
+    let alone = CheckpointChunk { tick: 0, shard: 0, chunk: 0, items: vec![item] };
+    Ok(only_item(encode(&alone)?, 3))
+}
+
+/// Encoded items that stand together in one chunk.
+#[derive(Default)]
+struct EncodedItems {
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+impl EncodedItems {
+    /// Puts the items into an encoded record whose last field is an empty array.
+    fn put_into(self, mut record: Vec<u8>) -> Vec<u8> {
+        if self.count > 0 {
+            // An Avro array: a block's count, its items, and the count 0 that ends it, which stands there already.
+            record.pop();
+            put_long(&mut record, self.count);
+            record.extend(self.bytes);
+            record.push(0);
+        }
+        record
+    }
+}
+
+/// Cuts encoded items into chunks. A chunk has at most [`CHUNK_BYTES_MAX`] bytes of items, or one item that has more.
+fn cut(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<EncodedItems> {
+    let mut chunks: Vec<EncodedItems> = Vec::new();
+    for item in items {
+        match chunks.last_mut() {
+            Some(last) if last.bytes.len() + item.len() <= CHUNK_BYTES_MAX => {
+                last.bytes.extend(item);
+                last.count += 1;
+            }
+            _ => chunks.push(EncodedItems { bytes: item, count: 1 }),
+        }
+    }
+    chunks
+}
+
+/// The bytes of the only item of an encoded record whose last field is an array. The `fields_before` fields before it are
+/// numbers of one byte each.
+fn only_item(mut record: Vec<u8>, fields_before: usize) -> Vec<u8> {
+    // Marker and fingerprint, the fields, the array's count of 1; behind the item the count 0 that ends the array.
+    let head_bytes = 10 + fields_before + 1;
+    record.pop();
+    record.drain(..head_bytes.min(record.len()));
+    record
 }
 
 /// Appends an Avro long that is not negative: zigzag, 7 bits a byte.
@@ -257,6 +318,29 @@ mod tests {
             assert_eq!(frame.items, receipts(count));
             assert_eq!(encode(&frame).unwrap(), *chunk, "{count} receipts");
         }
+    }
+
+    /// 3,000 items in two shards: what is read back is what was written, and every chunk has a bounded size.
+    #[test]
+    fn a_checkpoint_is_cut_into_bounded_chunks_by_shard() {
+        let item = |partition: u32| StateItem::Receipt(Receipt { partition, ..receipts(1).remove(0) });
+        let encoded: Vec<(u32, Vec<u8>)> =
+            (0..3_000).map(|number| (number % 2 * 7, encode_state_item(item(number)).unwrap())).collect();
+        let written = encode_checkpoint(5, encoded).unwrap();
+        assert!(written.len() > 6 && written.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
+        let mut found = Vec::new();
+        for record in &written {
+            let chunk: CheckpointChunk = decode(record).unwrap();
+            assert_eq!(encode(&chunk).unwrap(), *record);
+            assert_eq!(chunk.tick, 5);
+            for item in chunk.items {
+                let StateItem::Receipt(receipt) = item else { panic!("{item:?}") };
+                assert_eq!(receipt.partition % 2 * 7, chunk.shard);
+                found.push(receipt.partition);
+            }
+        }
+        found.sort_unstable();
+        assert_eq!(found, (0..3_000).collect::<Vec<u32>>());
     }
 
     #[test]

@@ -16,11 +16,17 @@ pub mod topics;
 mod units;
 
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
-pub use framing::{EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_frame, items_bytes};
+pub use framing::{
+    EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_checkpoint, encode_frame,
+    encode_state_item, items_bytes,
+};
 pub use names::{
     AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName, folded_name,
 };
-pub use records::checkpoint::{ByteString, CheckpointChunk, ChunkDigest, Manifest};
+pub use records::checkpoint::{
+    ByteString, CdnReport, CheckpointChunk, ChunkDigest, Fact, HeldRoute, Manifest, PaneCount, Revision,
+    SeenBoot, SeriesWindows, SiteRoutes, StateItem, TableVersion, WindowCounts,
+};
 pub use records::decision::{Candidate, Decision, ObjectiveEvidence, PassedOver, ProbeValue};
 pub use records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
 pub use records::measurement::{

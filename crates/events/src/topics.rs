@@ -58,8 +58,10 @@ pub const DECISIONS: &str = "decisions";
 pub const PERFORMANCE: &str = "performance";
 /// Routing tables, deltas and heartbeats; one partition.
 pub const SNAPSHOTS: &str = "snapshots";
-/// The dataflow's own state, so that it need not read from the beginning.
+/// The dataflow's own state in chunks, so that it need not read from the beginning.
 pub const CHECKPOINTS: &str = "checkpoints";
+/// Which chunks make up a checkpoint: a manifest follows the chunks that it names.
+pub const MANIFESTS: &str = "manifests";
 /// Counts and checksums of what was read, a minute at a time.
 pub const RECEIPTS: &str = "receipts";
 /// What could not be used, and why.

@@ -1,11 +1,14 @@
-//! Checkpoints on a log: each process of the dataflow writes chunks of state and then a manifest, which is its part. A
-//! checkpoint is complete once all parts are there.
+//! Checkpoints on a log: each process of the dataflow writes its part, which is chunks of state in one topic and then a
+//! manifest of them in another one. A checkpoint is complete once all parts are there.
+//!
+//! A checkpoint that lacks a part or a chunk, or has a chunk with another checksum, is passed over for the one before. If the
+//! log cannot be read, or what it holds cannot be decoded, that is an error, never taken for absence.
 
 use std::collections::BTreeMap;
 
 use spillway_dataflow::Restored;
-use spillway_eventlog::{EventLog, LogError, ReadError, Records, decode_entry};
-use spillway_events::{CheckpointChunk, Manifest, Tick, decode, topics};
+use spillway_eventlog::{EventLog, LogError, ReadError, RecordReader, Records, decode_entry};
+use spillway_events::{CheckpointChunk, Manifest, Tick, topics};
 
 use crate::RuntimeError;
 
@@ -42,19 +45,34 @@ impl Checkpoint {
         for manifest in all_manifests(log)?.into_iter().filter(is_wanted) {
             all.entry((manifest.tick, manifest.parts)).or_default().push(manifest);
         }
-        Ok(all.values().rev().find_map(|manifests| Self::complete(log, manifests)))
+        for manifests in all.values().rev() {
+            if let Some(complete) = Self::complete(log, manifests)? {
+                return Ok(Some(complete));
+            }
+        }
+        Ok(None)
     }
 
-    /// From all manifests of one tick and number of parts. Two copies of the same part are equal.
-    fn complete(log: &dyn EventLog, manifests: &[Manifest]) -> Option<Self> {
-        let &Manifest { tick, at_us, tick_offset, parts, .. } = manifests.first()?;
+    /// From all manifests of one tick and number of parts; nothing if a part is not whole. Two copies of the same part are
+    /// equal.
+    fn complete(log: &dyn EventLog, manifests: &[Manifest]) -> Result<Option<Self>, RuntimeError> {
+        let Some(&Manifest { tick, at_us, tick_offset, parts, .. }) = manifests.first() else {
+            return Ok(None);
+        };
         let mut chunks = Vec::new();
         for part in 0..parts {
-            let mut of_part = manifests.iter().rev().filter(|manifest| manifest.part == part);
-            chunks.extend(of_part.find_map(|manifest| read_chunks(log, manifest))?);
+            let mut whole = None;
+            for manifest in manifests.iter().rev().filter(|manifest| manifest.part == part) {
+                whole = read_chunks(log, manifest)?;
+                if whole.is_some() {
+                    break;
+                }
+            }
+            let Some(whole) = whole else { return Ok(None) };
+            chunks.extend(whole);
         }
-        let restored = Restored::new(tick, at_us, &chunks).ok()?;
-        Some(Self { restored, tick_offset })
+        let restored = Restored::new(tick, at_us, chunks)?;
+        Ok(Some(Self { restored, tick_offset }))
     }
 
     /// The tick of the newest checkpoint, complete or not: its number and its offset in `ticks`.
@@ -78,7 +96,7 @@ pub(crate) fn read_tick(log: &dyn EventLog, number: u64, offset: u64) -> Result<
 /// All manifests of a log. A running dataflow may truncate what is being read; then the new start is read from.
 fn all_manifests(log: &dyn EventLog) -> Result<Vec<Manifest>, RuntimeError> {
     loop {
-        let all = manifests(log, log.start(topics::CHECKPOINTS, 0)?);
+        let all = manifests(log, log.start(topics::MANIFESTS, 0)?);
         let all: Result<Vec<Manifest>, ReadError> =
             all.map(|found| found.map(|(_, manifest)| manifest)).collect();
         match all {
@@ -88,35 +106,40 @@ fn all_manifests(log: &dyn EventLog) -> Result<Vec<Manifest>, RuntimeError> {
     }
 }
 
-/// The manifests of a log from an offset on, each with its own offset. Chunks are not decoded.
-pub(crate) fn manifests(
-    log: &dyn EventLog,
-    from: u64,
-) -> impl Iterator<Item = Result<(u64, Manifest), ReadError>> {
-    let entries = Records::new(log, topics::CHECKPOINTS, 0, from);
-    entries.filter_map(|entry| match entry {
-        Ok(entry) => decode(&entry.bytes).ok().map(|manifest| Ok((entry.offset, manifest))),
-        Err(error) => Some(Err(error)),
-    })
+/// The manifests of a log from an offset on, each with its own offset.
+pub(crate) fn manifests(log: &dyn EventLog, from: u64) -> RecordReader<'_, Manifest> {
+    RecordReader::new(log, topics::MANIFESTS, 0, from)
 }
 
-/// The chunks of a manifest, if all of them are there as they were written. They lie close together, so one pass reads
-/// them; records of other processes in between are skipped.
-fn read_chunks(log: &dyn EventLog, manifest: &Manifest) -> Option<Vec<CheckpointChunk>> {
+/// The chunks of a manifest; nothing if one is not in the log any more, or has another checksum. They lie close together, so
+/// one pass reads them; chunks of other processes in between are skipped.
+fn read_chunks(
+    log: &dyn EventLog,
+    manifest: &Manifest,
+) -> Result<Option<Vec<CheckpointChunk>>, RuntimeError> {
     let wanted: BTreeMap<u64, u32> =
         manifest.chunks.iter().map(|digest| (digest.offset, digest.crc)).collect();
     let (Some((&first, _)), Some((&last, _))) = (wanted.first_key_value(), wanted.last_key_value()) else {
         // A process may have no state.
-        return Some(Vec::new());
+        return Ok(Some(Vec::new()));
     };
+    if log.end(topics::CHECKPOINTS, 0)? <= last {
+        return Ok(None);
+    }
     let mut records = Records::new(log, topics::CHECKPOINTS, 0, first);
     let mut chunks = Vec::with_capacity(wanted.len());
-    while let Some(entry) = records.next_before(last + 1).ok()? {
+    loop {
+        let entry = match records.next_before(last + 1) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => break,
+            Err(ReadError::Log(LogError::Truncated { .. })) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         if wanted.get(&entry.offset).is_some_and(|crc| crc32fast::hash(&entry.bytes) == *crc) {
-            chunks.push(decode(&entry.bytes).ok()?);
+            chunks.push(decode_entry(topics::CHECKPOINTS, 0, &entry)?);
         }
     }
-    (chunks.len() == wanted.len()).then_some(chunks)
+    Ok((chunks.len() == wanted.len()).then_some(chunks))
 }
 
 /// How many checkpoints are kept: the newest, and one in case that one is damaged.
@@ -127,14 +150,23 @@ const CHECKPOINTS_KEPT: usize = 2;
 pub(crate) struct KeptCheckpoints {
     /// The offset up to which manifests have been read.
     next: u64,
-    /// By tick and number of parts: the first offset of each part that is there.
-    parts: BTreeMap<(u64, u32), BTreeMap<u32, u64>>,
+    /// By tick and number of parts: where each part that is there begins.
+    parts: BTreeMap<(u64, u32), BTreeMap<u32, FirstOffsets>>,
+}
+
+/// The first offsets of checkpoints: no record before them is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FirstOffsets {
+    /// In `manifests`.
+    pub(crate) manifest: u64,
+    /// In `checkpoints`; nothing if there is no chunk.
+    pub(crate) chunk: Option<u64>,
 }
 
 impl KeptCheckpoints {
     /// Reads the manifests that all processes have appended since.
     pub(crate) fn read_on(&mut self, log: &dyn EventLog) -> Result<(), RuntimeError> {
-        let from = self.next.max(log.start(topics::CHECKPOINTS, 0)?);
+        let from = self.next.max(log.start(topics::MANIFESTS, 0)?);
         for manifest in manifests(log, from) {
             let (offset, manifest) = manifest?;
             self.note(offset, &manifest);
@@ -144,19 +176,22 @@ impl KeptCheckpoints {
 
     /// Takes a manifest and its offset.
     pub(crate) fn note(&mut self, offset: u64, manifest: &Manifest) {
-        let begins = manifest.chunks.first().map_or(offset, |first| first.offset);
-        self.parts.entry((manifest.tick, manifest.parts)).or_default().insert(manifest.part, begins);
+        let chunk = manifest.chunks.iter().map(|digest| digest.offset).min();
+        let of_parts = self.parts.entry((manifest.tick, manifest.parts)).or_default();
+        of_parts.insert(manifest.part, FirstOffsets { manifest: offset, chunk });
         self.next = offset + 1;
     }
 
-    /// The first offset of the oldest checkpoint that is kept: no record before it is needed.
-    pub(crate) fn forget_old(&mut self) -> Option<u64> {
-        let is_whole = |((_, parts), begins): &(&(u64, u32), &BTreeMap<u32, u64>)| {
-            u32::try_from(begins.len()).is_ok_and(|there| there >= *parts)
+    /// The first offsets of the oldest checkpoint that is kept and of all after it.
+    pub(crate) fn forget_old(&mut self) -> Option<FirstOffsets> {
+        let is_whole = |((_, parts), of_parts): &(&(u64, u32), &BTreeMap<u32, FirstOffsets>)| {
+            u32::try_from(of_parts.len()).is_ok_and(|there| there >= *parts)
         };
         let oldest = *self.parts.iter().rev().filter(is_whole).nth(CHECKPOINTS_KEPT - 1)?.0;
         self.parts = self.parts.split_off(&oldest);
-        self.parts.values().flat_map(BTreeMap::values).min().copied()
+        let all = || self.parts.values().flat_map(BTreeMap::values);
+        let manifest = all().map(|first| first.manifest).min()?;
+        Some(FirstOffsets { manifest, chunk: all().filter_map(|first| first.chunk).min() })
     }
 }
 
@@ -169,19 +204,22 @@ mod tests {
     #[test]
     fn records_are_kept_from_the_first_part_of_the_second_newest_complete_checkpoint() {
         let mut kept = KeptCheckpoints::default();
-        // Each part is a chunk and its manifest; process 0 is faster than process 1.
+        // Each part is one chunk; process 0 is faster than process 1.
         let mut note = |tick, part, offset| {
-            let (at_us, chunks) = (TimeMicros(0), vec![ChunkDigest { offset: offset - 1, crc: 0 }]);
+            let (at_us, chunks) = (TimeMicros(0), vec![ChunkDigest { offset: 10 * offset, crc: 0 }]);
             kept.note(offset, &Manifest { tick, at_us, tick_offset: tick, chunks, part, parts: 2 });
-            kept.forget_old()
+            kept.forget_old().map(|first| {
+                assert_eq!(first.chunk, Some(10 * first.manifest));
+                first.manifest
+            })
         };
-        assert_eq!(note(60, 1, 11), None);
-        assert_eq!(note(60, 0, 13), None);
-        assert_eq!(note(120, 0, 15), None, "one is complete");
-        assert_eq!(note(180, 0, 17), None);
-        assert_eq!(note(120, 1, 19), Some(10), "two are complete, and the first part of them is process 1's");
-        assert_eq!(note(240, 0, 21), Some(10));
-        assert_eq!(note(180, 1, 23), Some(14), "before the parts of 120");
-        assert_eq!(note(240, 1, 25), Some(16), "180 and 240");
+        assert_eq!(note(60, 1, 1), None);
+        assert_eq!(note(60, 0, 2), None);
+        assert_eq!(note(120, 0, 3), None, "one is complete");
+        assert_eq!(note(180, 0, 4), None);
+        assert_eq!(note(120, 1, 5), Some(1), "two are complete, and the first part of them is process 1's");
+        assert_eq!(note(240, 0, 6), Some(1));
+        assert_eq!(note(180, 1, 7), Some(3), "before the parts of 120");
+        assert_eq!(note(240, 1, 8), Some(4), "180 and 240");
     }
 }

@@ -1,6 +1,6 @@
 //! Why a dataflow on a log stopped.
 
-use spillway_dataflow::Stopped;
+use spillway_dataflow::{DataflowError, Stopped};
 use spillway_eventlog::{LogError, ReadError};
 use spillway_events::DecodeError;
 
@@ -24,11 +24,11 @@ pub enum RuntimeError {
         /// Why.
         source: DecodeError,
     },
-    /// The worker threads did not start.
-    #[error("the dataflow did not start: {0}")]
-    Start(String),
-    /// A thread of the dataflow ended with a panic.
-    #[error("the dataflow ended with a panic: {0}")]
+    /// The dataflow failed.
+    #[error("the dataflow failed")]
+    Dataflow(#[from] DataflowError),
+    /// A thread beside the workers of the dataflow ended with a panic.
+    #[error("a thread of the dataflow ended with a panic: {0}")]
     Panicked(String),
     /// The dataflow ended while it was fed.
     #[error("the dataflow ended early")]

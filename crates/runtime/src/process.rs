@@ -182,6 +182,10 @@ pub(crate) fn derive(
             Step::Output(output) => writer.take(output),
             // Decisions must go out at once, but those that come together go out together.
             Step::Idle => writer.flush(),
+            Step::Ended => {
+                cancel.cancel();
+                Ok(())
+            }
         };
         if written.is_err() {
             // Nothing may be written after a gap, so no more ticks are read.

@@ -92,7 +92,7 @@ pub fn verify(log: &dyn EventLog) -> Result<Verification, RuntimeError> {
                 let partition = format!("{topic}/{partition}");
                 found.compare(&partition, (tick, &records), next.as_ref(), may_be_missing_from);
             }
-            Step::Output(Output::Checkpoint { .. }) | Step::Idle => {}
+            Step::Output(Output::Checkpoint { .. }) | Step::Idle | Step::Ended => {}
         }
         Ok::<(), RuntimeError>(())
     })?;

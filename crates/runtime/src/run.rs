@@ -40,6 +40,8 @@ pub enum Step {
     Output(Output),
     /// It has sent everything that it can send for now.
     Idle,
+    /// Its workers have ended: no output follows, even if more ticks come.
+    Ended,
 }
 
 /// Feeds all ticks and hands out the outputs of each worker in order, until everything is done. `peers` are connections
@@ -48,8 +50,11 @@ pub enum Step {
 /// A dataflow of several processes is never told that no more ticks come, because the other processes may have been
 /// given other ticks. Once this process has sent what it can, its workers are left running and the process must end.
 ///
+/// If a worker fails, all workers of this process end and their threads are joined. `ticks` is not asked for another tick
+/// than the one that it may be waiting for: on [`Step::Ended`] a caller whose ticks wait has to end that wait.
+///
 /// # Errors
-/// The first error of `ticks` or `on_step`, or the reason for which the dataflow ended early.
+/// The failure of a worker, else the first error of `ticks` or `on_step`.
 pub fn run<E: From<RuntimeError> + Send>(
     config: Config,
     restored: Option<Restored>,
@@ -57,7 +62,7 @@ pub fn run<E: From<RuntimeError> + Send>(
     ticks: impl Iterator<Item = Result<TickInput, RuntimeError>> + Send,
     mut on_step: impl FnMut(Step) -> Result<(), E>,
 ) -> Result<(), E> {
-    let running = start(config, restored, peers).map_err(RuntimeError::Start)?;
+    let running = start(config, restored, peers).map_err(RuntimeError::Dataflow)?;
     let (inputs, outputs, workers) = running.into_parts();
     let has_peers = config.processes > 1;
     let (fed, in_flight) = (AtomicU64::new(0), InFlight::default());
@@ -97,17 +102,14 @@ pub fn run<E: From<RuntimeError> + Send>(
             take(Step::Output(output));
         }
         take(Step::Idle);
+        take(Step::Ended);
         in_flight.close();
         let fed = feeder.join().map_err(|_| RuntimeError::Panicked(String::from("the feeding thread")))?;
         taken.and_then(|()| fed.map_err(E::from))
     });
-    if has_peers {
-        std::mem::forget(workers);
-    } else {
-        for worker in workers.join() {
-            worker.map_err(RuntimeError::Panicked)?;
-        }
-    }
+    // If a worker failed, that is why feeding ended.
+    let worked = if has_peers { workers.leave_running() } else { workers.join() };
+    worked.map_err(RuntimeError::Dataflow)?;
     outcome
 }
 

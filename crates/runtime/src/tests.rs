@@ -12,9 +12,9 @@ use spillway_control::Provisioner;
 use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError};
 use spillway_events::{
-    AgentName, Decision, Gap, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset, Series,
-    SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict, decode_frame, encode,
-    topics,
+    AgentName, Decision, Gap, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset,
+    Series, SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict, decode_frame,
+    encode, topics,
 };
 use spillway_provisioning::SourceFile;
 use tokio_util::sync::CancellationToken;
@@ -241,7 +241,7 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     let ticks = LogTicks::new(log.as_ref(), config(2), None).unwrap().take(STOPPED_AT);
     super::run(config(2), None, Vec::new(), ticks, |step| match step {
         Step::Output(output) => writer.take(output),
-        Step::Idle => writer.flush(),
+        Step::Idle | Step::Ended => writer.flush(),
     })
     .unwrap();
     writer.flush().unwrap();
@@ -380,7 +380,7 @@ fn derive_with_processes(log: &dyn EventLog, workers: usize) {
 fn processes_write_together_what_one_would_and_go_on_from_each_others_checkpoints() {
     let (_folder, log) = provisioned();
     let parts = |log: &EmbeddedLog| -> BTreeSet<(u64, u32, u32)> {
-        let all = manifests(log, log.start(topics::CHECKPOINTS, 0).unwrap());
+        let all = manifests(log, log.start(topics::MANIFESTS, 0).unwrap());
         all.map(|manifest| manifest.unwrap().1).map(|m| (m.tick, m.part, m.parts)).collect()
     };
     tick(&log, 0..110);
@@ -404,9 +404,9 @@ fn a_checkpoint_counts_once_all_its_parts_are_there() {
     let (_folder, log) = provisioned();
     tick(&log, 0..110);
     derive_with_processes(log.as_ref(), 1);
-    let last = manifests(log.as_ref(), log.start(topics::CHECKPOINTS, 0).unwrap()).last();
-    let (offset, manifest) = last.unwrap().unwrap();
-    assert_eq!(manifest.tick, 100);
+    let all = manifests(log.as_ref(), log.start(topics::MANIFESTS, 0).unwrap());
+    let all: Vec<(u64, Manifest)> = all.map(|found| found.unwrap()).collect();
+    assert_eq!(all.last().unwrap().1.tick, 100);
     // A log that was cut short before the last manifest.
     let copy_folder = tempfile::tempdir().unwrap();
     let copy = EmbeddedLog::create(copy_folder.path()).unwrap();
@@ -414,9 +414,10 @@ fn a_checkpoint_counts_once_all_its_parts_are_there() {
     let start = log.start(topics::CHECKPOINTS, 0).unwrap();
     copy.append(topics::CHECKPOINTS, 0, &vec![&b"gone"[..]; usize::try_from(start).unwrap()]).unwrap();
     for entry in log.read(topics::CHECKPOINTS, 0, start, usize::MAX, usize::MAX).unwrap() {
-        if entry.offset < offset {
-            copy.append(topics::CHECKPOINTS, 0, &[&entry.bytes]).unwrap();
-        }
+        copy.append(topics::CHECKPOINTS, 0, &[&entry.bytes]).unwrap();
+    }
+    for (_, manifest) in &all[..all.len() - 1] {
+        copy.append(topics::MANIFESTS, 0, &[&encode(manifest).unwrap()]).unwrap();
     }
     assert_eq!(Checkpoint::newest(&copy).unwrap().unwrap().restored.tick(), 70);
     assert!(Checkpoint::of_tick(&copy, 100).is_err());

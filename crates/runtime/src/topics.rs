@@ -17,6 +17,7 @@ const TOPICS: &[(&str, Partitions, Kept)] = &[
     (topics::SNAPSHOTS, Partitions::One, Kept::Days(1)),
     // The dataflow truncates them itself.
     (topics::CHECKPOINTS, Partitions::One, Kept::ForEver),
+    (topics::MANIFESTS, Partitions::One, Kept::ForEver),
     (topics::RECEIPTS, Partitions::One, Kept::Days(400)),
     (topics::REJECTED, Partitions::One, Kept::Days(30)),
 ];

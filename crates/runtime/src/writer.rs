@@ -138,7 +138,7 @@ impl<'a> FrameWriter<'a> {
         let digests = self.append(&batches)?.into_iter().zip(chunks);
         manifest.chunks =
             digests.map(|(offset, chunk)| ChunkDigest { offset, crc: crc32fast::hash(chunk) }).collect();
-        let topic = topics::CHECKPOINTS;
+        let topic = topics::MANIFESTS;
         let encoded = encode(&manifest).map_err(|source| RuntimeError::Encode { topic, source })?;
         let offset = self.log.append(topic, 0, &[&encoded])?;
         // Process 0 truncates for all.
@@ -150,8 +150,12 @@ impl<'a> FrameWriter<'a> {
         } else {
             self.kept.note(offset, &manifest);
         }
-        if let Some(before) = self.kept.forget_old() {
-            self.log.truncate_before(topics::CHECKPOINTS, 0, before)?;
+        if let Some(first) = self.kept.forget_old() {
+            // Manifests first: a manifest whose chunks are gone is of no use.
+            self.log.truncate_before(topics::MANIFESTS, 0, first.manifest)?;
+            if let Some(chunk) = first.chunk {
+                self.log.truncate_before(topics::CHECKPOINTS, 0, chunk)?;
+            }
         }
         Ok(())
     }
@@ -170,7 +174,7 @@ pub fn catch_up(log: &dyn EventLog, workers: usize, checkpoint_period_us: i64) -
     let restored = checkpoint.map(|checkpoint| checkpoint.restored);
     crate::run(config, restored, Vec::new(), ticks, |step| match step {
         Step::Output(output) => writer.take(output),
-        Step::Idle => Ok(()),
+        Step::Idle | Step::Ended => Ok(()),
     })?;
     writer.flush()
 }

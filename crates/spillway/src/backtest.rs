@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use spillway_backtest::{ColumnNames, Counts, Renames, Report, Rows, Ticks, first_record};
 use spillway_eventlog::EmbeddedLog;
-use spillway_events::{SourceName, TimeMicros};
+use spillway_events::TimeMicros;
 use spillway_provisioning::{Parsed, State};
 
 use crate::documents;
@@ -147,5 +147,5 @@ fn open(options: &Options, input: &Path, documents: &Parsed) -> anyhow::Result<(
         Box::new(bar.wrap_read(file))
     };
     let rows = Rows::open(input, progress, &names, renames, &state, |line| eprintln!("{line}"))?;
-    Ok((Ticks::new(rows, &state, SourceName::new("backtest")?), bar))
+    Ok((Ticks::new(rows, &state), bar))
 }

@@ -99,17 +99,6 @@ enum ReplayCommand {
     Verify(replay::Options),
 }
 
-/// A worker of the dataflow that dies leaves the others waiting for it for ever: the process ends with it.
-fn end_with_workers() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
-        if std::thread::current().name().is_some_and(|name| name.starts_with("timely:")) {
-            std::process::exit(2);
-        }
-    }));
-}
-
 /// What the parts have to say besides, on standard error: warnings, or what `SPILLWAY_LOG` asks for.
 fn say_warnings() {
     let wanted =
@@ -123,7 +112,6 @@ fn say_warnings() {
 }
 
 fn main() -> ExitCode {
-    end_with_workers();
     say_warnings();
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),

@@ -26,16 +26,16 @@ pub struct CdnView {
 /// The outcome of a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
-    /// The CDN at that place in the site's order.
+    /// The CDN at that index in the site's order.
     Cdn(usize),
-    /// None can be used and the origin answers somebody.
+    /// No CDN can be used, and the origin answers a probe.
     Origin,
 }
 
-/// Chooses among a site's CDNs, which stand in order of preference. `present` is the place of the one in use.
+/// Chooses among a site's CDNs, which are in order of preference. `present` is the index of the one in use.
 #[must_use]
 pub fn choose_cdn(views: &[CdnView], present: Option<usize>, origin_has_success: bool) -> Chosen {
-    let mut candidates: Vec<usize> = (0..views.len()).filter(|place| views[*place].usable).collect();
+    let mut candidates: Vec<usize> = (0..views.len()).filter(|index| views[*index].usable).collect();
     if candidates.is_empty() {
         if origin_has_success || views.is_empty() {
             return Chosen::Origin;
@@ -43,22 +43,22 @@ pub fn choose_cdn(views: &[CdnView], present: Option<usize>, origin_has_success:
         candidates = (0..views.len()).collect();
     }
     let present = present.filter(|present| candidates.contains(present));
-    let is = |verdict: Verdict| move |place: &usize| views[*place].verdict == verdict;
+    let is = |verdict: Verdict| move |index: &usize| views[*index].verdict == verdict;
     if let Some(present) = present.filter(is(Verdict::Below)) {
-        let returns = |place: &usize| {
-            *place < present
-                && views[*place].verdict == Verdict::Below
-                && views[*place].permille.is_some_and(|permille| permille <= RETURN_TO_EARLIER)
+        let returns = |index: &usize| {
+            *index < present
+                && views[*index].verdict == Verdict::Below
+                && views[*index].permille.is_some_and(|permille| permille <= RETURN_TO_EARLIER)
         };
         return Chosen::Cdn(candidates.iter().copied().find(returns).unwrap_or(present));
     }
     let first = |verdict: Verdict| candidates.iter().copied().find(is(verdict));
-    if let Some(place) = first(Verdict::Below).or_else(|| first(Verdict::Unknown)) {
-        return Chosen::Cdn(place);
+    if let Some(index) = first(Verdict::Below).or_else(|| first(Verdict::Unknown)) {
+        return Chosen::Cdn(index);
     }
-    let permille = |place: usize| views[place].permille.unwrap_or(INFINITE);
+    let permille = |index: usize| views[index].permille.unwrap_or(INFINITE);
     // `min_by_key` keeps the first of equals, which is the order's.
-    let Some(least) = candidates.iter().copied().min_by_key(|place| permille(*place)) else {
+    let Some(least) = candidates.iter().copied().min_by_key(|index| permille(*index)) else {
         return Chosen::Origin;
     };
     match present {

@@ -8,7 +8,7 @@ use spillway_events::{AgentName, NetworkName, Probe, Site, SiteName};
 use crate::site::targets;
 
 /// Numbers for the names that samples refer to. Numbers are given in the order of names at each change, so that
-/// everybody who sees the same provisioning has the same.
+/// all workers, which see the same provisioning, have the same numbers.
 #[derive(Debug, Default, Clone)]
 pub struct Directory {
     sites: FxHashMap<SiteName, u32>,
@@ -19,7 +19,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Takes the provisioned sites and probes over, each in the order of names.
+    /// Updates the numbers to the provisioned sites and probes, each in the order of names.
     pub fn update<'a>(
         &mut self,
         sites: impl IntoIterator<Item = &'a Site>,
@@ -54,6 +54,13 @@ impl Directory {
         self.probe_present[number as usize].then_some(number)
     }
 
+    /// Whether an agent has a probe that is provisioned.
+    #[must_use]
+    pub fn has_agent(&self, agent: &str) -> bool {
+        let of_agent = self.probes.get(agent);
+        of_agent.is_some_and(|networks| networks.values().any(|probe| self.is_present(*probe)))
+    }
+
     /// All probes that were ever provisioned, by number.
     pub(crate) fn probes(&self) -> &[Probe] {
         &self.probe_list
@@ -78,8 +85,8 @@ impl Directory {
     pub fn target(&self, site: &SiteName, target: &str) -> Option<(u32, u16)> {
         let number = *self.sites.get(site)?;
         let spec = self.site_specs[number as usize].as_ref()?;
-        let place = targets(spec).position(|name| name == target)?;
-        Some((number, u16::try_from(place).ok()?))
+        let index = targets(spec).position(|name| name == target)?;
+        Some((number, u16::try_from(index).ok()?))
     }
 
     /// The name of a numbered site.

@@ -20,11 +20,11 @@ pub struct ProbeStat {
 pub struct Evidence {
     /// The value.
     pub value: Rank,
-    /// The place of the network whose probes counted: the network itself, or its nearest ancestor with evidence.
+    /// The index of the network whose probes counted: the network itself, or its nearest ancestor with evidence.
     pub from: usize,
 }
 
-/// The evidence for every network, by place.
+/// The evidence for every network, by index.
 ///
 /// A network's value is that of rank ⌈n/2⌉ from the best among the probes in or below it that have a value; with
 /// fewer than `probes_min` of them (or than all that are provisioned there) its nearest ancestor's counts.

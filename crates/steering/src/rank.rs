@@ -3,23 +3,31 @@
 use serde::{Deserialize, Serialize};
 use spillway_events::{Metric, Value};
 
-/// A bucket's place from the best: the smaller the better, for every metric.
+/// The position of a bucket, counted from the best one: the smaller the better, for every metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Rank(u16);
 
 /// Worse than any number.
 pub const FAILED: Rank = Rank(u16::MAX);
-/// Not a rank: the attempt says nothing of the metric.
-pub const NOTHING: Rank = Rank(u16::MAX - 1);
 
 /// The rank of bucket 0 of a metric of which more is better.
-const BANDWIDTH_WORST: u16 = u16::MAX - 2;
+const BANDWIDTH_WORST: u16 = u16::MAX - 1;
 /// Bucket of the greatest throughput, 10¹⁵: below it lie 1,000 single numbers and 900 buckets a power of ten.
 const BUCKET_MAX: u16 = 1_000 + 900 * 12;
 const _: () = assert!(BUCKET_MAX < BANDWIDTH_WORST);
 
 impl Rank {
+    /// The number that a checkpoint holds.
+    pub(crate) fn number(self) -> u32 {
+        u32::from(self.0)
+    }
+
+    /// The rank of a number from a checkpoint; nothing if no rank has it.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        u16::try_from(number).ok().map(Self)
+    }
+
     /// The rank of a number of a metric: response time rounds down to its bucket, throughput up. Numbers beyond
     /// the metric's range get the rank of its end.
     #[must_use]
@@ -127,7 +135,7 @@ mod tests {
                 let (rank, edge) = (Rank::of(metric, number), Rank::of(metric, threshold));
                 prop_assert_eq!(rank >= edge, reached, "{:?} {} {}", metric, number, threshold);
                 prop_assert_eq!(edge.value(metric), Value::Number(threshold));
-                prop_assert!(rank < NOTHING && NOTHING < FAILED);
+                prop_assert!(rank < FAILED);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use spillway_events::{Measurement, Metric, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, Tried};
 
-use crate::rank::{FAILED, NOTHING, Rank};
+use crate::rank::{FAILED, Rank};
 
 /// Event times further ahead of the tick than this are refused: 5 minutes, in microseconds.
 pub const AHEAD_MAX_US: i64 = 300_000_000;
@@ -14,12 +14,12 @@ pub struct Sample {
     pub site: u32,
     /// The probe's number in the directory.
     pub probe: u32,
-    /// The target's place in the site: 0 is the origin, then the CDNs in order.
+    /// The target's index in the site: 0 is the origin, then the CDNs in order.
     pub target: u16,
-    /// Rank of the response time.
-    pub response_time: Rank,
-    /// Rank of the available bandwidth.
-    pub bandwidth: Rank,
+    /// Rank of the response time; nothing if the attempt says nothing of it.
+    pub response_time: Option<Rank>,
+    /// Rank of the available bandwidth; nothing if the attempt says nothing of it.
+    pub bandwidth: Option<Rank>,
     /// Event time, not after the tick's.
     pub at_us: TimeMicros,
 }
@@ -31,7 +31,7 @@ pub struct Sample {
 ///
 /// # Errors
 /// A reason, when a number is out of range.
-pub fn rank_measurement(measurement: &Measurement) -> Result<(Rank, Rank), &'static str> {
+pub fn rank_measurement(measurement: &Measurement) -> Result<(Option<Rank>, Option<Rank>), &'static str> {
     let response_time = measurement.response_time_us;
     let throughput = measurement.throughput_bps;
     if response_time.is_some_and(|time| time > RESPONSE_TIME_MAX) {
@@ -41,9 +41,9 @@ pub fn rank_measurement(measurement: &Measurement) -> Result<(Rank, Rank), &'sta
         return Err("throughput above 10^15 bit/s");
     }
     let rank = |tried: bool, metric: Metric, number: Option<u64>| match (tried, measurement.ok, number) {
-        (false, ..) | (true, true, None) => NOTHING,
-        (true, false, _) => FAILED,
-        (true, true, Some(number)) => Rank::of(metric, number),
+        (false, ..) | (true, true, None) => None,
+        (true, false, _) => Some(FAILED),
+        (true, true, Some(number)) => Some(Rank::of(metric, number)),
     };
     let tried_time = measurement.tried != Tried::AvailableBandwidth;
     let tried_bandwidth = measurement.tried != Tried::ResponseTime;

@@ -4,16 +4,16 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 use spillway_events::{
-    Candidate, CdnName, Decision, NetworkName, Objective, ObjectiveEvidence, Performance, Probe, ProbeValue,
-    Reason, Route, Site, TimeMicros, Value, Verdict,
+    Candidate, CdnName, Decision, HeldRoute, Objective, ObjectiveEvidence, Performance, Probe, ProbeValue,
+    Reason, Route, SeriesWindows, Site, SiteRoutes, TimeMicros, Value, Verdict,
 };
 
 use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
 use crate::evidence::{Evidence, ProbeStat, combine, evidence, permille, verdict};
 use crate::moment::Moment;
-use crate::rank::{NOTHING, Rank};
+use crate::rank::Rank;
+use crate::restore::RestoreError;
 use crate::sample::Sample;
 use crate::topology::Topology;
 use crate::window::{Panes, Window};
@@ -25,14 +25,16 @@ pub(crate) struct SiteState {
     agreement: u64,
     panes: Vec<Panes>,
     series: FxHashMap<SeriesKey, Series>,
-    /// By the network's place in the topology.
+    /// By the network's index in the topology.
     current: Vec<Option<Current>>,
     /// Whether the verdict is below in every network, so that no CDN's value matters.
     is_below_everywhere: bool,
 }
 
-/// The origin's number among the targets of a site.
+/// The origin's index among the targets of a site.
 const ORIGIN: u16 = 0;
+/// How many networks one record of a checkpoint holds routes of, so that its size is bounded.
+const ROUTES_PER_RECORD_MAX: usize = 1_024;
 
 /// One probe's view of one target: the origin is target 0, then the CDNs in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,21 +53,15 @@ struct Series {
 }
 
 /// What holds for a site in a network since the last change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Current {
     route: Route,
     verdict: Verdict,
     reason: Option<Reason>,
     /// Whether the verdict has ever been anything but unknown.
     known: bool,
-}
-
-/// One site as a checkpoint holds it: by names, so that numbers may change.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SavedSite {
-    pub(crate) site: spillway_events::SiteName,
-    current: Vec<(NetworkName, Current)>,
-    windows: Vec<(String, Probe, Vec<Window>)>,
+    /// The tick that last changed route or reason.
+    decided_tick: u64,
 }
 
 impl SiteState {
@@ -99,10 +95,10 @@ impl SiteState {
             let Some(target) = targets.iter().position(|target| *target == name) else { continue };
             let Ok(target) = u16::try_from(target) else { continue };
             let mut series = Series::empty(spec.objectives.len());
-            for (place, kept) in keeps.iter().enumerate() {
+            for (objective, kept) in keeps.iter().enumerate() {
                 if let Some(kept) = *kept {
-                    series.windows[place] = std::mem::take(&mut old.windows[kept]);
-                    series.stats[place] = old.stats[kept];
+                    series.windows[objective] = std::mem::take(&mut old.windows[kept]);
+                    series.stats[objective] = old.stats[kept];
                 }
             }
             self.series.insert(SeriesKey { target, ..key }, series);
@@ -112,15 +108,25 @@ impl SiteState {
         self.agreement = agreement;
     }
 
-    /// Moves what holds in each network to its place in a new topology; drops what is no longer there.
+    /// Moves what holds in each network to its index in a new topology; drops what is no longer there.
     pub(crate) fn retopologize(&mut self, old: &Topology, new: &Topology, probe_stays: impl Fn(u32) -> bool) {
         let previous = std::mem::replace(&mut self.current, vec![None; new.len()]);
-        for (place, current) in previous.into_iter().enumerate() {
-            if let Some(place) = new.place(old.name(place)) {
-                self.current[place] = current;
+        for (network, current) in previous.into_iter().enumerate() {
+            if let Some(network) = new.index(old.name(network)) {
+                self.current[network] = current;
             }
         }
         self.series.retain(|key, _| probe_stays(key.probe));
+    }
+
+    /// Whether the site has windows of a probe that is not present any more.
+    pub(crate) fn lacks_probe(&self, is_present: impl Fn(u32) -> bool) -> bool {
+        self.series.keys().any(|key| !is_present(key.probe))
+    }
+
+    /// Empties all windows.
+    pub(crate) fn forget_evidence(&mut self) {
+        self.series.clear();
     }
 
     /// Counts a sample into the windows it belongs to. Calls `schedule` with objective and time wherever the first
@@ -135,7 +141,7 @@ impl SiteState {
         let objectives = self.spec.objectives.len();
         let series = self.series.entry(key).or_insert_with(|| Series::empty(objectives));
         let mut touched = false;
-        for ((objective, panes), (window, place)) in
+        for ((objective, panes), (window, number)) in
             self.spec.objectives.iter().zip(&self.panes).zip(series.windows.iter_mut().zip(0_u16..))
         {
             let rank = match objective.metric {
@@ -143,14 +149,12 @@ impl SiteState {
                 spillway_events::Metric::AvailableBandwidth => sample.bandwidth,
             };
             let pane = panes.pane(sample.at_us);
-            if rank == NOTHING || pane < panes.oldest(now) {
-                continue;
-            }
+            let Some(rank) = rank.filter(|_| pane >= panes.oldest(now)) else { continue };
             let first = window.first_pane();
             window.add(pane, rank);
             touched = true;
             if first.is_none_or(|first| pane < first) {
-                schedule(place, panes.leaves_at(pane));
+                schedule(number, panes.leaves_at(pane));
             }
         }
         touched && !std::mem::replace(&mut series.touched, true)
@@ -165,11 +169,11 @@ impl SiteState {
         now: TimeMicros,
         mut schedule: impl FnMut(TimeMicros),
     ) -> bool {
-        let place = usize::from(objective);
-        let (Some(series), Some(panes)) = (self.series.get_mut(&key), self.panes.get(place)) else {
+        let index = usize::from(objective);
+        let (Some(series), Some(panes)) = (self.series.get_mut(&key), self.panes.get(index)) else {
             return false;
         };
-        let window = &mut series.windows[place];
+        let window = &mut series.windows[index];
         let before = window.first_pane();
         window.expire(panes.oldest(now));
         let after = window.first_pane();
@@ -182,18 +186,16 @@ impl SiteState {
         !std::mem::replace(&mut series.touched, true)
     }
 
-    /// When each window next loses a pane: for the calendar of a restored or changed site.
+    /// When each window next loses a pane.
     pub(crate) fn due(&self) -> Vec<(TimeMicros, SeriesKey, u16)> {
         let of_series = |(key, series): (&SeriesKey, &Series)| {
             let windows = series.windows.iter().zip(&self.panes).zip(0_u16..);
-            let due = windows.filter_map(|((window, panes), place)| {
-                window.first_pane().map(|first| (panes.leaves_at(first), *key, place))
+            let due = windows.filter_map(|((window, panes), objective)| {
+                window.first_pane().map(|first| (panes.leaves_at(first), *key, objective))
             });
             due.collect::<Vec<_>>()
         };
-        let mut due: Vec<_> = self.series.iter().flat_map(of_series).collect();
-        due.sort_unstable();
-        due
+        self.series.iter().flat_map(of_series).collect()
     }
 
     /// Works out anew what a touched series says. True when that can change a verdict or a choice: the origin's
@@ -235,8 +237,8 @@ impl SiteState {
 
     /// The evidence for one target, by objective, then network.
     fn target_evidence(&self, topology: &Topology, target: u16) -> Vec<Vec<Option<Evidence>>> {
-        let of_objective = |(place, objective): (usize, &Objective)| {
-            evidence(topology, objective, |probe| self.stat(target, probe, place))
+        let of_objective = |(index, objective): (usize, &Objective)| {
+            evidence(topology, objective, |probe| self.stat(target, probe, index))
         };
         self.spec.objectives.iter().enumerate().map(of_objective).collect()
     }
@@ -262,7 +264,9 @@ impl SiteState {
             let views = || self.views(cdns(), &usable, network);
             let (route, reason, candidates) = self.route(topology, network, previous, literal, views);
             let known = literal != Verdict::Unknown || previous.is_some_and(|previous| previous.known);
-            let current = Current { route, verdict: literal, reason, known };
+            let same = previous.filter(|previous| (&previous.route, previous.reason) == (&route, reason));
+            let decided_tick = same.map_or(moment.tick, |previous| previous.decided_tick);
+            let current = Current { route, verdict: literal, reason, known, decided_tick };
             if !redecide_all && previous.is_some_and(|previous| same_outcome(previous, &current)) {
                 // `known` can only turn true with the verdict, which is an outcome.
                 continue;
@@ -353,20 +357,20 @@ impl SiteState {
         };
         let candidates = self.candidates(&views, chosen);
         match chosen {
-            Chosen::Cdn(place) => (Route::to_cdn(self.spec.cdns[place].cdn.clone()), reason, candidates),
+            Chosen::Cdn(index) => (Route::to_cdn(self.spec.cdns[index].cdn.clone()), reason, candidates),
             Chosen::Origin => (Route::ORIGIN, Some(Reason::NoUsableCdn), candidates),
         }
     }
 
     fn candidates(&self, views: &[CdnView], chosen: Chosen) -> Vec<Candidate> {
-        let candidate = |(place, (cdn, view)): (usize, (&spillway_events::CdnOfSite, &CdnView))| Candidate {
+        let candidate = |(index, (cdn, view)): (usize, (&spillway_events::CdnOfSite, &CdnView))| Candidate {
             cdn: cdn.cdn.clone(),
             verdict: view.verdict,
             permille: view
                 .permille
                 .filter(|permille| *permille != crate::INFINITE)
                 .map(|permille| permille.0),
-            passed_over: (chosen != Chosen::Cdn(place)).then(|| passed_over(*view)),
+            passed_over: (chosen != Chosen::Cdn(index)).then(|| passed_over(*view)),
         };
         self.spec.cdns.iter().zip(views).enumerate().map(candidate).collect()
     }
@@ -387,11 +391,11 @@ impl SiteState {
         origin: &[Vec<Option<Evidence>>],
         network: usize,
     ) -> Vec<ObjectiveEvidence> {
-        let line = |(place, (objective, found)): (usize, (&Objective, &Vec<Option<Evidence>>))| {
+        let line = |(index, (objective, found)): (usize, (&Objective, &Vec<Option<Evidence>>))| {
             let found = found[network];
             let (value, failed) = number(found.map(|found| found.value), objective);
             let probes =
-                self.probe_values(topology, probes, found.map_or(network, |found| found.from), place);
+                self.probe_values(topology, probes, found.map_or(network, |found| found.from), index);
             ObjectiveEvidence {
                 metric: objective.metric,
                 threshold: objective.threshold,
@@ -413,18 +417,18 @@ impl SiteState {
         topology: &Topology,
         probes: &[Probe],
         network: usize,
-        place: usize,
+        objective_index: usize,
     ) -> Vec<ProbeValue> {
-        let objective = &self.spec.objectives[place];
+        let objective = &self.spec.objectives[objective_index];
         let value = |number: &u32| {
             let series = self.series.get(&SeriesKey { target: 0, probe: *number })?;
-            let rank = series.stats[place].value?;
+            let rank = series.stats[objective_index].value?;
             let probe = probes.get(*number as usize)?;
             Some(ProbeValue {
                 agent: probe.agent.clone(),
                 network: probe.network.clone(),
                 value: self::number(Some(rank), objective).0,
-                samples: series.windows[place].samples(),
+                samples: series.windows[objective_index].samples(),
             })
         };
         topology.voters(network).iter().filter_map(value).collect()
@@ -434,7 +438,7 @@ impl SiteState {
     pub(crate) fn performance(&self, moment: Moment, topology: &Topology) -> Vec<Performance> {
         let mut items = Vec::new();
         for (target, name) in (0_u16..).zip(targets(&self.spec)) {
-            for ((place, objective), found) in
+            for ((index, objective), found) in
                 self.spec.objectives.iter().enumerate().zip(self.target_evidence(topology, target))
             {
                 let own = found.iter().enumerate().filter_map(|(network, found)| {
@@ -445,8 +449,8 @@ impl SiteState {
                     let samples = |probe: &u32| {
                         let series = self.series.get(&SeriesKey { target, probe: *probe });
                         series
-                            .filter(|series| series.stats[place].value.is_some())
-                            .map_or(0, |series| series.windows[place].samples())
+                            .filter(|series| series.stats[index].value.is_some())
+                            .map_or(0, |series| series.windows[index].samples())
                     };
                     items.push(Performance {
                         site: self.spec.name.clone(),
@@ -468,54 +472,68 @@ impl SiteState {
         items
     }
 
-    pub(crate) fn save(&self, topology: &Topology, probes: &[Probe]) -> SavedSite {
-        let current = self.current.iter().enumerate();
-        let names: Vec<&str> = targets(&self.spec).collect();
-        let mut keys: Vec<SeriesKey> = self.series.keys().copied().collect();
-        keys.sort_unstable();
-        let windows = keys.into_iter().filter_map(|key| {
-            let name = names.get(usize::from(key.target))?;
-            let probe = probes.get(key.probe as usize)?;
-            Some((
-                (*name).to_owned(),
-                probe.clone(),
-                self.series[&key].windows.iter().map(Window::canonical).collect(),
-            ))
+    /// What holds in every network, in records of bounded size.
+    pub(crate) fn save_routes<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = SiteRoutes> + 'a {
+        let held = self.current.iter().enumerate().filter_map(|(network, current)| {
+            let Current { route, verdict, reason, known, decided_tick } = current.as_ref()?;
+            let (cdn, network) = (route.cdn.clone(), topology.name(network).clone());
+            let (verdict, reason, known, decided_tick) = (*verdict, *reason, *known, *decided_tick);
+            Some(HeldRoute { network, cdn, verdict, reason, known, decided_tick })
         });
-        SavedSite {
-            site: self.spec.name.clone(),
-            current: current
-                .filter_map(|(place, current)| Some((topology.name(place).clone(), current.clone()?)))
-                .collect(),
-            windows: windows.collect(),
-        }
+        let mut held = held.peekable();
+        std::iter::from_fn(move || {
+            held.peek()?;
+            Some(SiteRoutes {
+                site: self.spec.name.clone(),
+                routes: held.by_ref().take(ROUTES_PER_RECORD_MAX).collect(),
+            })
+        })
     }
 
-    pub(crate) fn restore(
+    /// The windows of every series.
+    pub(crate) fn save_windows<'a>(
+        &'a self,
+        probes: &'a [Probe],
+    ) -> impl Iterator<Item = SeriesWindows> + 'a {
+        let names: Vec<&str> = targets(&self.spec).collect();
+        self.series.iter().filter_map(move |(key, series)| {
+            let probe = probes.get(key.probe as usize)?;
+            Some(SeriesWindows {
+                site: self.spec.name.clone(),
+                target: (*names.get(usize::from(key.target))?).to_owned(),
+                agent: probe.agent.clone(),
+                network: probe.network.clone(),
+                windows: series.windows.iter().map(Window::save).collect(),
+            })
+        })
+    }
+
+    pub(crate) fn restore_routes(
         &mut self,
-        saved: SavedSite,
+        saved: &SiteRoutes,
         topology: &Topology,
-        number: impl Fn(&Probe) -> Option<u32>,
-    ) {
-        for (network, current) in saved.current {
-            if let Some(place) = topology.place(&network) {
-                self.current[place] = Some(current);
-            }
-        }
-        let targets: Vec<String> = targets(&self.spec).map(str::to_owned).collect();
-        for (target, probe, windows) in saved.windows {
-            let target =
-                targets.iter().position(|name| *name == target).and_then(|place| u16::try_from(place).ok());
-            let (Some(target), Some(probe)) = (target, number(&probe)) else { continue };
-            if windows.len() != self.panes.len() {
-                continue;
-            }
-            let key = SeriesKey { target, probe };
-            let stats = vec![ProbeStat::default(); windows.len()];
-            self.series.insert(key, Series { windows, stats, touched: false });
-            self.restat(key);
+    ) -> Result<(), RestoreError> {
+        for held in &saved.routes {
+            let network = topology.index(&held.network).ok_or(RestoreError::Network)?;
+            let route = Route { cdn: held.cdn.clone() };
+            let HeldRoute { verdict, reason, known, decided_tick, .. } = *held;
+            self.current[network] = Some(Current { route, verdict, reason, known, decided_tick });
         }
         self.is_below_everywhere = self.is_below_in_every_network();
+        Ok(())
+    }
+
+    pub(crate) fn restore_windows(&mut self, saved: &SeriesWindows, probe: u32) -> Result<(), RestoreError> {
+        let target = targets(&self.spec).position(|name| name == saved.target);
+        let target = target.and_then(|target| u16::try_from(target).ok()).ok_or(RestoreError::Target)?;
+        let windows: Option<Vec<Window>> = saved.windows.iter().map(Window::restore).collect();
+        let windows = windows.filter(|windows| windows.len() == self.panes.len());
+        let windows = windows.ok_or(RestoreError::Windows)?;
+        let key = SeriesKey { target, probe };
+        let stats = vec![ProbeStat::default(); windows.len()];
+        self.series.insert(key, Series { windows, stats, touched: false });
+        self.restat(key);
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use spillway_events::{CdnName, Decision, NetworkName, Performance, Probe, Site, 
 use crate::directory::Directory;
 use crate::moment::Moment;
 use crate::sample::Sample;
-use crate::site::{SavedSite, SeriesKey, SiteState};
+use crate::site::{SeriesKey, SiteState};
 use crate::topology::Topology;
 
 /// What a tick decided.
@@ -23,18 +23,26 @@ pub struct Outcome {
 /// The sites of one worker.
 #[derive(Debug, Default)]
 pub struct Steering {
-    directory: Directory,
-    topology: Topology,
-    /// By the site's number; nothing for those that others steer.
-    sites: Vec<Option<Box<SiteState>>>,
+    pub(crate) directory: Directory,
+    pub(crate) topology: Topology,
+    /// By the site's number; nothing for sites that other workers steer.
+    pub(crate) sites: Vec<Option<Box<SiteState>>>,
     unusable: BTreeSet<CdnName>,
-    /// When which window loses a pane.
-    calendar: BTreeMap<TimeMicros, Vec<(u32, SeriesKey, u16)>>,
+    pub(crate) calendar: Calendar,
+    /// Series of which a window gained or lost since the last tick.
     touched: Vec<(u32, SeriesKey)>,
-    dirty: BTreeSet<u32>,
+    /// Sites to decide at the next tick.
+    pub(crate) dirty: BTreeSet<u32>,
     /// The next decisions are of every site in every network, changed or not.
     redecide_all: bool,
 }
+
+/// When which windows lose a pane: site, series and objective. Every window that holds something is in it at the time at
+/// which its first pane leaves.
+type Calendar = BTreeMap<TimeMicros, BTreeSet<DueWindow>>;
+
+/// A window by the site's number, the series, and the index of the objective.
+type DueWindow = (u32, SeriesKey, u16);
 
 impl Steering {
     /// Takes provisioning over: all sites (those that `owns` names are steered here) with the record that set
@@ -55,24 +63,29 @@ impl Steering {
             let Some(spec) = self.directory.site(number).cloned() else { continue };
             seen.insert(number);
             let networks = self.topology.len();
-            let place = number as usize;
-            if self.sites.len() <= place {
-                self.sites.resize_with(place + 1, || None);
+            let index = number as usize;
+            if self.sites.len() <= index {
+                self.sites.resize_with(index + 1, || None);
             }
-            let state = self.sites[place]
+            let state = self.sites[index]
                 .get_or_insert_with(|| Box::new(SiteState::new(Arc::clone(&spec), *agreement, networks)));
+            let directory = &self.directory;
+            let is_present = |probe| directory.is_present(probe);
+            let changes_windows = *state.spec() != spec || state.lacks_probe(is_present);
+            if changes_windows {
+                unschedule(&mut self.calendar, number, state);
+            }
             if *state.spec() != spec {
                 state.respecify(spec, *agreement);
             }
-            let directory = &self.directory;
-            state.retopologize(&self.topology, &topology, |probe| directory.is_present(probe));
-            for (time, key, objective) in state.due() {
-                self.calendar.entry(time).or_default().push((number, key, objective));
+            state.retopologize(&self.topology, &topology, is_present);
+            if changes_windows {
+                schedule(&mut self.calendar, number, state);
             }
         }
-        for (number, state) in (0..).zip(&mut self.sites) {
-            if !seen.contains(&number) {
-                *state = None;
+        for (number, slot) in (0..).zip(&mut self.sites) {
+            if let Some(state) = slot.take_if(|_| !seen.contains(&number)) {
+                unschedule(&mut self.calendar, number, &state);
             }
         }
         self.topology = topology;
@@ -99,6 +112,20 @@ impl Steering {
     /// Decides every site in every network at the next tick, whether or not anything changed.
     pub fn redecide_all(&mut self) {
         self.redecide_all = true;
+        self.mark_all_dirty();
+    }
+
+    /// Empties all windows and forgets which CDNs cannot be used: time starts again, so nothing tells how old evidence is.
+    /// Every site is decided at the next tick.
+    pub fn forget_evidence(&mut self) {
+        self.sites.iter_mut().flatten().for_each(|state| state.forget_evidence());
+        self.calendar.clear();
+        self.touched.clear();
+        self.unusable.clear();
+        self.mark_all_dirty();
+    }
+
+    fn mark_all_dirty(&mut self) {
         let present = (0..).zip(&self.sites).filter(|(_, state)| state.is_some());
         self.dirty.extend(present.map(|(number, _)| number));
     }
@@ -108,8 +135,7 @@ impl Steering {
         let Some(state) = site_mut(&mut self.sites, sample.site) else { return };
         let key = SeriesKey { target: sample.target, probe: sample.probe };
         let calendar = &mut self.calendar;
-        let schedule =
-            |objective, time| calendar.entry(time).or_default().push((sample.site, key, objective));
+        let schedule = |objective, time| enter(calendar, time, (sample.site, key, objective));
         if state.add(sample, now, schedule) {
             self.touched.push((sample.site, key));
         }
@@ -153,7 +179,7 @@ impl Steering {
             for (site, key, objective) in entry.remove() {
                 let Some(state) = site_mut(&mut self.sites, site) else { continue };
                 let calendar = &mut self.calendar;
-                let schedule = |time| calendar.entry(time).or_default().push((site, key, objective));
+                let schedule = |time| enter(calendar, time, (site, key, objective));
                 if state.expire(key, objective, now, schedule) {
                     self.touched.push((site, key));
                 }
@@ -161,43 +187,43 @@ impl Steering {
         }
     }
 
+    /// The sites that are steered here.
+    pub(crate) fn states(&self) -> impl Iterator<Item = &SiteState> {
+        self.sites.iter().flatten().map(|state| &**state)
+    }
+
     /// When a window next loses a pane.
     #[must_use]
     pub fn next_due(&self) -> Option<TimeMicros> {
         self.calendar.keys().next().copied()
     }
+}
 
-    /// The state of every site, by site: what a checkpoint holds.
-    #[must_use]
-    pub fn save(&self) -> Vec<(SiteName, String)> {
-        let sites = self.sites.iter().flatten();
-        let saved = sites.map(|state| state.save(&self.topology, self.directory.probes()));
-        let mut saved: Vec<(SiteName, String)> = saved
-            .filter_map(|saved| Some((saved.site.clone(), serde_json::to_string(&saved).ok()?)))
-            .collect();
-        saved.sort();
-        saved
-    }
+fn enter(calendar: &mut Calendar, time: TimeMicros, window: DueWindow) {
+    calendar.entry(time).or_default().insert(window);
+}
 
-    /// Takes a saved site over, after [`Steering::provision`].
-    ///
-    /// # Errors
-    /// When the text is not what [`Steering::save`] wrote.
-    pub fn restore(&mut self, saved: &str) -> Result<(), serde_json::Error> {
-        let saved: SavedSite = serde_json::from_str(saved)?;
-        let Some(number) = self.directory.number(&saved.site) else { return Ok(()) };
-        if let Some(state) = site_mut(&mut self.sites, number) {
-            state.restore(saved, &self.topology, |probe| self.directory.probe_number(probe));
-            for (time, key, objective) in state.due() {
-                self.calendar.entry(time).or_default().push((number, key, objective));
-            }
-            // What was decided before the checkpoint is not decided again.
-            self.dirty.remove(&number);
-        }
-        Ok(())
+/// Enters all windows of a site.
+pub(crate) fn schedule(calendar: &mut Calendar, site: u32, state: &SiteState) {
+    for (time, key, objective) in state.due() {
+        enter(calendar, time, (site, key, objective));
     }
 }
 
-fn site_mut(sites: &mut [Option<Box<SiteState>>], number: u32) -> Option<&mut SiteState> {
+/// Removes all windows of a site.
+fn unschedule(calendar: &mut Calendar, site: u32, state: &SiteState) {
+    for (time, key, objective) in state.due() {
+        let Some(due) = calendar.get_mut(&time) else { continue };
+        due.remove(&(site, key, objective));
+        if due.is_empty() {
+            calendar.remove(&time);
+        }
+    }
+}
+
+pub(crate) fn site_mut(sites: &mut [Option<Box<SiteState>>], number: u32) -> Option<&mut SiteState> {
     sites.get_mut(number as usize)?.as_deref_mut()
 }
+
+#[cfg(test)]
+mod tests;

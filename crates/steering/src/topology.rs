@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use spillway_events::{NetworkName, Probe};
 
-/// Networks by name, each with its parent's place and the probes in or below it.
+/// Networks by name, each with its parent's index and the probes in or below it.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
     networks: Vec<Node>,
-    /// Places of the networks, every parent before its children.
+    /// Indexes of the networks, every parent before its children.
     from_root: Vec<usize>,
 }
 
@@ -21,7 +21,7 @@ struct Node {
 
 impl Topology {
     /// Builds the tree. `networks` are pairs of name and parent, without the root; `probes` come with their numbers.
-    /// Voters of a network stand in the order of agent, then network.
+    /// The voters of a network are in the order of agent, then network.
     pub fn new<'a>(
         networks: impl IntoIterator<Item = (&'a NetworkName, &'a NetworkName)>,
         probes: impl IntoIterator<Item = (&'a Probe, u32)>,
@@ -30,19 +30,19 @@ impl Topology {
         let mut parents: BTreeMap<NetworkName, Option<NetworkName>> =
             networks.into_iter().map(|(name, parent)| (name.clone(), Some(parent.clone()))).collect();
         parents.insert(root, None);
-        let place: BTreeMap<&NetworkName, usize> = parents.keys().zip(0..).collect();
+        let index: BTreeMap<&NetworkName, usize> = parents.keys().zip(0..).collect();
         let mut nodes: Vec<Node> = parents
             .iter()
             .map(|(name, parent)| Node {
                 name: name.clone(),
-                parent: parent.as_ref().and_then(|parent| place.get(parent).copied()),
+                parent: parent.as_ref().and_then(|parent| index.get(parent).copied()),
                 voters: Vec::new(),
             })
             .collect();
         let mut probes: Vec<(&Probe, u32)> = probes.into_iter().collect();
         probes.sort();
         for (probe, number) in probes {
-            let mut at = place.get(&probe.network).copied();
+            let mut at = index.get(&probe.network).copied();
             // Bounded by the number of networks, should the tree ever hold a cycle.
             for _ in 0..nodes.len() {
                 let Some(index) = at else { break };
@@ -54,7 +54,7 @@ impl Topology {
         Self { networks: nodes, from_root }
     }
 
-    /// How many networks there are, the root counted. Their places are in the order of names.
+    /// How many networks there are, the root counted. Their indexes are in the order of names.
     #[must_use]
     pub fn len(&self) -> usize {
         self.networks.len()
@@ -82,7 +82,7 @@ impl Topology {
         &self.from_root
     }
 
-    pub(crate) fn place(&self, name: &NetworkName) -> Option<usize> {
+    pub(crate) fn index(&self, name: &NetworkName) -> Option<usize> {
         self.networks.binary_search_by(|node| node.name.cmp(name)).ok()
     }
 }

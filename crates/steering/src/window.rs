@@ -2,22 +2,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::{Deserialize, Serialize};
-use spillway_events::{Micros, Objective, TimeMicros};
+use spillway_events::{Micros, Objective, PaneCount, TimeMicros, WindowCounts};
 
 use crate::rank::{FAILED, Rank};
 
 /// Counts of ranks in the panes of a window: integers, sparse, added and subtracted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
-    /// In the order of panes; within a pane as they came.
+    /// In the order of panes; within a pane in the order of arrival.
     entries: VecDeque<Entry>,
-    /// Ranks from the best, with how often each stands in the window.
+    /// Ranks from the best, with how often each occurs in the window.
     counts: Vec<(Rank, u32)>,
     samples: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     pane: i64,
     rank: Rank,
@@ -63,7 +62,7 @@ impl Panes {
 impl Window {
     /// Counts one measurement into its pane.
     pub(crate) fn add(&mut self, pane: i64, rank: Rank) {
-        let place = match self.entries.back_mut() {
+        let index = match self.entries.back_mut() {
             Some(last) if last.pane == pane && last.rank == rank => {
                 last.count += 1;
                 None
@@ -71,12 +70,12 @@ impl Window {
             Some(last) if last.pane > pane => Some(self.entries.partition_point(|entry| entry.pane <= pane)),
             _ => Some(self.entries.len()),
         };
-        if let Some(place) = place {
-            self.entries.insert(place, Entry { pane, rank, count: 1 });
+        if let Some(index) = index {
+            self.entries.insert(index, Entry { pane, rank, count: 1 });
         }
         match self.counts.binary_search_by_key(&rank, |(rank, _)| *rank) {
-            Ok(at) => self.counts[at].1 += 1,
-            Err(at) => self.counts.insert(at, (rank, 1)),
+            Ok(index) => self.counts[index].1 += 1,
+            Err(index) => self.counts.insert(index, (rank, 1)),
         }
         self.samples += 1;
     }
@@ -85,24 +84,44 @@ impl Window {
     pub(crate) fn expire(&mut self, oldest: i64) {
         while let Some(entry) = self.entries.front().copied().filter(|entry| entry.pane < oldest) {
             self.entries.pop_front();
-            if let Ok(at) = self.counts.binary_search_by_key(&entry.rank, |(rank, _)| *rank) {
-                self.counts[at].1 -= entry.count;
-                if self.counts[at].1 == 0 {
-                    self.counts.remove(at);
+            if let Ok(index) = self.counts.binary_search_by_key(&entry.rank, |(rank, _)| *rank) {
+                self.counts[index].1 -= entry.count;
+                if self.counts[index].1 == 0 {
+                    self.counts.remove(index);
                 }
             }
             self.samples -= u64::from(entry.count);
         }
     }
 
-    /// The same window with its entries in an order that does not tell in which they came.
-    pub(crate) fn canonical(&self) -> Self {
+    /// What a checkpoint holds of the window; it does not depend on the order in which measurements came.
+    pub(crate) fn save(&self) -> WindowCounts {
         let mut counts: BTreeMap<(i64, Rank), u32> = BTreeMap::new();
         for entry in &self.entries {
             *counts.entry((entry.pane, entry.rank)).or_default() += entry.count;
         }
-        let entries = counts.into_iter().map(|((pane, rank), count)| Entry { pane, rank, count }).collect();
-        Self { entries, ..self.clone() }
+        let counts = counts.into_iter();
+        let counts = counts.map(|((pane, rank), count)| PaneCount { pane, rank: rank.number(), count });
+        WindowCounts { counts: counts.collect() }
+    }
+
+    /// The window that a checkpoint holds; nothing if panes or ranks are not in order, or a count is 0.
+    pub(crate) fn restore(saved: &WindowCounts) -> Option<Self> {
+        let mut window = Self::default();
+        let mut counts: BTreeMap<Rank, u32> = BTreeMap::new();
+        for &PaneCount { pane, rank, count } in &saved.counts {
+            let rank = Rank::from_number(rank)?;
+            let follows = |last: &Entry| (last.pane, last.rank) < (pane, rank);
+            if count == 0 || !window.entries.back().is_none_or(follows) {
+                return None;
+            }
+            window.entries.push_back(Entry { pane, rank, count });
+            let of_rank = counts.entry(rank).or_default();
+            *of_rank = of_rank.checked_add(count)?;
+            window.samples += u64::from(count);
+        }
+        window.counts = counts.into_iter().collect();
+        Some(window)
     }
 
     /// The oldest pane that holds something.
@@ -130,7 +149,7 @@ impl Window {
         }
         let from_best = (u64::from(percentile) * self.samples).div_ceil(100);
         let from_worst = self.samples + 1 - from_best;
-        // From the nearer end: percentiles that are agreed lie near the worst.
+        // From the nearer end: usual percentiles are near the worst.
         if from_worst < from_best {
             nth(self.counts.iter().rev(), from_worst)
         } else {
@@ -139,13 +158,13 @@ impl Window {
     }
 }
 
-/// The rank of the sample that stands at a place, counted from 1.
-fn nth<'a>(counts: impl Iterator<Item = &'a (Rank, u32)>, mut place: u64) -> Option<Rank> {
+/// The rank of the sample at a position, counted from 1.
+fn nth<'a>(counts: impl Iterator<Item = &'a (Rank, u32)>, mut position: u64) -> Option<Rank> {
     for (rank, count) in counts {
-        if place <= u64::from(*count) {
+        if position <= u64::from(*count) {
             return Some(*rank);
         }
-        place -= u64::from(*count);
+        position -= u64::from(*count);
     }
     None
 }
@@ -178,12 +197,29 @@ mod tests {
                 }
                 let mut inside: Vec<Rank> = all.iter().filter(|(pane, _)| *pane >= oldest).map(|(_, rank)| *rank).collect();
                 inside.sort();
-                let place = (percentile as usize * inside.len()).div_ceil(100);
-                let expected = (inside.len() >= samples_min as usize).then(|| inside[place - 1]);
+                let position = (percentile as usize * inside.len()).div_ceil(100);
+                let expected = (inside.len() >= samples_min as usize).then(|| inside[position - 1]);
                 prop_assert_eq!(window.value(percentile, samples_min), expected);
                 prop_assert_eq!(window.samples(), inside.len() as u64);
                 prop_assert_eq!(window.has_success(), inside.iter().any(|rank| *rank != FAILED));
+                let restored = Window::restore(&window.save()).unwrap();
+                prop_assert_eq!(restored.save(), window.save());
+                prop_assert_eq!((restored.counts, restored.samples), (window.counts.clone(), window.samples));
             }
         }
+    }
+
+    #[test]
+    fn a_window_that_is_not_in_order_is_not_restored() {
+        let restore = |counts: &[(i64, u32, u32)]| {
+            let counts = counts.iter().map(|&(pane, rank, count)| PaneCount { pane, rank, count }).collect();
+            Window::restore(&WindowCounts { counts })
+        };
+        assert_eq!(restore(&[(1, 5, 2), (1, 6, 1), (2, 0, 1)]).unwrap().samples(), 4);
+        assert_eq!(restore(&[(1, 5, 2), (1, 5, 1)]), None);
+        assert_eq!(restore(&[(2, 5, 2), (1, 6, 1)]), None);
+        assert_eq!(restore(&[(1, 5, 0)]), None);
+        assert_eq!(restore(&[(1, 65_536, 1)]), None);
+        assert_eq!(restore(&[(1, 5, u32::MAX), (2, 5, 1)]), None);
     }
 }

@@ -234,7 +234,7 @@ fn run(input: &Input, mut on_tick: impl FnMut(usize)) -> (Values, Duration) {
             }
         }
     });
-    workers.join().into_iter().for_each(|worker| worker.unwrap());
+    workers.join().unwrap();
     (values, used)
 }
 

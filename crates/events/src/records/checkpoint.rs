@@ -1,25 +1,196 @@
-//! Checkpoints: the dataflow's state by logical shard, and the manifest that makes them one.
+//! Checkpoints: the dataflow's state by logical shard, and the manifest that makes the chunks one checkpoint.
 
 use serde::{Deserialize, Serialize};
 
-use crate::TimeMicros;
 use crate::codec::record;
+use crate::{
+    AgentName, CdnName, Event, NetworkName, Reason, Receipt, SiteName, SourceName, TimeMicros, Verdict,
+};
 
-/// State of one operator in one shard, or a part of it.
+/// State of one logical shard, or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointChunk {
     /// The tick whose state this is.
     pub tick: u64,
-    /// The operator.
-    pub operator: String,
     /// The logical shard, 0 to 255.
     pub shard: u32,
     /// This chunk's number within the shard, from 0.
     pub chunk: u32,
-    /// The state, in the operator's own versioned format.
-    pub bytes: ByteString,
+    /// Whole items, sorted by their encoded bytes.
+    pub items: Vec<StateItem>,
+}
+
+/// One piece of the dataflow's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+pub enum StateItem {
+    /// The revision of the provisioning.
+    Revision(Revision),
+    /// One fact of the provisioning.
+    Fact(Fact),
+    /// Which batches of one boot of a source have been counted.
+    SeenBoot(SeenBoot),
+    /// What has been read of one input partition.
+    Receipt(Receipt),
+    /// The latest report of a CDN.
+    CdnReport(CdnReport),
+    /// What holds for a site in some networks.
+    SiteRoutes(SiteRoutes),
+    /// The windows of one probe on one target of a site.
+    SeriesWindows(SeriesWindows),
+    /// Which version of the routing table has been published.
+    TableVersion(TableVersion),
+}
+
+/// The revision of the provisioning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Revision {
+    /// How many provisioning records have been applied.
+    pub revision: u64,
+}
+
+/// One fact of the provisioning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Fact {
+    /// The number of the provisioning record that last changed the object.
+    pub changed: u64,
+    /// The number of the provisioning record that last changed what is agreed for the object.
+    pub agreement: u64,
+    /// The object, as the event that states it.
+    pub event: Event,
+}
+
+/// Which batches of one boot of a source have been counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SeenBoot {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The source.
+    pub source: SourceName,
+    /// The boot.
+    pub boot: u64,
+    /// The highest sequence counted.
+    pub highest: u64,
+    /// 1,024 bits: bit `sequence % 1024` is set if that sequence was counted, for the last 1,024 sequences up to the
+    /// highest. Bit `n` is bit `n % 8` of byte `n / 8`.
+    pub bitmap: ByteString,
+    /// The tick of the last batch counted.
+    pub last_tick: u64,
+    /// That tick's time.
+    pub last_at_us: TimeMicros,
+}
+
+/// The latest report of a CDN about itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CdnReport {
+    /// The CDN.
+    pub cdn: CdnName,
+    /// Event time.
+    pub at_us: TimeMicros,
+    /// The source of the batch.
+    pub source: SourceName,
+    /// The batch's boot.
+    pub boot: u64,
+    /// The batch's sequence.
+    pub sequence: u64,
+    /// Whether traffic can be sent to it.
+    pub usable: bool,
+}
+
+/// What holds for a site in some networks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SiteRoutes {
+    /// The site.
+    pub site: SiteName,
+    /// The routes, by network.
+    pub routes: Vec<HeldRoute>,
+}
+
+/// What holds for a site in one network since the last change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HeldRoute {
+    /// The network.
+    pub network: NetworkName,
+    /// The CDN that the route leads to, or nothing for the origin.
+    pub cdn: Option<CdnName>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why the route differs from the verdict, if it does.
+    pub reason: Option<Reason>,
+    /// Whether the verdict has ever been anything but unknown.
+    pub known: bool,
+    /// The tick that last changed route or reason.
+    pub decided_tick: u64,
+}
+
+/// The windows of one probe on one target of a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SeriesWindows {
+    /// The site.
+    pub site: SiteName,
+    /// The target.
+    pub target: String,
+    /// The probe's agent.
+    pub agent: AgentName,
+    /// The probe's network.
+    pub network: NetworkName,
+    /// One window an objective, in the site's order.
+    pub windows: Vec<WindowCounts>,
+}
+
+/// One window: how many measurements of each rank lie in each pane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WindowCounts {
+    /// By pane, then rank.
+    pub counts: Vec<PaneCount>,
+}
+
+/// How many measurements of one rank lie in one pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PaneCount {
+    /// The pane: event time divided by the pane's length.
+    pub pane: i64,
+    /// The rank of the value: the smaller the better.
+    pub rank: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// Which version of the routing table has been published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TableVersion {
+    /// The tick that last changed the table.
+    pub version: u64,
+    /// The table's digest, 32 hexadecimal digits.
+    pub digest: String,
+    /// The bytes of the items of the last full table.
+    pub full_bytes: u64,
+    /// The bytes of the items of the deltas since.
+    pub delta_bytes: u64,
 }
 
 /// Bytes that serde carries as bytes.
@@ -77,16 +248,9 @@ pub struct Manifest {
     /// The chunks, in the order written.
     pub chunks: Vec<ChunkDigest>,
     /// Which part of the checkpoint this is, from 0: the process that wrote it.
-    #[serde(default)]
     pub part: u32,
     /// How many parts it has: the processes of the dataflow.
-    #[serde(default = "one")]
     pub parts: u32,
-}
-
-/// Before dataflows had several processes.
-fn one() -> u32 {
-    1
 }
 
 /// One chunk of a checkpoint.
@@ -101,4 +265,4 @@ pub struct ChunkDigest {
 }
 
 record!(CheckpointChunk, "checkpoint_chunk.v1.avsc");
-record!(Manifest, "checkpoint_manifest.v2.avsc"; "checkpoint_manifest.v1.avsc");
+record!(Manifest, "checkpoint_manifest.v1.avsc");

@@ -12,14 +12,14 @@ pub const BATCH_RECORDS_MAX: usize = 65_536;
 
 /// What one source wrote at once. The names of a series stand once and measurements refer to them.
 ///
-/// A batch sent again carries the same source, boot and sequence, and counts once.
+/// A batch that is sent again carries the same source, boot and sequence, and counts once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MeasurementBatch {
     /// Who wrote it.
     pub source: SourceName,
-    /// Greater at every start of the source: its start time in microseconds will do.
+    /// Another one at every start of the source, at most 2⁶³ − 1: a random number, or the time of the start.
     pub boot: u64,
     /// Counts the source's batches since its boot, from 1.
     pub sequence: u64,
@@ -99,10 +99,19 @@ pub struct Phases {
     pub last_byte_us: Option<Micros>,
 }
 
-fn validate(batch: &MeasurementBatch) -> Result<(), String> {
-    if batch.sequence == 0 {
+/// Checks the boot and the sequence of a batch. Avro has no numbers above 2⁶³ − 1, but JSON has.
+pub(crate) fn check_numbers(boot: u64, sequence: u64) -> Result<(), String> {
+    if sequence == 0 {
         return Err(String::from("sequence: counts from 1"));
     }
+    if boot > i64::MAX as u64 || sequence > i64::MAX as u64 {
+        return Err(String::from("boot, sequence: at most 2^63 - 1"));
+    }
+    Ok(())
+}
+
+fn validate(batch: &MeasurementBatch) -> Result<(), String> {
+    check_numbers(batch.boot, batch.sequence)?;
     if batch.series.len() > BATCH_SERIES_MAX || batch.measurements.len() > BATCH_RECORDS_MAX {
         return Err(format!(
             "series, measurements: at most {BATCH_SERIES_MAX} and {BATCH_RECORDS_MAX} stand in a batch"

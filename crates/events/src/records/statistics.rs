@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
+use crate::records::measurement::check_numbers;
 use crate::{CdnName, SourceName, TimeMicros};
 
 /// What one source reported at once.
@@ -12,7 +13,7 @@ use crate::{CdnName, SourceName, TimeMicros};
 pub struct StatisticsBatch {
     /// Who wrote it.
     pub source: SourceName,
-    /// Greater at every start of the source.
+    /// Another one at every start of the source, at most 2⁶³ − 1: a random number, or the time of the start.
     pub boot: u64,
     /// Counts the source's batches since its boot, from 1.
     pub sequence: u64,
@@ -52,7 +53,7 @@ impl AggregateStatistics {
 }
 
 fn validate(batch: &StatisticsBatch) -> Result<(), String> {
-    if batch.sequence == 0 { Err(String::from("sequence: counts from 1")) } else { Ok(()) }
+    check_numbers(batch.boot, batch.sequence)
 }
 
 record!(StatisticsBatch, "statistics_batch.v1.avsc", validate);

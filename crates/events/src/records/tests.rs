@@ -171,7 +171,7 @@ macro_rules! kinds {
         $check::<Frame<Receipt>>("receipt_frame.v1.avsc" $(, $argument)?);
         $check::<Frame<Rejected>>("rejected_frame.v1.avsc" $(, $argument)?);
         $check::<CheckpointChunk>("checkpoint_chunk.v1.avsc" $(, $argument)?);
-        $check::<Manifest>("checkpoint_manifest.v2.avsc" $(, $argument)?);
+        $check::<Manifest>("checkpoint_manifest.v1.avsc" $(, $argument)?);
     };
 }
 
@@ -189,21 +189,6 @@ fn bytes_of_another_kind_or_with_more_behind_are_refused() {
     assert!(matches!(decode::<Tick>(&bytes), Err(DecodeError::Datum(_))));
     assert!(matches!(decode::<Tick>(b"tick"), Err(DecodeError::NoMarker)));
     assert!(matches!(decode::<Tick>(b"{\"number\":1}"), Err(DecodeError::Datum(_))));
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
-}
-
-/// As version 1 was written.
-#[test]
-fn records_of_older_versions_read() {
-    let manifest: Manifest =
-        decode(&unhex("c301ae9e225cc29d899c0e8080f2818389850612020680a0d9e61d00")).unwrap();
-    let chunks = vec![ChunkDigest { offset: 3, crc: 4_000_000_000 }];
-    let at_us = TimeMicros(1_700_000_000_000_000);
-    assert_eq!(manifest, Manifest { tick: 7, at_us, tick_offset: 9, chunks, part: 0, parts: 1 });
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! The state of steering as a checkpoint holds it: by names, because numbers and indexes may change.
+
+use spillway_events::{Probe, SeriesWindows, SiteName, SiteRoutes};
+
+use crate::steering::{Steering, schedule, site_mut};
+
+/// Why a part of a checkpoint does not fit the provisioning of its tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// A site is not provisioned.
+    #[error("the site is not provisioned")]
+    Site,
+    /// A site has a route in a network that is not provisioned.
+    #[error("a network of its routes is not provisioned")]
+    Network,
+    /// A window is of a probe that is not provisioned.
+    #[error("a probe of its windows is not provisioned")]
+    Probe,
+    /// A window is of a target that the site does not have.
+    #[error("a target of its windows is none of the site's")]
+    Target,
+    /// The windows of a series are not one an objective, or contradict themselves.
+    #[error("the windows of a series are not what its objectives ask for")]
+    Windows,
+}
+
+impl Steering {
+    /// The routes of all sites that are steered here, in records of bounded size.
+    pub fn save_routes(&self) -> impl Iterator<Item = SiteRoutes> + '_ {
+        self.states().flat_map(|state| state.save_routes(&self.topology))
+    }
+
+    /// The windows of all sites that are steered here, one record a series.
+    pub fn save_windows(&self) -> impl Iterator<Item = SeriesWindows> + '_ {
+        self.states().flat_map(|state| state.save_windows(self.directory.probes()))
+    }
+
+    /// Takes the saved state of all sites over, after [`Steering::provision`]. Sites that are steered elsewhere are skipped.
+    /// What was decided before the checkpoint is not decided again.
+    ///
+    /// # Errors
+    /// With the site whose state does not fit what is provisioned.
+    pub fn restore(
+        &mut self,
+        routes: &[SiteRoutes],
+        windows: &[SeriesWindows],
+    ) -> Result<(), (SiteName, RestoreError)> {
+        for saved in routes {
+            self.restore_routes(saved).map_err(|error| (saved.site.clone(), error))?;
+        }
+        for saved in windows {
+            self.restore_windows(saved).map_err(|error| (saved.site.clone(), error))?;
+        }
+        for (number, state) in (0..).zip(&self.sites) {
+            if let Some(state) = state {
+                schedule(&mut self.calendar, number, state);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_routes(&mut self, saved: &SiteRoutes) -> Result<(), RestoreError> {
+        let number = self.directory.number(&saved.site).ok_or(RestoreError::Site)?;
+        let Some(state) = site_mut(&mut self.sites, number) else { return Ok(()) };
+        state.restore_routes(saved, &self.topology)?;
+        self.dirty.remove(&number);
+        Ok(())
+    }
+
+    fn restore_windows(&mut self, saved: &SeriesWindows) -> Result<(), RestoreError> {
+        let number = self.directory.number(&saved.site).ok_or(RestoreError::Site)?;
+        let Some(state) = site_mut(&mut self.sites, number) else { return Ok(()) };
+        let probe = Probe { agent: saved.agent.clone(), network: saved.network.clone() };
+        let probe = self.directory.probe_number(&probe).ok_or(RestoreError::Probe)?;
+        state.restore_windows(saved, probe)
+    }
+}

@@ -1,0 +1,101 @@
+//! The calendar, counted, through changes of the provisioning.
+
+use spillway_events::{
+    AgentName, CdnOfSite, ClientName, Metric, Micros, NetworkName, Objective, Origin, Probe, Reason, Site,
+    SiteName, Verdict,
+};
+
+use super::*;
+use crate::Rank;
+
+const SECOND_US: i64 = 1_000_000;
+
+fn objective(percentile: u32, window_secs: u64) -> Objective {
+    Objective {
+        metric: Metric::ResponseTime,
+        threshold: 100,
+        percentile,
+        window_us: Micros(window_secs * 1_000_000),
+        samples_min: 1,
+        probes_min: 1,
+    }
+}
+
+fn site(name: &str, objectives: &[Objective]) -> Site {
+    Site {
+        title: None,
+        name: SiteName::new(name).unwrap(),
+        client: ClientName::new("client").unwrap(),
+        hosts: Vec::new(),
+        origin: Origin { name: String::from("origin"), addresses: Vec::new(), probe_url: None },
+        cdns: vec![CdnOfSite { cdn: CdnName::new("cdn").unwrap(), dns_name: None }],
+        ttl_secs: 20,
+        probe_interval_ms: 10_000,
+        objectives: objectives.to_vec(),
+    }
+}
+
+fn probe(agent: &str) -> Probe {
+    Probe { agent: AgentName::new(agent).unwrap(), network: NetworkName::everywhere() }
+}
+
+fn provision(steering: &mut Steering, sites: &[Site], probes: &[Probe]) {
+    let sites: Vec<(&Site, u64)> = sites.iter().map(|site| (site, 0)).collect();
+    steering.provision(&sites, &[], &probes.iter().collect::<Vec<_>>(), |_| true);
+}
+
+fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i64) {
+    let at_us = TimeMicros(at_secs * SECOND_US);
+    let rank = Some(Rank::of(Metric::ResponseTime, 50));
+    let sample = Sample { site, probe, target: 0, response_time: rank, bandwidth: None, at_us };
+    steering.add(&sample, TimeMicros(now_secs * SECOND_US));
+}
+
+fn entries(steering: &Steering) -> usize {
+    steering.calendar.values().map(BTreeSet::len).sum()
+}
+
+#[test]
+fn a_change_of_the_provisioning_enters_no_window_twice() {
+    let mut steering = Steering::default();
+    let (short, long) = (objective(50, 10), objective(90, 20));
+    let both = [site("a", &[short.clone(), long.clone()]), site("b", std::slice::from_ref(&short))];
+    let probes = [probe("one"), probe("two")];
+    provision(&mut steering, &both, &probes);
+    for (site, probe) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        add(&mut steering, site, probe, 100, 100);
+    }
+    assert_eq!(entries(&steering), 6, "two windows in two series of a, one in two of b");
+    for _ in 0..3 {
+        provision(&mut steering, &both, &probes);
+        assert_eq!(entries(&steering), 6, "the same");
+    }
+    let swapped = [site("a", &[long.clone(), short.clone()]), both[1].clone()];
+    provision(&mut steering, &swapped, &probes);
+    assert_eq!(entries(&steering), 6, "the objectives in another order");
+    provision(&mut steering, &swapped, &probes[..1]);
+    assert_eq!(entries(&steering), 3, "without a probe");
+    provision(&mut steering, &[site("a", &[short]), both[1].clone()], &probes[..1]);
+    assert_eq!(entries(&steering), 2, "without an objective");
+    provision(&mut steering, &both[1..], &probes[..1]);
+    assert_eq!(entries(&steering), 1, "without a site");
+    // All panes leave in time.
+    steering.decide(1, TimeMicros(111 * SECOND_US), false);
+    assert_eq!((entries(&steering), steering.next_due()), (0, None));
+}
+
+#[test]
+fn a_window_that_gains_an_earlier_pane_loses_every_pane_in_time() {
+    let mut steering = Steering::default();
+    provision(&mut steering, &[site("a", &[objective(50, 10)])], &[probe("one")]);
+    add(&mut steering, 0, 0, 105, 106);
+    add(&mut steering, 0, 0, 103, 106);
+    assert_eq!(steering.decide(1, TimeMicros(106 * SECOND_US), false).decisions[0].objectives[0].samples, 2);
+    assert_eq!(steering.next_due(), Some(TimeMicros(113 * SECOND_US)));
+    steering.decide(2, TimeMicros(113 * SECOND_US), false);
+    assert_eq!((entries(&steering), steering.next_due()), (1, Some(TimeMicros(115 * SECOND_US))));
+    let last = steering.decide(3, TimeMicros(115 * SECOND_US), false);
+    let decision = &last.decisions[0];
+    assert_eq!((decision.verdict, decision.reason), (Verdict::Unknown, Some(Reason::UnknownHold)));
+    assert_eq!(entries(&steering), 0);
+}
