@@ -60,7 +60,7 @@ at 5s   agent-1 measures origin 150ms x4
         ask www.shop.example A from 192.0.2.7
         CNAME edge-one.example.
 at 6s   delete cdn edge-one
-        refused: cdn edge-one cannot be deleted: referred to by site shop
+        refused: cdn edge-one cannot be deleted: it is used by site shop
         shop in carrier-a: unchanged
 ";
 
@@ -105,10 +105,10 @@ fn a_wrong_story_shows_what_it_should_say() {
         "a.story:12: the dataflow, at 5s\n  expected  A 203.0.113.1\n  got       CNAME edge-one.example."
     );
     assert_eq!(
-        differences("        refused: cdn edge-one cannot be deleted: referred to by site shop\n", "")
+        differences("        refused: cdn edge-one cannot be deleted: it is used by site shop\n", "")
             .lines()
             .last(),
-        Some("  got       refused: cdn edge-one cannot be deleted: referred to by site shop")
+        Some("  got       refused: cdn edge-one cannot be deleted: it is used by site shop")
     );
 }
 
