@@ -222,7 +222,7 @@ fn processes_make_one_dataflow() {
     );
     // Connected, but not ticking yet: that is noticed as well.
     let second = process("2", "1");
-    first.until_it_says("all processes are connected");
+    first.until_it_says("all processes of the dataflow are connected");
     drop(second);
     assert_eq!(first.ended(), Some(2));
     assert!(first.said().contains("process 1 has ended"), "{}", first.said());
