@@ -265,7 +265,7 @@ fn lose_some(at: &Installation, log: &dyn EventLog) {
     let mut refusing = at.role_with("dataflow", &["--workers", "2"]);
     assert_eq!(refusing.ended(), Some(2));
     let said = refusing.said();
-    assert!(said.contains(&format!("ticks read measurements/{lost} from offset ")), "{said}");
+    assert!(said.contains(&format!("ticks read topic measurements, partition {lost} from offset ")), "{said}");
     let command = said.split("spillway gap ").nth(1).and_then(|rest| rest.lines().next());
     let mut flags: Vec<&str> = command.unwrap_or_else(|| panic!("{said}")).split(' ').collect();
     flags.insert(0, "gap");

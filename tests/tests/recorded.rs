@@ -174,7 +174,7 @@ fn a_gzip_that_ends_early_is_used_up_to_there() {
     let input = case.write("cut.csv.gz", &bytes[..bytes.len() / 2]);
     let (code, output, error) = case.backtest(&["--strict", &input]);
     assert_eq!(code, 1);
-    assert!(error.contains("the file ends early") && !output.is_empty(), "{error}");
+    assert!(error.contains("the rest of the file cannot be read") && !output.is_empty(), "{error}");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn what_cannot_be_begun_says_why() {
         (vec!["--column", "at=when", input.as_str()], "no such column: at=when"),
         (vec!["--column", "what=at", input.as_str()], "`what` is none of"),
         (vec![case.write("empty.csv", "").as_str()], "the file is empty"),
-        (vec!["no-such-file.csv"], "cannot open no-such-file.csv"),
+        (vec!["no-such-file.csv"], "cannot read no-such-file.csv"),
     ] {
         let (code, output, error) = case.backtest(&arguments);
         assert_eq!((code, output.as_str()), (2, ""), "{error}");
