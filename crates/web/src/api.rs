@@ -1,6 +1,7 @@
 //! The routes of the API and the mapping of errors to statuses.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -54,8 +55,11 @@ struct CommandQuery {
 }
 
 impl CommandQuery {
+    /// The id that was given, or one that no other command has.
     fn id(&self, at: TimeMicros) -> String {
-        self.id.clone().unwrap_or_else(|| format!("api-{}", at.0))
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let new = || format!("api-{}-{}-{}", at.0, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        self.id.clone().unwrap_or_else(new)
     }
 }
 

@@ -68,6 +68,17 @@ async fn documents_are_tried_applied_and_read_back() {
 }
 
 #[tokio::test]
+async fn a_command_sent_again_with_its_id_returns_its_first_result() {
+    let server = Server::start().await;
+    let (_, first) = server.apply("?id=one", DOCUMENTS).await;
+    let (status, again) = server.apply("?id=one", DOCUMENTS).await;
+    assert_eq!((status, &again), (StatusCode::OK, &first));
+    assert_eq!(again["changes"].as_array().unwrap().len(), 2);
+    let (status, problem) = server.apply("?id=one", "kind: client\nname: other\n").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+}
+
+#[tokio::test]
 async fn mistakes_are_a_problem_that_names_each_of_them_and_changes_nothing() {
     let server = Server::start().await;
     let (status, problem) = server
