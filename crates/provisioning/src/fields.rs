@@ -5,7 +5,8 @@ use std::hash::Hash;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::fault::{Fault, FieldPath};
+use crate::fault::Fault;
+use crate::field_path::FieldPath;
 
 /// A field as it was given. Reading never fails: what does not have the field's type is kept as the message that says so, so
 /// that all mistakes of a document are found at once.

@@ -12,7 +12,7 @@ pub(crate) mod site;
 use serde::Serialize;
 use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Probe, Site};
 
-use crate::fault::FieldPath;
+use crate::field_path::FieldPath;
 use crate::fields::Rules;
 use crate::object::{Claim, ObjectId, Reference};
 use crate::state::State;

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `kinds` | one file for each kind: its fields, the rules of one object, its references to others |
 //! | `fields`, `values` | how fields are read, and the types of values that kinds share |
-//! | `object`, `fault` | identities of objects; a fault is an object, a field and a rule |
+//! | `object`, `field_path`, `fault` | identities of objects; paths of fields; a fault is an object, a field and a rule |
 //! | `text` | YAML text to objects, and the positions of their fields |
 //! | `decide`, `command` | what a command changes, or why it is refused |
 //! | `state`, `tree` | what is provisioned, with the indexes that keep the cost of a change independent of its size |
@@ -26,6 +26,7 @@ mod decide;
 mod diff;
 mod export;
 mod fault;
+mod field_path;
 mod fields;
 mod kinds;
 pub mod limits;
@@ -39,7 +40,8 @@ pub use command::{Change, Command, Refusal};
 pub use decide::decide;
 pub use diff::{ChangeLine, Sign, diff};
 pub use export::{ExportError, export};
-pub use fault::{Fault, FieldPath, ObjectFault};
+pub use fault::{Fault, ObjectFault};
+pub use field_path::FieldPath;
 pub use kinds::Object;
 pub use kinds::site::ProvisionedSite;
 pub use object::ObjectId;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spillway_events::{NetworkName, ObjectKind, Prefix, Probe, folded_name};
 
-use crate::fault::FieldPath;
+use crate::field_path::FieldPath;
 
 /// An object's kind and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

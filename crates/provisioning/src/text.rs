@@ -8,7 +8,8 @@ mod yaml;
 
 pub use mistake::Mistake;
 
-use crate::fault::{FieldPath, ObjectFault};
+use crate::fault::ObjectFault;
+use crate::field_path::FieldPath;
 use crate::kinds::Object;
 use crate::limits::{FILES_BYTES_MAX, OBJECTS_PER_COMMAND_MAX};
 use crate::object::ObjectId;

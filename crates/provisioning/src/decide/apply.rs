@@ -6,7 +6,8 @@ use std::collections::hash_map::Entry;
 use spillway_events::{Event, ObjectKind};
 
 use crate::command::Refusal;
-use crate::fault::{Fault, FieldPath, ObjectFault};
+use crate::fault::{Fault, ObjectFault};
+use crate::field_path::FieldPath;
 use crate::fields::Rules;
 use crate::kinds::Object;
 use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use spillway_events::{Address, Cdn, CdnKind, CdnName, ObjectKind};
 
 use super::{Kind, Object};
-use crate::fault::FieldPath;
+use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
 use crate::limits::ADDRESSES_PER_TARGET_MAX;
 use crate::object::{Claim, ObjectId, Reference};

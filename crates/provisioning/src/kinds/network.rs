@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use spillway_events::{Network, NetworkName, ObjectKind, folded_name};
 
 use super::{Kind, Object};
-use crate::fault::FieldPath;
+use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
 use crate::limits::{NETWORK_TREE_LEVELS_MAX, PREFIXES_PER_NETWORK_MAX};
 use crate::object::{Claim, ObjectId, Reference};

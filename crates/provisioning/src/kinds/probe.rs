@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use spillway_events::{AgentName, NetworkName, ObjectKind, Probe, folded_name};
 
 use super::{Kind, Object};
-use crate::fault::FieldPath;
+use crate::field_path::FieldPath;
 use crate::fields::{Field, Rules};
 use crate::object::{Claim, ObjectId, Reference};
 use crate::state::State;

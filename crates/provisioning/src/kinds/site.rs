@@ -13,7 +13,7 @@ use spillway_events::{
 
 use super::cdn::read_addresses;
 use super::{Kind, Object};
-use crate::fault::FieldPath;
+use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
 use crate::limits::{
     CDNS_PER_SITE_MAX, HOSTS_PER_SITE_MAX, OBJECTIVES_PER_SITE_MAX, PROBE_INTERVAL_MS_MAX,

@@ -6,7 +6,8 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use crate::fault::{Fault, FieldPath, Step, shorten};
+use crate::fault::{Fault, shorten};
+use crate::field_path::{FieldPath, Step};
 use crate::fields::Rules;
 
 /// A value and the line at which it begins, from 1.
