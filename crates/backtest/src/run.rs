@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use spillway_dataflow::{Output, TickInput};
+use spillway_dataflow::{Output, Provisioning, TickInput};
 use spillway_eventlog::EventLog;
 use spillway_events::{Decision, ProvisioningRecord, Sha256, TimeMicros, decode_frame, topics};
 use spillway_provisioning::{Change, Command, Object, State, decide};
@@ -37,7 +37,8 @@ pub fn run(
     workers: usize,
     on_decision: OnDecision<'_>,
 ) -> Result<(Counts, Option<TimeMicros>), BacktestError> {
-    let mut provisioning = vec![first_record(objects, ticks.first_at().unwrap_or(TimeMicros(0)))?];
+    let first = first_record(objects, ticks.first_at().unwrap_or(TimeMicros(0)))?;
+    let mut provisioning = Provisioning::default().apply(&[first]);
     let mut measurements_end = 0;
     let mut decisions = TickDecisions::default();
     // The feeding thread takes the ticks; counts and time come back through this.
@@ -59,7 +60,7 @@ pub fn run(
         });
         Some(Ok(TickInput {
             tick_offset: recorded.tick.number,
-            provisioning: std::mem::take(&mut provisioning),
+            provisioning: provisioning.take(),
             records: records.collect(),
             tick: recorded.tick,
         }))

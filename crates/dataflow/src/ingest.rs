@@ -16,6 +16,7 @@ use crate::dedupe::{BOOTS_MAX, BootSeen, Judgement, SEQUENCES, Seen};
 use crate::error::DataflowError;
 use crate::input::{InputRecord, InputTopic, TickInput};
 use crate::message::{Due, Ingested, Item, Routed};
+use crate::provisioning::ProvisioningChange;
 use crate::shard::shard;
 
 /// The version of the rules that this release decides by.
@@ -61,8 +62,7 @@ impl Ingest {
         };
         if let Some(restored) = restored {
             ingest.previous_at = Some(restored.at());
-            ingest.state = restored.provisioning.clone();
-            ingest.update_directory();
+            ingest.provision(&ProvisioningChange::of_checkpoint(restored));
             ingest.restore(restored)?;
         }
         Ok(ingest)
@@ -92,8 +92,9 @@ impl Ingest {
         Ok(())
     }
 
-    fn update_directory(&mut self) {
-        self.directory.update(self.state.sites().map(|site| site.site), self.state.probes());
+    fn provision(&mut self, change: &ProvisioningChange) {
+        self.state = change.state.clone();
+        self.directory.update(&change.state, &change.changed);
     }
 
     /// Everything that one tick sends on from this worker.
@@ -103,14 +104,11 @@ impl Ingest {
     pub(crate) fn tick(&mut self, mut input: TickInput) -> Result<Routes, DataflowError> {
         let mut routes = Routes::new();
         let due = self.due(input.tick.at_us);
-        for record in &input.provisioning {
-            if let Err(error) = self.state.apply(record) {
-                let why = error.to_string();
-                self.reject(&mut routes, "provisioning", 0, record.number, 0, why);
+        if let Some(change) = &input.provisioning {
+            self.provision(change);
+            for (number, why) in &change.not_applied {
+                self.reject(&mut routes, "provisioning", 0, *number, 0, why.clone());
             }
-        }
-        if !input.provisioning.is_empty() {
-            self.update_directory();
         }
         let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); self.config.workers_total()];
         for record in std::mem::take(&mut input.records) {
@@ -316,7 +314,7 @@ impl Ingest {
         why: String,
     ) {
         let rejected = Rejected { topic: topic.to_owned(), partition, offset, measurements, why };
-        // Every worker applies provisioning; one of them says what was wrong with it.
+        // Every worker takes provisioning over; one of them says what was wrong with it.
         if topic != "provisioning" || self.worker == 0 {
             routes.push(to_itself(self.worker, Ingested::Item(Item::Rejected(rejected))));
         }

@@ -1,7 +1,9 @@
 //! What the dataflow reads: a tick with its records.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{CdnName, Event, ProvisioningRecord, Tick, topics};
+use spillway_events::{CdnName, Tick, topics};
+
+use crate::provisioning::ProvisioningChange;
 
 /// A topic of which ticks read partitions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,24 +51,23 @@ pub struct InputRecord {
     pub bytes: Vec<u8>,
 }
 
-/// A tick with what it reads: all provisioning, and the records of the partitions that the receiving process or worker owns.
+/// A tick with what it reads: the change of the provisioning, and the records of the partitions that the receiving process or
+/// worker owns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickInput {
     /// The tick.
     pub tick: Tick,
     /// Its offset in `ticks`.
     pub tick_offset: u64,
-    /// The provisioning records that the tick reads, in offset order.
-    pub provisioning: Vec<ProvisioningRecord>,
+    /// What the provisioning records that the tick reads change; nothing if it reads none.
+    pub provisioning: Option<ProvisioningChange>,
     /// The records that the tick reads, by topic and partition in offset order.
     pub records: Vec<InputRecord>,
 }
 
 impl TickInput {
-    /// Whether the tick reads that records were given up. What was emitted with them may differ from what is derived
-    /// without them, so everything is emitted again from this tick on.
+    /// Whether the tick reads that a loss of records is accepted.
     pub(crate) fn accepts_loss(&self) -> bool {
-        let events = self.provisioning.iter().flat_map(|record| &record.events);
-        events.into_iter().any(|event| matches!(event, Event::Gap(_)))
+        self.provisioning.as_ref().is_some_and(|change| change.accepts_loss)
     }
 }

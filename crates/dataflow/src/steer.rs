@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::error::DataflowError;
 use crate::input::TickInput;
 use crate::message::{Due, Ingested, Item, Routed};
+use crate::provisioning::ProvisioningChange;
 use crate::shard::shard;
 
 /// The state of one worker's `steer`.
@@ -37,8 +38,7 @@ impl Steer {
             reports: BTreeMap::new(),
         };
         if let Some(restored) = restored {
-            steer.state = restored.provisioning.clone();
-            steer.provision();
+            steer.provision(&ProvisioningChange::of_checkpoint(restored));
             // Before the sites: which CDNs are usable has been decided on.
             restored.reports.iter().cloned().for_each(|report| steer.report(report));
             steer
@@ -49,13 +49,11 @@ impl Steer {
         Ok(steer)
     }
 
-    fn provision(&mut self) {
-        let sites: Vec<_> = self.state.sites().map(|site| (site.site, site.agreement)).collect();
-        let networks: Vec<_> = self.state.networks().map(|n| (&n.name, &n.parent)).collect();
-        let probes: Vec<_> = self.state.probes().collect();
+    fn provision(&mut self, change: &ProvisioningChange) {
         let (worker, config) = (self.worker, self.config);
         let owns = |site: &SiteName| config.owner(shard(site.as_str())) == worker;
-        self.steering.provision(&sites, &networks, &probes, owns);
+        self.steering.provision(&change.state, &change.changed, owns);
+        self.state = change.state.clone();
     }
 
     /// The greatest (event time, source, boot, sequence) is the latest; where all are equal, within one batch,
@@ -89,12 +87,8 @@ impl Steer {
             }
         }
         let Some((input, due)) = input else { return Ok(items) };
-        for record in &input.provisioning {
-            // `ingest` says what was wrong with it.
-            let _ = self.state.apply(record);
-        }
-        if !input.provisioning.is_empty() {
-            self.provision();
+        if let Some(change) = &input.provisioning {
+            self.provision(change);
         }
         if input.accepts_loss() {
             self.steering.redecide_all();

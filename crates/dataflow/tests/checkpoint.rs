@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_types, reason = "the type of connections to peers, of which there are none")]
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use spillway_dataflow::{Config, Output, PERFORMANCE_PERIOD_US, Restored, TickInput, start};
+use spillway_dataflow::{Config, Output, PERFORMANCE_PERIOD_US, Provisioning, Restored, TickInput, start};
 use spillway_events::{
     CHUNK_BYTES_MAX, CheckpointChunk, Client, ClientName, Event, Metric, Micros, Objective, Origin,
     ProvisioningRecord, Sha256, Site, SiteName, StateItem, Tick, TimeMicros, decode,
@@ -18,7 +18,8 @@ fn tick(number: u64, second: i64, events: Vec<Event>) -> TickInput {
     let (command, author) = (format!("command {number}"), String::from("test"));
     let record =
         ProvisioningRecord { number: 0, command, body_sha256: Sha256::of(&[]), author, at_us, events };
-    let provisioning = if record.events.is_empty() { Vec::new() } else { vec![record] };
+    let records = if record.events.is_empty() { Vec::new() } else { vec![record] };
+    let provisioning = Provisioning::default().apply(&records);
     let tick = Tick { number, at_us, rules: 1, offsets: Vec::new() };
     TickInput { tick_offset: number, tick, provisioning, records: Vec::new() }
 }

@@ -33,7 +33,7 @@ fn tick(number: u64) -> TickInput {
     // In a second of its own, so that it has a heartbeat.
     let at_us = TimeMicros(1_000_000 * number.min(100).cast_signed());
     let tick = Tick { number, at_us, rules: 1, offsets: Vec::new() };
-    TickInput { tick, tick_offset: 0, provisioning: Vec::new(), records: Vec::new() }
+    TickInput { tick, tick_offset: 0, provisioning: None, records: Vec::new() }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test counts the threads of its process")]
@@ -107,7 +107,11 @@ fn a_checkpoint_that_contradicts_itself_is_not_started_from() {
         Restored::new(6, TimeMicros(1), [CheckpointChunk { tick: 6, shard: 0, chunk: 0, items }])
     };
     let bad = |item: StateItem| [good.clone(), vec![item]].concat();
-    let unknown = StateItem::SiteRoutes(SiteRoutes { site: SiteName::new("s").unwrap(), routes: vec![held] });
+    let unknown = StateItem::SiteRoutes(SiteRoutes {
+        site: SiteName::new("s").unwrap(),
+        everywhere: held,
+        others: Vec::new(),
+    });
     let other = StateItem::TableVersion(table("1"));
     let before = threads();
     for workers in [1, 3] {

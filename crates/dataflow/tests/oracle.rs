@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 
 use spillway_dataflow::{
-    Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Restored, TickInput, start,
+    Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Provisioning, Restored, TickInput, start,
 };
 use spillway_events::{
     AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
@@ -57,14 +57,16 @@ fn run_process(
     restored: Option<Restored>,
     peers: Vec<Option<TcpStream>>,
 ) -> Ran {
-    let (inputs, outputs, guards) = start(config, restored, peers).unwrap().into_parts();
     let steps = steps.to_vec();
+    let mut provisioning = Provisioning::new(restored.as_ref());
+    let (inputs, outputs, guards) = start(config, restored, peers).unwrap().into_parts();
     let feeder = std::thread::spawn(move || {
         for step in steps {
+            let change = provisioning.apply(&step.provisioning);
             for (worker, input) in inputs.iter().enumerate() {
                 let owned = |record: &&InputRecord| config.local_owner(record.partition) == Some(worker);
                 let records = step.records.iter().filter(owned).cloned().collect();
-                let (tick, provisioning) = (step.tick.clone(), step.provisioning.clone());
+                let (tick, provisioning) = (step.tick.clone(), change.clone());
                 input.send(TickInput { tick_offset: tick.number, tick, provisioning, records }).unwrap();
             }
         }

@@ -9,6 +9,8 @@ pub(crate) mod network;
 pub(crate) mod probe;
 pub(crate) mod site;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Probe, Site};
 
@@ -34,9 +36,9 @@ pub enum Object {
     /// A probe.
     #[non_exhaustive]
     Probe(Probe),
-    /// A site.
+    /// A site; shared by all who look at it, because there may be many.
     #[non_exhaustive]
-    Site(Site),
+    Site(Arc<Site>),
 }
 
 /// The fields of an object as documents write them.
@@ -86,7 +88,7 @@ impl Object {
             Self::Network(network) => Event::Network(network),
             Self::Cdn(cdn) => Event::Cdn(cdn),
             Self::Probe(probe) => Event::Probe(probe),
-            Self::Site(site) => Event::Site(site),
+            Self::Site(site) => Event::Site(Arc::unwrap_or_clone(site)),
         }
     }
 
@@ -97,7 +99,7 @@ impl Object {
             Event::Network(network) => Self::Network(network.clone()),
             Event::Cdn(cdn) => Self::Cdn(cdn.clone()),
             Event::Probe(probe) => Self::Probe(probe.clone()),
-            Event::Site(site) => Self::Site(site.clone()),
+            Event::Site(site) => Self::Site(Arc::new(site.clone())),
             Event::Deleted(_) | Event::Gap(_) => return None,
         })
     }
@@ -108,7 +110,7 @@ impl Object {
             Self::Network(network) => network,
             Self::Cdn(cdn) => cdn,
             Self::Probe(probe) => probe,
-            Self::Site(site) => site,
+            Self::Site(site) => &**site,
         }
     }
 
@@ -118,7 +120,7 @@ impl Object {
             Self::Network(network) => Spec::Network(network.into()),
             Self::Cdn(cdn) => Spec::Cdn(cdn.into()),
             Self::Probe(probe) => Spec::Probe(probe.into()),
-            Self::Site(site) => Spec::Site(site.into()),
+            Self::Site(site) => Spec::Site((&**site).into()),
         }
     }
 }
@@ -130,7 +132,7 @@ pub(crate) fn read(kind: ObjectKind, node: &NodeReader<'_>, rules: &mut Rules) -
         ObjectKind::Network => network::read(node.spec(rules)?, rules).map(Object::Network),
         ObjectKind::Cdn => cdn::read(node.spec(rules)?, rules).map(Object::Cdn),
         ObjectKind::Probe => probe::read(node.spec(rules)?, rules).map(Object::Probe),
-        ObjectKind::Site => site::read(node.spec(rules)?, rules).map(Object::Site),
+        ObjectKind::Site => site::read(node.spec(rules)?, rules).map(Arc::new).map(Object::Site),
     };
     object.filter(|_| rules.faults.is_empty())
 }

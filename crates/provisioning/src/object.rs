@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use spillway_events::{NetworkName, ObjectKind, Prefix, Probe, folded_name};
 
 use crate::field_path::FieldPath;
 
 /// An object's kind and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectId {
     /// The kind.
     pub kind: ObjectKind,

@@ -134,6 +134,13 @@ impl State {
         self.stored(id.kind, &id.name).map(|stored| stored.changed)
     }
 
+    /// The kind and name of every object, in that order.
+    pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
+        let of_kind = |(kind, objects): (&ObjectKind, _)| (*kind, RedBlackTreeMapSync::keys(objects));
+        let by_kind = self.kinds.iter().map(of_kind);
+        by_kind.flat_map(|(kind, names)| names.map(move |name| ObjectId::new(kind, Arc::clone(name))))
+    }
+
     /// The number of objects of a kind.
     #[must_use]
     pub fn count(&self, kind: ObjectKind) -> usize {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
 use std::time::Duration;
 
-use spillway_dataflow::{Config, InputRecord, InputTopic, RULES_VERSION, TickInput};
+use spillway_dataflow::{Config, InputRecord, InputTopic, Provisioning, RULES_VERSION, TickInput};
 use spillway_eventlog::{Entry, EventLog, LogError, ReadError, RecordReader, Records};
 use spillway_events::{PartitionOffset, ProvisioningRecord, Tick, topics};
 use spillway_provisioning::State;
@@ -17,7 +17,8 @@ pub struct LogTicks<'a> {
     log: &'a dyn EventLog,
     config: Config,
     ticks: RecordReader<'a, Tick>,
-    provisioning: RecordReader<'a, ProvisioningRecord>,
+    provisioning_records: RecordReader<'a, ProvisioningRecord>,
+    provisioning: Provisioning,
     inputs: BTreeMap<(InputTopic, u32), Records<'a>>,
     /// The offsets up to which the tick before the first one reads.
     starts: BTreeMap<(String, u32), u64>,
@@ -45,7 +46,8 @@ impl<'a> LogTicks<'a> {
             log,
             config,
             ticks: RecordReader::new(log, topics::TICKS, 0, from),
-            provisioning: RecordReader::new(log, topics::PROVISIONING, 0, provisioned),
+            provisioning_records: RecordReader::new(log, topics::PROVISIONING, 0, provisioned),
+            provisioning: Provisioning::new(checkpoint.map(|checkpoint| &checkpoint.restored)),
             inputs: BTreeMap::new(),
             starts,
         })
@@ -65,7 +67,7 @@ impl<'a> LogTicks<'a> {
         let (mut provisioning, mut records) = (Vec::new(), Vec::new());
         for offset in &tick.offsets {
             if offset.topic == topics::PROVISIONING {
-                while let Some((_, record)) = self.provisioning.next_before(offset.end)? {
+                while let Some((_, record)) = self.provisioning_records.next_before(offset.end)? {
                     provisioning.push(record);
                 }
                 continue;
@@ -78,6 +80,7 @@ impl<'a> LogTicks<'a> {
                 self.read_input(&topic, offset, &mut records)?;
             }
         }
+        let provisioning = self.provisioning.apply(&provisioning);
         Ok(TickInput { tick, tick_offset, provisioning, records })
     }
 

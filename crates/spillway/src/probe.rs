@@ -67,7 +67,7 @@ pub(crate) async fn run(
 fn by_agent(state: &State) -> BTreeMap<AgentName, Vec<Assignment>> {
     let mut wanted: BTreeMap<AgentName, Vec<Assignment>> = BTreeMap::new();
     for probe in state.probes() {
-        let sites = state.sites().map(|site| site.site);
+        let sites = state.sites().map(|site| &**site.site);
         let assigned = assignments(sites, |cdn| state.cdn(cdn), probe);
         wanted.entry(probe.agent.clone()).or_default().extend(assigned);
     }

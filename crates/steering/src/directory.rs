@@ -1,97 +1,153 @@
 //! Numbers for the names of sites and probes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use spillway_events::{AgentName, NetworkName, Probe, Site, SiteName};
+use spillway_events::{AgentName, NetworkName, ObjectKind, Probe, Site, SiteName};
+use spillway_provisioning::{ObjectId, State};
 
 use crate::site::targets;
 
-/// Numbers for the names that samples refer to. Numbers are given in the order of names at each change, so that
-/// all workers, which see the same provisioning, have the same numbers.
+/// Numbers for the names that samples refer to.
+///
+/// All workers see the same changes in the same order, so they give the same numbers. The number of a site or probe that is
+/// deleted is given to a later one.
 #[derive(Debug, Default, Clone)]
 pub struct Directory {
-    sites: FxHashMap<SiteName, u32>,
-    probes: FxHashMap<AgentName, FxHashMap<NetworkName, u32>>,
-    site_specs: Vec<Option<Arc<Site>>>,
-    probe_list: Vec<Probe>,
-    probe_present: Vec<bool>,
+    site_numbers: FxHashMap<SiteName, u32>,
+    probe_numbers: FxHashMap<AgentName, FxHashMap<NetworkName, u32>>,
+    sites: Numbered<Arc<Site>>,
+    probes: Numbered<Probe>,
+}
+
+/// Values by number; the numbers of values that were removed are used again, the least first.
+#[derive(Debug, Clone)]
+struct Numbered<T> {
+    values: Vec<Option<T>>,
+    free: BTreeSet<u32>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), free: BTreeSet::new() }
+    }
+}
+
+impl<T> Numbered<T> {
+    fn insert(&mut self, value: T) -> u32 {
+        if let Some(number) = self.free.pop_first() {
+            self.replace(number, Some(value));
+            return number;
+        }
+        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(Some(value));
+        number
+    }
+
+    fn remove(&mut self, number: u32) {
+        self.replace(number, None);
+        self.free.insert(number);
+    }
+
+    fn replace(&mut self, number: u32, value: Option<T>) {
+        if let Some(slot) = self.values.get_mut(number as usize) {
+            *slot = value;
+        }
+    }
+
+    fn get(&self, number: u32) -> Option<&T> {
+        self.values.get(number as usize)?.as_ref()
+    }
 }
 
 impl Directory {
-    /// Updates the numbers to the provisioned sites and probes, each in the order of names.
-    pub fn update<'a>(
-        &mut self,
-        sites: impl IntoIterator<Item = &'a Site>,
-        probes: impl IntoIterator<Item = &'a Probe>,
-    ) {
-        self.site_specs.iter_mut().for_each(|spec| *spec = None);
-        for site in sites {
-            let next = u32::try_from(self.site_specs.len()).unwrap_or(u32::MAX);
-            let number = *self.sites.entry(site.name.clone()).or_insert(next);
-            if number == next {
-                self.site_specs.push(None);
+    /// Brings the numbers to a state; `changed` names the objects that may differ from the state before, in order.
+    pub fn update(&mut self, state: &State, changed: &[ObjectId]) {
+        // What is deleted goes first, so that its numbers are free.
+        for id in changed.iter().filter(|id| state.object(id).is_none()) {
+            match id.kind {
+                ObjectKind::Site => self.remove_site(&id.name),
+                ObjectKind::Probe => self.remove_probe(&id.name),
+                _ => {}
             }
-            self.site_specs[number as usize] = Some(Arc::new(site.clone()));
         }
-        self.probe_present.iter_mut().for_each(|present| *present = false);
-        for probe in probes {
-            let next = u32::try_from(self.probe_list.len()).unwrap_or(u32::MAX);
-            let of_agent = self.probes.entry(probe.agent.clone()).or_default();
-            let number = *of_agent.entry(probe.network.clone()).or_insert(next);
-            if number == next {
-                self.probe_list.push(probe.clone());
-                self.probe_present.push(true);
+        for id in changed {
+            if let Some(site) = state.site_of(id) {
+                self.put_site(site.site);
+            } else if let Some(probe) = state.probe_of(id) {
+                self.put_probe(probe);
             }
-            self.probe_present[number as usize] = true;
+        }
+    }
+
+    fn put_site(&mut self, site: &Arc<Site>) {
+        match self.site_numbers.get(&site.name) {
+            Some(number) => self.sites.replace(*number, Some(Arc::clone(site))),
+            None => {
+                let number = self.sites.insert(Arc::clone(site));
+                self.site_numbers.insert(site.name.clone(), number);
+            }
+        }
+    }
+
+    fn remove_site(&mut self, name: &str) {
+        if let Some(number) = self.site_numbers.remove(name) {
+            self.sites.remove(number);
+        }
+    }
+
+    fn put_probe(&mut self, probe: &Probe) {
+        let of_agent = self.probe_numbers.entry(probe.agent.clone()).or_default();
+        if !of_agent.contains_key(&probe.network) {
+            of_agent.insert(probe.network.clone(), self.probes.insert(probe.clone()));
+        }
+    }
+
+    fn remove_probe(&mut self, name: &str) {
+        let Some((agent, network)) = name.split_once('/') else { return };
+        let Some(of_agent) = self.probe_numbers.get_mut(agent) else { return };
+        if let Some(number) = of_agent.remove(network) {
+            self.probes.remove(number);
+        }
+        if of_agent.is_empty() {
+            self.probe_numbers.remove(agent);
         }
     }
 
     /// The number of a probe that is provisioned.
     #[must_use]
     pub fn probe(&self, agent: &AgentName, network: &NetworkName) -> Option<u32> {
-        let number = *self.probes.get(agent)?.get(network)?;
-        self.probe_present[number as usize].then_some(number)
+        self.probe_numbers.get(agent)?.get(network).copied()
     }
 
     /// Whether an agent has a probe that is provisioned.
     #[must_use]
     pub fn has_agent(&self, agent: &str) -> bool {
-        let of_agent = self.probes.get(agent);
-        of_agent.is_some_and(|networks| networks.values().any(|probe| self.is_present(*probe)))
+        self.probe_numbers.contains_key(agent)
     }
 
-    /// All probes that were ever provisioned, by number.
-    pub(crate) fn probes(&self) -> &[Probe] {
-        &self.probe_list
+    /// The number of a probe by its identity.
+    pub(crate) fn numbered(&self, probe: &ObjectId) -> Option<u32> {
+        let (agent, network) = probe.name.split_once('/')?;
+        self.probe_numbers.get(agent)?.get(network).copied()
     }
 
-    /// Whether a numbered probe is provisioned now.
-    pub(crate) fn is_present(&self, probe: u32) -> bool {
-        self.probe_present.get(probe as usize).is_some_and(|present| *present)
+    /// The probe of a number.
+    pub(crate) fn numbered_probe(&self, number: u32) -> Option<&Probe> {
+        self.probes.get(number)
     }
 
-    /// The number of a site that was ever provisioned.
-    pub(crate) fn number(&self, site: &SiteName) -> Option<u32> {
-        self.sites.get(site).copied()
-    }
-
-    pub(crate) fn probe_number(&self, probe: &Probe) -> Option<u32> {
-        self.probe(&probe.agent, &probe.network)
+    /// The number of a site that is provisioned.
+    pub(crate) fn number(&self, site: &str) -> Option<u32> {
+        self.site_numbers.get(site).copied()
     }
 
     /// The numbers of a site and of its target of that name.
     #[must_use]
     pub fn target(&self, site: &SiteName, target: &str) -> Option<(u32, u16)> {
-        let number = *self.sites.get(site)?;
-        let spec = self.site_specs[number as usize].as_ref()?;
-        let index = targets(spec).position(|name| name == target)?;
+        let number = *self.site_numbers.get(site)?;
+        let index = targets(self.sites.get(number)?).position(|name| name == target)?;
         Some((number, u16::try_from(index).ok()?))
-    }
-
-    /// The name of a numbered site.
-    #[must_use]
-    pub fn site(&self, number: u32) -> Option<&Arc<Site>> {
-        self.site_specs.get(number as usize)?.as_ref()
     }
 }

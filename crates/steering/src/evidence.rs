@@ -33,7 +33,7 @@ pub(crate) fn evidence(
     objective: &Objective,
     stat: impl Fn(u32) -> ProbeStat,
 ) -> Vec<Option<Evidence>> {
-    let mut found: Vec<Option<Evidence>> = vec![None; topology.len()];
+    let mut found: Vec<Option<Evidence>> = vec![None; topology.networks_count()];
     let mut values = Vec::new();
     for &network in topology.root_first() {
         let voters = topology.voters(network);

@@ -1,6 +1,6 @@
 //! The state of steering as a checkpoint holds it: by names, because numbers and indexes may change.
 
-use spillway_events::{Probe, SeriesWindows, SiteName, SiteRoutes};
+use spillway_events::{SeriesWindows, SiteName, SiteRoutes};
 
 use crate::steering::{Steering, schedule, site_mut};
 
@@ -32,7 +32,7 @@ impl Steering {
 
     /// The windows of all sites that are steered here, one record a series.
     pub fn save_windows(&self) -> impl Iterator<Item = SeriesWindows> + '_ {
-        self.states().flat_map(|state| state.save_windows(self.directory.probes()))
+        self.states().flat_map(|state| state.save_windows(&self.directory))
     }
 
     /// Takes the saved state of all sites over, after [`Steering::provision`]. Sites that are steered elsewhere are skipped.
@@ -60,7 +60,7 @@ impl Steering {
     }
 
     fn restore_routes(&mut self, saved: &SiteRoutes) -> Result<(), RestoreError> {
-        let number = self.directory.number(&saved.site).ok_or(RestoreError::Site)?;
+        let number = self.directory.number(saved.site.as_str()).ok_or(RestoreError::Site)?;
         let Some(state) = site_mut(&mut self.sites, number) else { return Ok(()) };
         state.restore_routes(saved, &self.topology)?;
         self.dirty.remove(&number);
@@ -68,10 +68,9 @@ impl Steering {
     }
 
     fn restore_windows(&mut self, saved: &SeriesWindows) -> Result<(), RestoreError> {
-        let number = self.directory.number(&saved.site).ok_or(RestoreError::Site)?;
+        let number = self.directory.number(saved.site.as_str()).ok_or(RestoreError::Site)?;
         let Some(state) = site_mut(&mut self.sites, number) else { return Ok(()) };
-        let probe = Probe { agent: saved.agent.clone(), network: saved.network.clone() };
-        let probe = self.directory.probe_number(&probe).ok_or(RestoreError::Probe)?;
+        let probe = self.directory.probe(&saved.agent, &saved.network).ok_or(RestoreError::Probe)?;
         state.restore_windows(saved, probe)
     }
 }

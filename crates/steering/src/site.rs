@@ -1,17 +1,20 @@
 //! One site: its windows, what they say, and its route in every network.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use spillway_events::{
-    Candidate, CdnName, Decision, HeldRoute, Objective, ObjectiveEvidence, Performance, Probe, ProbeValue,
-    Reason, Route, SeriesWindows, Site, SiteRoutes, TimeMicros, Value, Verdict,
+    Candidate, CdnName, Decision, HeldRoute, NetworkName, Objective, ObjectiveEvidence, Performance,
+    ProbeValue, Reason, Route, SeriesWindows, Site, SiteRoutes, TimeMicros, Value, Verdict,
 };
 
 use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
+use crate::directory::Directory;
 use crate::evidence::{Evidence, ProbeStat, combine, evidence, permille, verdict};
 use crate::moment::Moment;
+use crate::per_network::PerNetwork;
 use crate::rank::Rank;
 use crate::restore::RestoreError;
 use crate::sample::Sample;
@@ -25,8 +28,8 @@ pub(crate) struct SiteState {
     agreement: u64,
     panes: Vec<Panes>,
     series: FxHashMap<SeriesKey, Series>,
-    /// By the network's index in the topology.
-    current: Vec<Option<Current>>,
+    /// By the network's index in the topology; nothing where the site has not been decided yet.
+    current: PerNetwork<Option<Current>>,
     /// Whether the verdict is below in every network, so that no CDN's value matters.
     is_below_everywhere: bool,
 }
@@ -65,20 +68,21 @@ pub(crate) struct Current {
 }
 
 impl SiteState {
-    pub(crate) fn new(spec: Arc<Site>, agreement: u64, networks: usize) -> Self {
+    pub(crate) fn new(spec: Arc<Site>, agreement: u64) -> Self {
         let panes = spec.objectives.iter().map(Panes::of).collect();
         Self {
             spec,
             agreement,
             panes,
             series: FxHashMap::default(),
-            current: vec![None; networks],
+            current: PerNetwork::default(),
             is_below_everywhere: false,
         }
     }
 
-    pub(crate) fn spec(&self) -> &Arc<Site> {
-        &self.spec
+    /// Whether the site has this specification and agreement.
+    pub(crate) fn is_as(&self, spec: &Site, agreement: u64) -> bool {
+        *self.spec == *spec && self.agreement == agreement
     }
 
     /// Takes a new specification over: windows stay with their target's name and their objective; a changed
@@ -109,19 +113,24 @@ impl SiteState {
     }
 
     /// Moves what holds in each network to its index in a new topology; drops what is no longer there.
-    pub(crate) fn retopologize(&mut self, old: &Topology, new: &Topology, probe_stays: impl Fn(u32) -> bool) {
-        let previous = std::mem::replace(&mut self.current, vec![None; new.len()]);
-        for (network, current) in previous.into_iter().enumerate() {
-            if let Some(network) = new.index(old.name(network)) {
-                self.current[network] = current;
+    pub(crate) fn retopologize(&mut self, old: &Topology, new: &Topology) {
+        let mut current = vec![None; new.networks_count()];
+        for (network, held) in self.current.to_vec(old.networks_count()).into_iter().enumerate() {
+            if let Some(slot) = new.index(old.name(network)).and_then(|network| current.get_mut(network)) {
+                *slot = held;
             }
         }
-        self.series.retain(|key, _| probe_stays(key.probe));
+        self.current = PerNetwork::new(&current, new.root());
     }
 
-    /// Whether the site has windows of a probe that is not present any more.
-    pub(crate) fn lacks_probe(&self, is_present: impl Fn(u32) -> bool) -> bool {
-        self.series.keys().any(|key| !is_present(key.probe))
+    /// Whether the site has windows of one of these probes.
+    pub(crate) fn has_any_probe(&self, probes: &BTreeSet<u32>) -> bool {
+        self.series.keys().any(|key| probes.contains(&key.probe))
+    }
+
+    /// Drops the windows of these probes.
+    pub(crate) fn drop_probes(&mut self, probes: &BTreeSet<u32>) {
+        self.series.retain(|key, _| !probes.contains(&key.probe));
     }
 
     /// Empties all windows.
@@ -249,7 +258,7 @@ impl SiteState {
         &mut self,
         moment: Moment,
         topology: &Topology,
-        probes: &[Probe],
+        directory: &Directory,
         is_usable: impl Fn(&CdnName) -> bool,
         redecide_all: bool,
     ) -> Vec<Decision> {
@@ -258,8 +267,8 @@ impl SiteState {
         let cdns = || cdns.get_or_init(|| self.cdn_evidence(topology));
         let usable: Vec<bool> = self.spec.cdns.iter().map(|cdn| is_usable(&cdn.cdn)).collect();
         let mut changes = Vec::new();
-        for network in 0..topology.len() {
-            let previous = self.current[network].as_ref();
+        for network in 0..topology.networks_count() {
+            let previous = self.current.get(network).as_ref();
             let literal = combine(self.verdicts(&origin, network));
             let views = || self.views(cdns(), &usable, network);
             let (route, reason, candidates) = self.route(topology, network, previous, literal, views);
@@ -279,24 +288,30 @@ impl SiteState {
                 route: current.route.clone(),
                 verdict: literal,
                 reason,
-                objectives: self.objective_evidence(topology, probes, &origin, network),
+                objectives: self.objective_evidence(topology, directory, &origin, network),
                 candidates,
                 agreement: self.agreement,
             };
             changes.push((network, current, decision));
         }
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let mut held = self.current.to_vec(topology.networks_count());
         let mut decisions = Vec::with_capacity(changes.len());
         for (network, current, decision) in changes {
-            self.current[network] = Some(current);
+            held[network] = Some(current);
             decisions.push(decision);
         }
-        self.is_below_everywhere = self.is_below_in_every_network();
+        self.hold(&held, topology);
         decisions
     }
 
-    fn is_below_in_every_network(&self) -> bool {
+    /// Sets what holds in each network.
+    fn hold(&mut self, held: &[Option<Current>], topology: &Topology) {
         let is_below = |current: &Current| current.verdict == Verdict::Below;
-        self.current.iter().all(|current| current.as_ref().is_some_and(is_below))
+        self.is_below_everywhere = held.iter().all(|current| current.as_ref().is_some_and(is_below));
+        self.current = PerNetwork::new(held, topology.root());
     }
 
     fn cdn_evidence(&self, topology: &Topology) -> Vec<Vec<Vec<Option<Evidence>>>> {
@@ -387,7 +402,7 @@ impl SiteState {
     fn objective_evidence(
         &self,
         topology: &Topology,
-        probes: &[Probe],
+        directory: &Directory,
         origin: &[Vec<Option<Evidence>>],
         network: usize,
     ) -> Vec<ObjectiveEvidence> {
@@ -395,7 +410,7 @@ impl SiteState {
             let found = found[network];
             let (value, failed) = number(found.map(|found| found.value), objective);
             let probes =
-                self.probe_values(topology, probes, found.map_or(network, |found| found.from), index);
+                self.probe_values(topology, directory, found.map_or(network, |found| found.from), index);
             ObjectiveEvidence {
                 metric: objective.metric,
                 threshold: objective.threshold,
@@ -415,7 +430,7 @@ impl SiteState {
     fn probe_values(
         &self,
         topology: &Topology,
-        probes: &[Probe],
+        directory: &Directory,
         network: usize,
         objective_index: usize,
     ) -> Vec<ProbeValue> {
@@ -423,7 +438,7 @@ impl SiteState {
         let value = |number: &u32| {
             let series = self.series.get(&SeriesKey { target: 0, probe: *number })?;
             let rank = series.stats[objective_index].value?;
-            let probe = probes.get(*number as usize)?;
+            let probe = directory.numbered_probe(*number)?;
             Some(ProbeValue {
                 agent: probe.agent.clone(),
                 network: probe.network.clone(),
@@ -437,6 +452,9 @@ impl SiteState {
     /// The values of all targets in the networks that have evidence of their own.
     pub(crate) fn performance(&self, moment: Moment, topology: &Topology) -> Vec<Performance> {
         let mut items = Vec::new();
+        if self.series.is_empty() {
+            return items;
+        }
         for (target, name) in (0_u16..).zip(targets(&self.spec)) {
             for ((index, objective), found) in
                 self.spec.objectives.iter().enumerate().zip(self.target_evidence(topology, target))
@@ -472,32 +490,31 @@ impl SiteState {
         items
     }
 
-    /// What holds in every network, in records of bounded size.
+    /// What holds in every network, in records of bounded size; nothing if the site has not been decided.
     pub(crate) fn save_routes<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = SiteRoutes> + 'a {
-        let held = self.current.iter().enumerate().filter_map(|(network, current)| {
-            let Current { route, verdict, reason, known, decided_tick } = current.as_ref()?;
-            let (cdn, network) = (route.cdn.clone(), topology.name(network).clone());
-            let (verdict, reason, known, decided_tick) = (*verdict, *reason, *known, *decided_tick);
-            Some(HeldRoute { network, cdn, verdict, reason, known, decided_tick })
+        let everywhere = self.current.usual().as_ref();
+        let everywhere = everywhere.map(|current| current.held(topology.name(topology.root())));
+        let mut others = self.current.others().filter_map(|(network, current)| {
+            let current = current.as_ref()?;
+            Some(current.held(topology.name(network)))
         });
-        let mut held = held.peekable();
+        let mut is_first = true;
         std::iter::from_fn(move || {
-            held.peek()?;
-            Some(SiteRoutes {
-                site: self.spec.name.clone(),
-                routes: held.by_ref().take(ROUTES_PER_RECORD_MAX).collect(),
-            })
+            let others: Vec<HeldRoute> = others.by_ref().take(ROUTES_PER_RECORD_MAX).collect();
+            let is_needed = std::mem::take(&mut is_first) || !others.is_empty();
+            let everywhere = everywhere.clone().filter(|_| is_needed)?;
+            Some(SiteRoutes { site: self.spec.name.clone(), everywhere, others })
         })
     }
 
     /// The windows of every series.
     pub(crate) fn save_windows<'a>(
         &'a self,
-        probes: &'a [Probe],
+        directory: &'a Directory,
     ) -> impl Iterator<Item = SeriesWindows> + 'a {
         let names: Vec<&str> = targets(&self.spec).collect();
         self.series.iter().filter_map(move |(key, series)| {
-            let probe = probes.get(key.probe as usize)?;
+            let probe = directory.numbered_probe(key.probe)?;
             Some(SeriesWindows {
                 site: self.spec.name.clone(),
                 target: (*names.get(usize::from(key.target))?).to_owned(),
@@ -513,13 +530,15 @@ impl SiteState {
         saved: &SiteRoutes,
         topology: &Topology,
     ) -> Result<(), RestoreError> {
-        for held in &saved.routes {
-            let network = topology.index(&held.network).ok_or(RestoreError::Network)?;
-            let route = Route { cdn: held.cdn.clone() };
-            let HeldRoute { verdict, reason, known, decided_tick, .. } = *held;
-            self.current[network] = Some(Current { route, verdict, reason, known, decided_tick });
+        if self.current.usual().is_none() {
+            self.current = PerNetwork::uniform(Some(Current::from(&saved.everywhere)));
         }
-        self.is_below_everywhere = self.is_below_in_every_network();
+        let mut current = self.current.to_vec(topology.networks_count());
+        for held in &saved.others {
+            let network = topology.index(&held.network).and_then(|network| current.get_mut(network));
+            *network.ok_or(RestoreError::Network)? = Some(Current::from(held));
+        }
+        self.hold(&current, topology);
         Ok(())
     }
 
@@ -534,6 +553,28 @@ impl SiteState {
         self.series.insert(key, Series { windows, stats, touched: false });
         self.restat(key);
         Ok(())
+    }
+}
+
+impl Current {
+    /// What holds in a network, as a checkpoint states it.
+    fn held(&self, network: &NetworkName) -> HeldRoute {
+        HeldRoute {
+            network: network.clone(),
+            cdn: self.route.cdn.clone(),
+            verdict: self.verdict,
+            reason: self.reason,
+            known: self.known,
+            decided_tick: self.decided_tick,
+        }
+    }
+}
+
+impl From<&HeldRoute> for Current {
+    fn from(held: &HeldRoute) -> Self {
+        let HeldRoute { verdict, reason, known, decided_tick, .. } = *held;
+        let route = Route { cdn: held.cdn.clone() };
+        Self { route, verdict, reason, known, decided_tick }
     }
 }
 

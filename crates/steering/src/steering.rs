@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use spillway_events::{CdnName, Decision, NetworkName, Performance, Probe, Site, SiteName, TimeMicros};
+use spillway_events::{CdnName, Decision, ObjectKind, Performance, Site, SiteName, TimeMicros};
+use spillway_provisioning::{ObjectId, ProvisionedSite, State};
 
 use crate::directory::Directory;
 use crate::moment::Moment;
@@ -23,6 +24,7 @@ pub struct Outcome {
 /// The sites of one worker.
 #[derive(Debug, Default)]
 pub struct Steering {
+    state: State,
     pub(crate) directory: Directory,
     pub(crate) topology: Topology,
     /// By the site's number; nothing for sites that other workers steer.
@@ -45,51 +47,76 @@ type Calendar = BTreeMap<TimeMicros, BTreeSet<DueWindow>>;
 type DueWindow = (u32, SeriesKey, u16);
 
 impl Steering {
-    /// Takes provisioning over: all sites (those that `owns` names are steered here) with the record that set
-    /// their objectives, the tree of networks, the probes. Everything in the order of names.
-    pub fn provision(
-        &mut self,
-        sites: &[(&Site, u64)],
-        networks: &[(&NetworkName, &NetworkName)],
-        probes: &[&Probe],
-        owns: impl Fn(&SiteName) -> bool,
-    ) {
-        self.directory.update(sites.iter().map(|(site, _)| *site), probes.iter().copied());
-        let numbered = probes.iter().filter_map(|probe| Some((*probe, self.directory.probe_number(probe)?)));
-        let topology = Topology::new(networks.iter().copied(), numbered);
-        let mut seen = BTreeSet::new();
-        for (site, agreement) in sites.iter().filter(|(site, _)| owns(&site.name)) {
-            let Some(number) = self.directory.number(&site.name) else { continue };
-            let Some(spec) = self.directory.site(number).cloned() else { continue };
-            seen.insert(number);
-            let networks = self.topology.len();
-            let index = number as usize;
-            if self.sites.len() <= index {
-                self.sites.resize_with(index + 1, || None);
-            }
-            let state = self.sites[index]
-                .get_or_insert_with(|| Box::new(SiteState::new(Arc::clone(&spec), *agreement, networks)));
-            let directory = &self.directory;
-            let is_present = |probe| directory.is_present(probe);
-            let changes_windows = *state.spec() != spec || state.lacks_probe(is_present);
-            if changes_windows {
+    /// Takes provisioning over. `changed` names the objects that may differ from the state before, in order; the cost is
+    /// theirs, but for a change of the tree of networks or of the probes in it, which changes every site. The sites that
+    /// `owns` names are steered here.
+    pub fn provision(&mut self, state: &State, changed: &[ObjectId], owns: impl Fn(&SiteName) -> bool) {
+        let gone = |kind| changed.iter().filter(move |id| id.kind == kind && state.object(id).is_none());
+        gone(ObjectKind::Site).for_each(|id| self.remove_site(&id.name));
+        self.remove_probes(gone(ObjectKind::Probe));
+        self.directory.update(state, changed);
+        self.state = state.clone();
+        if changed.iter().any(|id| matches!(id.kind, ObjectKind::Network | ObjectKind::Probe)) {
+            self.update_topology();
+        }
+        let sites = changed.iter().filter_map(|id| state.site_of(id));
+        for ProvisionedSite { site, agreement } in sites.filter(|site| owns(&site.site.name)) {
+            self.put_site(site, agreement);
+        }
+    }
+
+    fn put_site(&mut self, spec: &Arc<Site>, agreement: u64) {
+        let Some(number) = self.directory.number(spec.name.as_str()) else { return };
+        let index = number as usize;
+        if self.sites.len() <= index {
+            self.sites.resize_with(index + 1, || None);
+        }
+        let new = || Box::new(SiteState::new(Arc::clone(spec), agreement));
+        let state = self.sites[index].get_or_insert_with(new);
+        if !state.is_as(spec, agreement) {
+            unschedule(&mut self.calendar, number, state);
+            state.respecify(Arc::clone(spec), agreement);
+            schedule(&mut self.calendar, number, state);
+        }
+        self.dirty.insert(number);
+    }
+
+    fn remove_site(&mut self, name: &str) {
+        let Some(number) = self.directory.number(name) else { return };
+        if let Some(state) = self.sites.get_mut(number as usize).and_then(Option::take) {
+            unschedule(&mut self.calendar, number, &state);
+        }
+        self.dirty.remove(&number);
+    }
+
+    /// Drops the windows of probes, because other probes may be given their numbers.
+    fn remove_probes<'a>(&mut self, probes: impl Iterator<Item = &'a ObjectId>) {
+        let numbers: BTreeSet<u32> = probes.filter_map(|id| self.directory.numbered(id)).collect();
+        for (number, state) in (0..).zip(&mut self.sites) {
+            if let Some(state) = state.as_deref_mut().filter(|state| state.has_any_probe(&numbers)) {
                 unschedule(&mut self.calendar, number, state);
-            }
-            if *state.spec() != spec {
-                state.respecify(spec, *agreement);
-            }
-            state.retopologize(&self.topology, &topology, is_present);
-            if changes_windows {
+                state.drop_probes(&numbers);
                 schedule(&mut self.calendar, number, state);
+                self.dirty.insert(number);
             }
         }
-        for (number, slot) in (0..).zip(&mut self.sites) {
-            if let Some(state) = slot.take_if(|_| !seen.contains(&number)) {
-                unschedule(&mut self.calendar, number, &state);
-            }
+    }
+
+    fn update_topology(&mut self) {
+        let networks = self.state.networks().map(|network| (&network.name, &network.parent));
+        let probes = self.state.probes().filter_map(|probe| {
+            let number = self.directory.probe(&probe.agent, &probe.network)?;
+            Some((probe, number))
+        });
+        let topology = Topology::new(networks, probes);
+        if topology == self.topology {
+            return;
+        }
+        for state in self.sites.iter_mut().flatten() {
+            state.retopologize(&self.topology, &topology);
         }
         self.topology = topology;
-        self.dirty.extend(seen);
+        self.mark_all_dirty();
     }
 
     /// The numbers that samples must use.
@@ -102,10 +129,9 @@ impl Steering {
     pub fn set_usable(&mut self, cdn: &CdnName, usable: bool) {
         let changed = if usable { self.unusable.remove(cdn) } else { self.unusable.insert(cdn.clone()) };
         if changed {
-            let uses = |state: &SiteState| state.spec().cdns.iter().any(|of_site| of_site.cdn == *cdn);
-            let numbered = (0..).zip(&self.sites);
-            let using = numbered.filter(|(_, state)| state.as_deref().is_some_and(uses));
-            self.dirty.extend(using.map(|(number, _)| number));
+            let id = ObjectId::new(ObjectKind::Cdn, cdn.as_str());
+            let using = self.state.users(&id).filter(|user| user.kind == ObjectKind::Site);
+            self.dirty.extend(using.filter_map(|site| self.directory.number(&site.name)));
         }
     }
 
@@ -159,7 +185,7 @@ impl Steering {
             outcome.decisions.extend(state.decide(
                 moment,
                 &self.topology,
-                self.directory.probes(),
+                &self.directory,
                 is_usable,
                 redecide_all,
             ));

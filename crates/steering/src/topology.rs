@@ -5,18 +5,25 @@ use std::collections::BTreeMap;
 use spillway_events::{NetworkName, Probe};
 
 /// Networks by name, each with its parent's index and the probes in or below it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
     networks: Vec<Node>,
     /// Indexes of the networks, every parent before its children.
     from_root: Vec<usize>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Node {
     name: NetworkName,
     parent: Option<usize>,
     voters: Vec<u32>,
+}
+
+/// Only the root, without probes.
+impl Default for Topology {
+    fn default() -> Self {
+        Self::new([], [])
+    }
 }
 
 impl Topology {
@@ -56,14 +63,8 @@ impl Topology {
 
     /// How many networks there are, the root counted. Their indexes are in the order of names.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn networks_count(&self) -> usize {
         self.networks.len()
-    }
-
-    /// Whether there is no network: only before anything was built.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.networks.is_empty()
     }
 
     pub(crate) fn name(&self, network: usize) -> &NetworkName {
@@ -76,6 +77,11 @@ impl Topology {
 
     pub(crate) fn voters(&self, network: usize) -> &[u32] {
         &self.networks[network].voters
+    }
+
+    /// The index of the root.
+    pub(crate) fn root(&self) -> usize {
+        self.from_root.first().copied().unwrap_or(0)
     }
 
     pub(crate) fn root_first(&self) -> &[usize] {

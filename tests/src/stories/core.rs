@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use spillway_events::{AggregateStatistics, CdnName, MeasurementBatch, Probe, StatisticsBatch, TimeMicros};
+use spillway_events::{AggregateStatistics, CdnName, MeasurementBatch, StatisticsBatch, TimeMicros};
 use spillway_provisioning::State;
 use spillway_steering::{AHEAD_MAX_US, Sample, Steering, rank_measurement};
 
@@ -16,23 +16,15 @@ pub(super) fn run(script: &Script) -> Got {
     for tick in &script.ticks {
         let now = tick.tick.at_us;
         for record in &tick.provisioning {
-            state.apply(record).unwrap();
-        }
-        if !tick.provisioning.is_empty() {
-            provision(&mut steering, &state);
+            let mut changed = state.apply(record).unwrap();
+            changed.sort();
+            steering.provision(&state, &changed, |_| true);
         }
         tick.statistics.iter().for_each(|batch| report(&mut steering, &mut latest, batch, now));
         tick.measurements.iter().for_each(|batch| measure(&mut steering, batch, now));
         got.decisions.extend(steering.decide(tick.tick.number, now, false).decisions);
     }
     got
-}
-
-fn provision(steering: &mut Steering, state: &State) {
-    let sites: Vec<_> = state.sites().map(|site| (site.site, site.agreement)).collect();
-    let networks: Vec<_> = state.networks().map(|network| (&network.name, &network.parent)).collect();
-    let probes: Vec<&Probe> = state.probes().collect();
-    steering.provision(&sites, &networks, &probes, |_| true);
 }
 
 /// What orders the reports of a CDN: event time, then the sequence of its only boot.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use spillway_dataflow::{InputRecord, InputTopic, Output, TickInput};
+use spillway_dataflow::{InputRecord, InputTopic, Output, Provisioning, TickInput};
 use spillway_events::{Decision, Record, Snapshot, SnapshotItem, decode_frame, encode, topics};
 use spillway_routing::table::Table;
 use spillway_runtime::{RuntimeError, Step, config, run as run_dataflow};
@@ -49,13 +49,14 @@ pub(super) fn run(story: &Story, script: &Script) -> Got {
 
 fn inputs(script: &Script) -> Vec<TickInput> {
     let (mut measurements_end, mut statistics_end) = (0, 0);
+    let mut state = Provisioning::default();
     let input = |ScriptTick { tick, provisioning, measurements, statistics }: &ScriptTick| {
         let mut records = encoded(&InputTopic::Measurements, measurements, &mut measurements_end);
         records.extend(encoded(&InputTopic::Statistics, statistics, &mut statistics_end));
         TickInput {
             tick: tick.clone(),
             tick_offset: tick.number,
-            provisioning: provisioning.clone(),
+            provisioning: state.apply(provisioning),
             records,
         }
     };

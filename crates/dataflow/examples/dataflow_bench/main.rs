@@ -15,7 +15,9 @@ mod plain;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use spillway_dataflow::{Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, TickInput, start};
+use spillway_dataflow::{
+    Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Provisioning, TickInput, start,
+};
 use spillway_events::{
     AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Performance, ProvisioningRecord, Series,
     Sha256, SiteName, SourceName, Tick, TimeMicros, Tried, decode, decode_frame, encode, topics,
@@ -252,7 +254,8 @@ fn feed(input: &Input, to: &spillway_dataflow::Input) {
             InputRecord { topic: InputTopic::Measurements, partition: 0, offset: offset - 1, bytes }
         });
         let records = records.collect();
-        let provisioning = if number == 0 { vec![input.provisioning.clone()] } else { Vec::new() };
+        let first = if number == 0 { std::slice::from_ref(&input.provisioning) } else { &[] };
+        let provisioning = Provisioning::default().apply(first);
         let tick = Tick { number, at_us: *at_us, rules: 1, offsets: Vec::new() };
         to.send(TickInput { tick, tick_offset: number, provisioning, records }).unwrap();
     }

@@ -1,12 +1,14 @@
 //! Publishes what is provisioned and decided, and builds the table from what is published.
 
 use spillway_events::{
-    Address, Cdn, CdnKind, CdnName, CdnOfSite, ClientName, Event, Origin, ProvisioningRecord, Sha256, Site,
-    Tick, TimeMicros, Verdict, decode_frame, encode_frame,
+    Address, Cdn, CdnKind, CdnName, CdnOfSite, ClientName, Deleted, Event, Network, NetworkName, ObjectKind,
+    Origin, ProvisioningRecord, Reason, Route, Sha256, Site, SiteName, Tick, TimeMicros, Verdict,
+    decode_frame, encode_frame,
 };
 use spillway_routing::table::Table;
 
 use super::*;
+use crate::provisioning::Provisioning;
 
 const NOTHING_DUE: Due =
     Due { performance: false, heartbeat: false, full_table: false, receipts: false, checkpoint: false };
@@ -14,6 +16,7 @@ const NOTHING_DUE: Due =
 fn input(number: u64, provisioning: Vec<ProvisioningRecord>) -> TickInput {
     let at_us = TimeMicros(i64::try_from(number).unwrap() * 1_000_000);
     let tick = Tick { number, at_us, rules: 1, offsets: Vec::new() };
+    let provisioning = Provisioning::default().apply(&provisioning);
     TickInput { tick, tick_offset: number, provisioning, records: Vec::new() }
 }
 
@@ -23,16 +26,7 @@ fn provision(sites: u32) -> ProvisioningRecord {
         .map(|last| Address(format!("2001:db8:1234:5678:9abc:def0:1234:{last:x}").parse().unwrap()))
         .collect();
     let names = ["a", "b", "c"].map(|name| CdnName::new(name).unwrap());
-    let cdns = names.iter().map(|name| {
-        Event::Cdn(Cdn {
-            name: name.clone(),
-            title: None,
-            kind: CdnKind::Operated,
-            dns_name: format!("{name}.example"),
-            addresses: addresses.clone(),
-            probe_url: None,
-        })
-    });
+    let cdns = names.iter().map(|name| cdn(name, &addresses));
     let of_site = |cdn: &CdnName| CdnOfSite { cdn: cdn.clone(), dns_name: None };
     let sites = (0..sites).map(|number| {
         Event::Site(Site {
@@ -51,15 +45,23 @@ fn provision(sites: u32) -> ProvisioningRecord {
             objectives: Vec::new(),
         })
     });
+    record(0, cdns.chain(sites).collect())
+}
+
+fn record(number: u64, events: Vec<Event>) -> ProvisioningRecord {
     let (command, author) = (String::from("c"), String::from("a"));
-    ProvisioningRecord {
-        number: 0,
-        command,
-        body_sha256: Sha256::of(&[]),
-        author,
-        at_us: TimeMicros(0),
-        events: cdns.chain(sites).collect(),
-    }
+    ProvisioningRecord { number, command, body_sha256: Sha256::of(&[]), author, at_us: TimeMicros(0), events }
+}
+
+fn cdn(name: &CdnName, addresses: &[Address]) -> Event {
+    Event::Cdn(Cdn {
+        name: name.clone(),
+        title: None,
+        kind: CdnKind::Operated,
+        dns_name: format!("{name}.example"),
+        addresses: addresses.to_vec(),
+        probe_url: None,
+    })
 }
 
 fn site_name(number: u32) -> SiteName {
@@ -144,4 +146,76 @@ fn a_route_says_why_and_since_when() {
     // Decided again with the same result.
     assert_eq!(publish(3, Some(Reason::ColdStart)), []);
     assert_eq!(publish(4, None), [(None, 4)]);
+}
+
+fn network(name: &str, prefix: &str) -> Event {
+    let (name, prefixes) = (NetworkName::new(name).unwrap(), vec![prefix.parse().unwrap()]);
+    Event::Network(Network { name, title: None, parent: NetworkName::everywhere(), prefixes })
+}
+
+fn deleted(object: ObjectKind, name: &str) -> Event {
+    Event::Deleted(Deleted { object, name: name.to_owned() })
+}
+
+/// A delta holds what depends on the changed objects and nothing else; together the deltas make the full table.
+#[test]
+fn a_change_of_the_provisioning_publishes_what_depends_on_it() {
+    let (mut publisher, mut provisioning, mut table) =
+        (Publisher::default(), Provisioning::default(), Table::default());
+    let mut number = 0;
+    let mut publish = |events: Vec<Event>, decisions: &[(u32, &str, Option<&str>)]| {
+        let change = provisioning.apply(&[record(number, events)]);
+        number += 1;
+        let decisions: Vec<Decision> = decisions
+            .iter()
+            .map(|(site, network, cdn)| {
+                let network = NetworkName::new(*network).unwrap();
+                Decision { network, ..decision(number, *site, *cdn, None) }
+            })
+            .collect();
+        let due = Due { full_table: true, ..NOTHING_DUE };
+        let input = TickInput { provisioning: change, ..input(number, Vec::new()) };
+        let published = snapshots(publisher.tick(&input, due, &decisions).unwrap());
+        let [delta, full] = &published[..] else { panic!("{published:?}") };
+        table = table.apply(delta).unwrap();
+        let fresh = Table::default().apply(full).unwrap();
+        assert_eq!(fresh.to_snapshot(), table.to_snapshot());
+        let names = |sites: &[spillway_events::SiteEntry]| -> Vec<String> {
+            sites.iter().map(|site| site.site.to_string()).collect()
+        };
+        let gone = delta.sites_gone.iter().map(|site| format!("-{site}"));
+        let networks = delta.networks.iter().map(|network| network.network.to_string());
+        let networks_gone = delta.networks_gone.iter().map(|network| format!("-{network}"));
+        let route = |site: &SiteName, network: &NetworkName| format!("{site}/{network}");
+        let routes = delta.routes.iter().map(|entry| route(&entry.site, &entry.network));
+        let routes_gone = delta.routes_gone.iter().map(|key| format!("-{}", route(&key.site, &key.network)));
+        let names = names(&delta.sites).into_iter().chain(gone).chain(networks).chain(networks_gone);
+        names.chain(routes).chain(routes_gone).collect::<Vec<String>>().join(" ")
+    };
+    let first = provision(2).events;
+    assert_eq!(
+        publish(first, &[(0, "everywhere", None), (1, "everywhere", None)]),
+        "site-00000 site-00001 site-00000/everywhere site-00001/everywhere"
+    );
+    // Networks sort before and after the root.
+    let networks = vec![network("a", "192.0.2.0/25"), network("z", "192.0.2.128/25")];
+    let decided = [(0, "a", Some("a")), (0, "z", Some("a")), (1, "a", None), (1, "z", None)];
+    assert_eq!(publish(networks, &decided), "a z site-00000/a site-00000/z");
+    assert_eq!(publish(vec![network("z", "198.51.100.0/24")], &[]), "z");
+    assert_eq!(
+        publish(vec![network("m", "203.0.113.0/24")], &[(0, "m", Some("b")), (1, "m", None)]),
+        "m site-00000/m"
+    );
+    assert_eq!(publish(vec![deleted(ObjectKind::Network, "a")], &[]), "-a -site-00000/a");
+    let b = CdnName::new("b").unwrap();
+    assert_eq!(publish(vec![cdn(&b, &[])], &[]), "site-00000 site-00001");
+    // The root's route becomes the one that `z` has.
+    assert_eq!(
+        publish(vec![network("y", "192.0.2.0/26")], &[(0, "everywhere", Some("a")), (0, "y", None)]),
+        "y site-00000/everywhere site-00000/y -site-00000/z"
+    );
+    assert_eq!(
+        publish(vec![deleted(ObjectKind::Site, "site-00000")], &[]),
+        "-site-00000 -site-00000/everywhere -site-00000/m -site-00000/y"
+    );
 }

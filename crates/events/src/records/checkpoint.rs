@@ -36,7 +36,7 @@ pub enum StateItem {
     Receipt(Receipt),
     /// The latest report of a CDN.
     CdnReport(CdnReport),
-    /// What holds for a site in some networks.
+    /// What holds for a site. A site with many exceptions has several of these records.
     SiteRoutes(SiteRoutes),
     /// The windows of one probe on one target of a site.
     SeriesWindows(SeriesWindows),
@@ -116,8 +116,10 @@ pub struct CdnReport {
 pub struct SiteRoutes {
     /// The site.
     pub site: SiteName,
-    /// The routes, by network.
-    pub routes: Vec<HeldRoute>,
+    /// What holds for `everywhere`, and in every network that is an exception in none of the site's records.
+    pub everywhere: HeldRoute,
+    /// The exceptions, by network.
+    pub others: Vec<HeldRoute>,
 }
 
 /// What holds for a site in one network since the last change.

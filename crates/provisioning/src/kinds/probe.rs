@@ -53,4 +53,13 @@ impl State {
             _ => None,
         })
     }
+
+    /// The probe with an identity; nothing if that is not a probe's.
+    #[must_use]
+    pub fn probe_of(&self, id: &ObjectId) -> Option<&Probe> {
+        match self.object(id)? {
+            Object::Probe(probe) => Some(probe),
+            _ => None,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod objective;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -280,7 +281,7 @@ impl Kind for Site {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProvisionedSite<'a> {
     /// The site.
-    pub site: &'a Site,
+    pub site: &'a Arc<Site>,
     /// The number of the provisioning record that last changed its objectives: the `agreement` of decisions.
     pub agreement: u64,
 }
@@ -296,12 +297,22 @@ impl State {
     /// A site.
     #[must_use]
     pub fn site(&self, name: &SiteName) -> Option<ProvisionedSite<'_>> {
-        let stored = self.stored(ObjectKind::Site, name.as_str())?;
+        self.stored_site(name.as_str())
+    }
+
+    /// The site with an identity; nothing if that is not a site's.
+    #[must_use]
+    pub fn site_of(&self, id: &ObjectId) -> Option<ProvisionedSite<'_>> {
+        if id.kind == ObjectKind::Site { self.stored_site(&id.name) } else { None }
+    }
+
+    fn stored_site(&self, name: &str) -> Option<ProvisionedSite<'_>> {
+        let stored = self.stored(ObjectKind::Site, name)?;
         Some(ProvisionedSite { site: site_of(&stored.object)?, agreement: stored.agreement })
     }
 }
 
-fn site_of(object: &Object) -> Option<&Site> {
+fn site_of(object: &Object) -> Option<&Arc<Site>> {
     match object {
         Object::Site(site) => Some(site),
         _ => None,

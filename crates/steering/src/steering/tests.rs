@@ -1,9 +1,11 @@
 //! The calendar, counted, through changes of the provisioning.
 
 use spillway_events::{
-    AgentName, CdnOfSite, ClientName, Metric, Micros, NetworkName, Objective, Origin, Probe, Reason, Site,
-    SiteName, Verdict,
+    AgentName, CdnOfSite, ClientName, Event, Metric, Micros, NetworkName, Objective, Origin, Probe, Reason,
+    Site, SiteName, Verdict,
 };
+
+use spillway_provisioning::SavedObject;
 
 use super::*;
 use crate::Rank;
@@ -39,9 +41,14 @@ fn probe(agent: &str) -> Probe {
     Probe { agent: AgentName::new(agent).unwrap(), network: NetworkName::everywhere() }
 }
 
+/// Provisions exactly these.
 fn provision(steering: &mut Steering, sites: &[Site], probes: &[Probe]) {
-    let sites: Vec<(&Site, u64)> = sites.iter().map(|site| (site, 0)).collect();
-    steering.provision(&sites, &[], &probes.iter().collect::<Vec<_>>(), |_| true);
+    let sites = sites.iter().map(|site| Event::Site(site.clone()));
+    let objects = sites.chain(probes.iter().map(|probe| Event::Probe(probe.clone())));
+    let objects = objects.map(|object| SavedObject { object, changed: 0, agreement: 0 });
+    let state = State::restored(1, objects, []);
+    let changed: BTreeSet<ObjectId> = steering.state.ids().chain(state.ids()).collect();
+    steering.provision(&state, &changed.into_iter().collect::<Vec<_>>(), |_| true);
 }
 
 fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i64) {

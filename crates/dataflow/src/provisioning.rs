@@ -1,0 +1,69 @@
+//! Applies the provisioning that ticks read, once for all workers of a process.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use spillway_events::{Event, ProvisioningRecord};
+use spillway_provisioning::{ObjectId, State};
+
+use crate::checkpoint::Restored;
+
+/// The provisioning as of the last tick.
+#[derive(Debug, Default)]
+pub struct Provisioning {
+    state: State,
+}
+
+/// What the provisioning records of a tick change. The workers share the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvisioningChange {
+    /// The provisioning as of the tick.
+    pub(crate) state: State,
+    /// The objects that may differ from the tick before, in order.
+    pub(crate) changed: Arc<[ObjectId]>,
+    /// The numbers of the records that do not follow the state, each with the reason.
+    pub(crate) not_applied: Vec<(u64, String)>,
+    /// Whether the tick reads that a loss of records is accepted. What was emitted with them may differ from what is derived
+    /// without them, so everything is emitted again from this tick on.
+    pub(crate) accepts_loss: bool,
+}
+
+impl Provisioning {
+    /// As of a checkpoint, or of the start of the log.
+    #[must_use]
+    pub fn new(restored: Option<&Restored>) -> Self {
+        restored.map_or_else(Self::default, |restored| Self { state: restored.provisioning.clone() })
+    }
+
+    /// Applies the records that a tick reads, in offset order. Nothing if it reads none.
+    pub fn apply(&mut self, records: &[ProvisioningRecord]) -> Option<ProvisioningChange> {
+        if records.is_empty() {
+            return None;
+        }
+        let mut changed: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut not_applied = Vec::new();
+        for record in records {
+            match self.state.apply(record) {
+                Ok(objects) => changed.extend(objects),
+                Err(error) => not_applied.push((record.number, error.to_string())),
+            }
+        }
+        let mut events = records.iter().flat_map(|record| &record.events);
+        Some(ProvisioningChange {
+            state: self.state.clone(),
+            changed: changed.into_iter().collect(),
+            not_applied,
+            accepts_loss: events.any(|event| matches!(event, Event::Gap(_))),
+        })
+    }
+}
+
+impl ProvisioningChange {
+    /// Everything that a checkpoint's provisioning has, as a change from nothing.
+    pub(crate) fn of_checkpoint(restored: &Restored) -> Self {
+        let state = restored.provisioning.clone();
+        let changed = state.ids().collect();
+        Self { state, changed, not_applied: Vec::new(), accepts_loss: false }
+    }
+}
