@@ -34,7 +34,7 @@ pub use records::measurement::{
 };
 pub use records::performance::Performance;
 pub use records::provisioning::{
-    Address, Cdn, CdnKind, CdnOfSite, Client, Deleted, Event, Gap, Network, ObjectKind, Objective, Origin,
+    Address, Cdn, CdnKind, CdnOfSite, Client, ClockReset, Deleted, Event, Gap, Network, ObjectKind, Objective, Origin,
     Prefix, PrefixError, Probe, ProvisioningRecord, Site,
 };
 pub use records::receipt::Receipt;

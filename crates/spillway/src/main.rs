@@ -5,6 +5,7 @@
 mod backtest;
 mod client;
 mod clock;
+mod clock_reset;
 mod demo;
 mod documents;
 mod gap;
@@ -61,6 +62,11 @@ enum Command {
     Get(client::GetOptions),
     /// Give up records that retention has deleted, so that the dataflow goes on without them
     Gap(gap::Options),
+    /// Let the time of ticks start again after a wrong machine clock
+    Clock {
+        #[command(subcommand)]
+        command: ClockCommand,
+    },
     /// Say where a site's traffic goes or went, why, and by which numbers
     Explain(client::ExplainOptions),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
@@ -83,6 +89,12 @@ enum TopicsCommand {
     Create(topics::CreateOptions),
     /// Say which topics or settings are not as they should be, and how to mend each
     Check(topics::CheckOptions),
+}
+
+#[derive(Debug, Subcommand)]
+enum ClockCommand {
+    /// The next tick takes the wall clock's time, also if that is lower; routes are held until there is new evidence
+    Reset(clock_reset::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,6 +138,7 @@ fn main() -> ExitCode {
         Command::Delete(options) => client::delete(&options),
         Command::Get(options) => client::get(&options),
         Command::Gap(options) => gap::run(&options),
+        Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
         Command::Explain(options) => client::explain(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),
