@@ -62,6 +62,11 @@ impl Seen {
         judgement
     }
 
+    /// Time starts again: no boot was last heard later than now, so that its age counts from now on.
+    pub(crate) fn restart_time(&mut self, now: TimeMicros) {
+        self.boots.values_mut().for_each(|seen| seen.last_at = seen.last_at.min(now));
+    }
+
     /// Forgets the boot that was heard least recently, if that was long enough ago.
     fn forget_one(&mut self, now: TimeMicros) -> bool {
         let oldest = self.boots.iter().min_by_key(|(boot, seen)| (seen.last_tick, **boot));

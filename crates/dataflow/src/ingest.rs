@@ -102,6 +102,9 @@ impl Ingest {
     /// If state cannot be encoded for a checkpoint.
     pub(crate) fn tick(&mut self, mut input: TickInput) -> Result<Routes, DataflowError> {
         let mut routes = Routes::new();
+        if input.tick.restart {
+            self.seen.values_mut().for_each(|seen| seen.restart_time(input.tick.at_us));
+        }
         let due = self.due(input.tick.at_us);
         for record in &input.provisioning {
             if let Err(error) = self.state.apply(record) {

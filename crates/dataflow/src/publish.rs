@@ -79,7 +79,7 @@ impl Publisher {
     pub(crate) fn new(restored: Option<&Restored>) -> Result<Self, DataflowError> {
         let Some(restored) = restored else { return Ok(Self::default()) };
         let mut publisher = Self { state: restored.provisioning.clone(), table: Published::default() };
-        let mut unused = publisher.blank(SnapshotKind::Delta, TimeMicros(0));
+        let mut unused = blank(SnapshotKind::Delta, TimeMicros(0), &restored.installation);
         publisher.provision(&mut unused);
         let mut touched = BTreeSet::new();
         for of_site in &restored.routes {
@@ -124,9 +124,11 @@ impl Publisher {
         input: &TickInput,
         due: Due,
         decisions: &[Decision],
+        installation: &str,
     ) -> Result<Vec<SnapshotItem>, DecodeError> {
         let base = self.table.version;
-        let mut delta = self.blank(SnapshotKind::Delta, input.tick.at_us);
+        let blank = |kind| blank(kind, input.tick.at_us, installation);
+        let mut delta = blank(SnapshotKind::Delta);
         if !input.provisioning.is_empty() {
             for record in &input.provisioning {
                 // `ingest` says what was wrong with it.
@@ -148,27 +150,14 @@ impl Publisher {
             self.table.delta_bytes += items_bytes(&items)?;
         }
         if due.full_table || input.accepts_loss() || self.table.delta_bytes > self.table.full_bytes {
-            let full = self.finish(self.full(self.blank(SnapshotKind::Full, input.tick.at_us))).into_items();
+            let full = self.finish(self.full(blank(SnapshotKind::Full))).into_items();
             self.table.full_bytes = items_bytes(&full)?;
             self.table.delta_bytes = 0;
             items.extend(full);
         } else if due.heartbeat && !is_changed {
-            items.extend(self.finish(self.blank(SnapshotKind::Heartbeat, input.tick.at_us)).into_items());
+            items.extend(self.finish(blank(SnapshotKind::Heartbeat)).into_items());
         }
         Ok(items)
-    }
-
-    fn blank(&self, kind: SnapshotKind, at_us: TimeMicros) -> Snapshot {
-        Snapshot::from(SnapshotHead {
-            kind,
-            version: 0,
-            base: 0,
-            at_us,
-            digest: String::new(),
-            revision: 0,
-            // No record carries an id of the installation yet.
-            installation: String::new(),
-        })
     }
 
     fn finish(&self, snapshot: Snapshot) -> Snapshot {
@@ -325,6 +314,19 @@ impl DecidedRoute {
     fn is_as(&self, other: &Self) -> bool {
         (&self.route, self.reason) == (&other.route, other.reason)
     }
+}
+
+/// A snapshot without entries; version, digest and revision are set by [`Publisher::finish`].
+fn blank(kind: SnapshotKind, at_us: TimeMicros, installation: &str) -> Snapshot {
+    Snapshot::from(SnapshotHead {
+        kind,
+        version: 0,
+        base: 0,
+        at_us,
+        digest: String::new(),
+        revision: 0,
+        installation: installation.to_owned(),
+    })
 }
 
 fn entry(site: &SiteName, network: &NetworkName, decided: &DecidedRoute) -> RouteEntry {

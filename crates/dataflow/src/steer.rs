@@ -89,6 +89,10 @@ impl Steer {
             }
         }
         let Some((input, due)) = input else { return Ok(items) };
+        if input.tick.restart {
+            self.steering.forget_evidence();
+            self.reports.clear();
+        }
         for record in &input.provisioning {
             // `ingest` says what was wrong with it.
             let _ = self.state.apply(record);

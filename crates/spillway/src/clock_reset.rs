@@ -19,7 +19,7 @@ the machine's clock right, then reset: the next tick takes the wall clock's time
 All measurements and statistics so far are forgotten, and every site keeps its route (unknown_hold) until there is enough
 evidence again. It cannot be taken back.
 
-Exit status: 0 the next tick restarts the clock, 2 nothing was changed.
+Exit status: 0 the clock starts again at the next tick, 2 nothing was changed.
 
 Examples:
   spillway clock reset --reason 'NTP was 2 hours ahead until 14:05'

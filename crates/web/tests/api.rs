@@ -138,7 +138,10 @@ async fn a_clock_reset_needs_a_reason_and_is_recorded_once_a_command() {
     assert!(problem["detail"].as_str().unwrap().contains("the reason must have 1 to 255 bytes"), "{problem}");
     let body = r#"{"reason": "2 hours ahead"}"#;
     let (_, tried) = reset("?dry_run=true", body).await;
-    assert_eq!((&tried["revision"], &tried["changes"][0]), (&0.into(), &"+ clock reset: 2 hours ahead".into()));
+    assert_eq!(
+        (&tried["revision"], &tried["changes"][0]),
+        (&0.into(), &"+ clock reset: 2 hours ahead".into())
+    );
     for _ in 0..2 {
         let (status, applied) = reset("?id=one", body).await;
         assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));

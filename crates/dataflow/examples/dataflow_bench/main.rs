@@ -253,7 +253,14 @@ fn feed(input: &Input, to: &spillway_dataflow::Input) {
         });
         let records = records.collect();
         let provisioning = if number == 0 { vec![input.provisioning.clone()] } else { Vec::new() };
-        let tick = Tick { number, at_us: *at_us, rules: 1, offsets: Vec::new() };
+        let tick = Tick {
+            number,
+            at_us: *at_us,
+            rules: 1,
+            restart: false,
+            installation: String::new(),
+            offsets: Vec::new(),
+        };
         to.send(TickInput { tick, tick_offset: number, provisioning, records }).unwrap();
     }
 }
