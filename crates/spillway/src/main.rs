@@ -2,6 +2,7 @@
 
 #![warn(clippy::print_stdout)]
 
+mod adopt;
 mod backtest;
 mod client;
 mod clock;
@@ -23,7 +24,7 @@ mod topics;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use roles::Roles;
 use tracing_subscriber::EnvFilter;
 
@@ -44,7 +45,7 @@ enum Command {
     /// Tick and derive on a log on Kafka, or stand by for one that does
     Dataflow(roles::DataflowOptions),
     /// Answer DNS queries by the snapshots on Kafka, and by the last table on disk whatever happens
-    Dns(roles::OneRoleOptions),
+    Dns(DnsOptions),
     /// Serve the API of an installation on Kafka
     Web(roles::OneRoleOptions),
     /// Measure what is provisioned on Kafka
@@ -91,6 +92,21 @@ enum TopicsCommand {
     Check(topics::CheckOptions),
 }
 
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct DnsOptions {
+    #[command(subcommand)]
+    command: Option<DnsCommand>,
+    #[command(flatten)]
+    options: roles::OneRoleOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum DnsCommand {
+    /// Let a node take the log's table, although it is another installation's or older than the node's
+    Adopt(adopt::Options),
+}
+
 #[derive(Debug, Subcommand)]
 enum ClockCommand {
     /// The next tick takes the wall clock's time, also if that is lower; routes are held until there is new evidence
@@ -129,7 +145,8 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Up(options) => roles::up(&options),
         Command::Dataflow(options) => roles::dataflow(&options),
-        Command::Dns(options) => roles::one(&options, Roles::Dns),
+        Command::Dns(DnsOptions { command: Some(DnsCommand::Adopt(options)), .. }) => adopt::run(&options),
+        Command::Dns(DnsOptions { command: None, options }) => roles::one(&options, Roles::Dns),
         Command::Web(options) => roles::one(&options, Roles::Web),
         Command::Probe(options) => roles::one(&options, Roles::Probe),
         Command::Topics { command: TopicsCommand::Create(options) } => topics::create(&options),
