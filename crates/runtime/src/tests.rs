@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use spillway_control::Provisioner;
+use spillway_control::{Explainer, Provisioner};
 use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{
     Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError, RecordReader,
@@ -453,6 +453,15 @@ fn a_reset_of_the_clock_is_replayed_to_the_byte_from_the_start_and_from_a_checkp
     assert_found_is_replayed(log.as_ref());
     let verified = super::verify(log.as_ref()).unwrap();
     assert!(verified.differences.is_empty() && verified.frames_not_yet_emitted == 0, "{verified:?}");
+    // Of two decisions before a time, the later one counts, even if its time is lower.
+    let explainer = Explainer::new(Arc::<EmbeddedLog>::clone(&log));
+    let state = provisioner.state().unwrap();
+    for site in 0..8 {
+        let site = SiteName::new(format!("s{site}")).unwrap();
+        let at = Some(TimeMicros(START_US + 90_000_000));
+        let found = explainer.explain(&state, &site, None, at).unwrap();
+        assert!(found.iter().all(|decision| (150..200).contains(&decision.tick)), "{found:?}");
+    }
     // Checkpoints go on in the time that was there before.
     let checkpoint = Checkpoint::newest(log.as_ref()).unwrap().unwrap();
     assert!(checkpoint.restored.tick() > 150);
