@@ -181,7 +181,7 @@ fn on_real_bandwidth() {
         "---\nkind: site\nname: multi\nclient: acme\nhosts: [multi.example]\norigin: {{name: 'Verizon-Minneapolis-MN'}}\n\
          cdns: ['Verizon-Chicago-IL', 'Verizon-Denver-CO']\nobjectives:\n  - {{metric: available_bandwidth, threshold: \
          1.5Gbit/s, percentile: 75, window: 6h, samples_min: 2, probes_min: 1}}\n  - {{metric: response_time, threshold: \
-         40ms, percentile: 90, window: 12h, samples_min: 2, probes_min: 1}}\n"
+         40ms, percentile: 90, window: 5h, samples_min: 2, probes_min: 1}}\n"
     )
     .unwrap();
     let columns = Columns { site: "connection", throughput_bps: Some("down_bps"), ..COLUMNS };

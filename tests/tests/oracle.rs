@@ -47,7 +47,7 @@ fn script(log: &dyn EventLog, copies: u64) {
             offsets.push(offset("statistics", partition, 0));
         }
         offsets.sort();
-        let tick = Tick { number, at_us, rules: 1, offsets };
+        let tick = Tick { restart: false, installation: String::new(), number, at_us, rules: 1, offsets };
         let appended = log.append_at("ticks", number, &encode(&tick).unwrap()).unwrap();
         assert!(matches!(appended, Appended::Won(_)));
     }

@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use spillway_edge::follower::Follower;
+use spillway_eventlog::{EmbeddedLog, RecordReader};
+use spillway_events::{Tick, topics};
 use spillway_tests::binary::{binary, folder, spillway};
 
 /// A port that was free a moment ago.
@@ -188,4 +191,91 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
         assert!(output.status.success() && error.is_empty(), "{arguments:?}: {:?}, {error}", output.status);
     }
     assert_eq!(terminate(child), Some(0));
+}
+
+/// A node has the table of one installation and is given the log of another one.
+#[test]
+fn a_node_takes_the_log_of_another_installation_only_when_it_is_told() {
+    let folder = folder("adopt");
+    let (one, two) = (folder.join("one"), folder.join("two"));
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let file = provisioning(&folder);
+    let run_once = |data: &Path| {
+        let child = up(data, &dns, &api);
+        apply(&api, &file);
+        until_cname(&dns);
+        assert_eq!(terminate(child), Some(0));
+    };
+    run_once(&one);
+    run_once(&two);
+    let installation = |data: &Path| {
+        let table = Follower::load(&data.join("table")).unwrap().current().unwrap();
+        table.installation().to_owned()
+    };
+    let (of_one, of_two) = (installation(&one), installation(&two));
+    assert!(of_one.len() == 32 && of_one != of_two, "{of_one} {of_two}");
+    std::fs::copy(one.join("table"), two.join("table")).unwrap();
+    let adopt = |wait: &str| {
+        let output = spillway(["dns", "adopt", "--data", two.to_str().unwrap(), "--wait", wait]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+
+    let child = up(&two, &dns, &api);
+    apply(&api, &file);
+    until_cname(&dns);
+    assert_eq!(installation(&two), of_one, "it serves its own table on");
+    let (code, said) = adopt("60");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("before: installation {of_one}")), "{said}");
+    assert!(said.contains(&format!("adopted: installation {of_two}")), "{said}");
+    until_cname(&dns);
+    assert_eq!(terminate(child), Some(0));
+    assert_eq!(installation(&two), of_two);
+
+    // Asked while it does not run, it does so at its next start.
+    std::fs::copy(one.join("table"), two.join("table")).unwrap();
+    assert_eq!(adopt("0").0, Some(1));
+    let child = up(&two, &dns, &api);
+    for _ in 0..300 {
+        if installation(&two) == of_two {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(terminate(child), Some(0));
+    assert_eq!(installation(&two), of_two);
+    // Without a table there is nothing to ask for.
+    assert_eq!(spillway(["dns", "adopt", "--data", folder.to_str().unwrap()]).status.code(), Some(2));
+}
+
+#[test]
+fn the_clock_is_reset_while_it_runs_and_on_a_log_folder() {
+    let folder = folder("clock-reset");
+    let data = folder.join("data");
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let file = provisioning(&folder);
+    let child = up(&data, &dns, &api);
+    apply(&api, &file);
+    until_cname(&dns);
+    let reset = |target: [&str; 2]| {
+        let output = spillway(["clock", "reset", "--reason", "a test"].into_iter().chain(target));
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = reset(["--api", &api]);
+    assert!(code == Some(0) && said.contains("+ clock reset: a test"), "{said}");
+    until_cname(&dns);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(terminate(child), Some(0));
+    let data_text = data.to_str().unwrap();
+    let (code, said) = reset(["--log", data_text]);
+    assert!(code == Some(0) && said.contains("+ clock reset: a test"), "{said}");
+    let child = up(&data, &dns, &api);
+    until_cname(&dns);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(terminate(child), Some(0));
+    assert_eq!(spillway(["replay", "verify", "--log", data_text]).status.code(), Some(0));
+    let log = EmbeddedLog::open(&data).unwrap();
+    let ticks = RecordReader::<Tick>::new(&log, topics::TICKS, 0, 0);
+    let ticks: Vec<Tick> = ticks.map(|tick| tick.unwrap().1).collect();
+    assert_eq!(ticks.iter().filter(|tick| tick.restart).count(), 2);
 }

@@ -107,7 +107,15 @@ impl Ticks {
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
         let offsets =
             vec![offset(topics::MEASUREMENTS, self.measurements_end), offset(topics::PROVISIONING, 1)];
-        let tick = Tick { number: self.number, at_us, rules: spillway_dataflow::RULES_VERSION, offsets };
+        let tick = Tick {
+            number: self.number,
+            at_us,
+            rules: spillway_dataflow::RULES_VERSION,
+            restart: false,
+            // Recorded rows are no installation's.
+            installation: String::new(),
+            offsets,
+        };
         self.number += 1;
         Ok(RecordedTick { tick, batches })
     }

@@ -114,8 +114,9 @@ impl Explainer {
                     && decision.network == *network
                     && at.is_none_or(|at| decision.at_us <= at)
             };
-            let held = places.partition_point(|place| at.is_none_or(|at| place.at <= at));
-            match (held.checked_sub(1).and_then(|last| places.get(last)), places.first()) {
+            // Times do not always rise: the clock of the ticks may have been reset. The latest decision holds.
+            let held = places.iter().rfind(|place| at.is_none_or(|at| place.at <= at));
+            match (held, places.first()) {
                 (Some(place), _) => {
                     found.extend(read_first_frame(log, *place)?.into_iter().find(is_wanted));
                 }

@@ -149,6 +149,22 @@ impl Provisioner {
         self.change(&command, &Positions::default(), Vec::new(), dry_run)
     }
 
+    /// Lets the time of ticks start again from the wall clock, or says that it would.
+    ///
+    /// # Errors
+    /// When the command is refused, or the log fails; nothing has changed then.
+    pub fn reset_clock(
+        &self,
+        reason: &str,
+        id: &str,
+        at: TimeMicros,
+        dry_run: bool,
+    ) -> Result<Applied, ProvisionError> {
+        let body = format!("reset the clock: {reason}");
+        let change = Change::ResetClock { reason: reason.to_owned() };
+        self.change(&command(id, at, body.as_bytes(), change), &Positions::default(), Vec::new(), dry_run)
+    }
+
     fn change(
         &self,
         command: &Command,

@@ -13,6 +13,7 @@ use crate::error::DataflowError;
 pub struct Restored {
     tick: u64,
     at: TimeMicros,
+    pub(crate) installation: String,
     pub(crate) provisioning: State,
     pub(crate) seen: Vec<SeenBoot>,
     pub(crate) receipts: Vec<Receipt>,
@@ -23,11 +24,12 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// Puts the chunks of the checkpoint of a tick together.
+    /// Puts the chunks of the checkpoint of a tick together. `installation` is the id that the manifest has.
     ///
     /// # Errors
     /// [`DataflowError::Restore`] if a chunk is of another tick, or something that every checkpoint has is missing.
     pub fn new(
+        installation: String,
         tick: u64,
         at: TimeMicros,
         chunks: impl IntoIterator<Item = CheckpointChunk>,
@@ -68,7 +70,7 @@ impl Restored {
             }
         }
         let provisioning = State::restored(revision, objects, gaps);
-        Ok(Self { tick, at, provisioning, seen, receipts, reports, routes, windows, table })
+        Ok(Self { tick, at, installation, provisioning, seen, receipts, reports, routes, windows, table })
     }
 
     /// The tick whose state this is.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use spillway_events::{ByteString, TimeMicros};
+use spillway_provisioning::limits::WINDOW_US_MAX;
 
 /// How many sequence numbers back a batch of a boot may come late.
 pub(crate) const SEQUENCES: u64 = 1_024;
@@ -13,6 +14,8 @@ pub(crate) const FORGET_AFTER_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// With [`BOOTS_MAX`] boots a new one replaces the one that was heard least recently, if that was longer ago than this, in
 /// microseconds of tick time: 6 hours, the longest window.
 pub(crate) const REPLACE_AFTER_US: i64 = 6 * 3_600 * 1_000_000;
+// What a boot that was replaced sends again lies in no window any more.
+const _: () = assert!(WINDOW_US_MAX.0 <= REPLACE_AFTER_US.unsigned_abs());
 
 const BYTES: usize = 128;
 const _: () = assert!(BYTES as u64 * 8 == SEQUENCES);
@@ -60,6 +63,11 @@ impl Seen {
             (seen.last_tick, seen.last_at) = (tick, now);
         }
         judgement
+    }
+
+    /// Time starts again: no boot was last heard later than now, so that its age counts from now on.
+    pub(crate) fn restart_time(&mut self, now: TimeMicros) {
+        self.boots.values_mut().for_each(|seen| seen.last_at = seen.last_at.min(now));
     }
 
     /// Forgets the boot that was heard least recently, if that was long enough ago.

@@ -23,6 +23,8 @@ pub(crate) struct Framer {
     publisher: Option<Publisher>,
     /// The first worker of a process writes its part of them.
     writes_checkpoints: bool,
+    /// The id of the installation; empty before tick 0.
+    installation: String,
 }
 
 impl Framer {
@@ -32,7 +34,9 @@ impl Framer {
         restored: Option<&Restored>,
     ) -> Result<Self, DataflowError> {
         let publisher = (worker == 0).then(|| Publisher::new(restored)).transpose()?;
-        Ok(Self { config, worker, publisher, writes_checkpoints: worker == config.first_worker() })
+        let writes_checkpoints = worker == config.first_worker();
+        let installation = restored.map(|restored| restored.installation.clone()).unwrap_or_default();
+        Ok(Self { config, worker, publisher, writes_checkpoints, installation })
     }
 
     /// The frames of one complete tick.
@@ -61,11 +65,14 @@ impl Framer {
         });
         receipts.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         rejected.sort();
+        if let Some((input, _)) = input.as_ref().filter(|(input, _)| input.tick.number == 0) {
+            self.installation.clone_from(&input.tick.installation);
+        }
         let mut outputs = Vec::new();
         if let (Some(publisher), Some((input, due))) = (&mut self.publisher, &input) {
             let part = "a snapshot";
             let snapshots = publisher
-                .tick(input, *due, &decisions)
+                .tick(input, *due, &decisions, &self.installation)
                 .map_err(|source| DataflowError::Encode { part, source })?;
             outputs.extend(frame(tick, topics::SNAPSHOTS, 0, snapshots)?);
             if due.checkpoint {
@@ -77,7 +84,8 @@ impl Framer {
             let chunks =
                 encode_checkpoint(tick, state).map_err(|source| DataflowError::Encode { part, source })?;
             let (at, tick_offset) = (input.tick.at_us, input.tick_offset);
-            outputs.push(Output::Checkpoint { tick, at, tick_offset, chunks });
+            let installation = self.installation.clone();
+            outputs.push(Output::Checkpoint { tick, at, tick_offset, installation, chunks });
         }
         let partitions = self.config.output_partitions;
         let by_site = |site: &str| shard(site) % partitions;

@@ -103,6 +103,9 @@ impl Ingest {
     /// If state cannot be encoded for a checkpoint.
     pub(crate) fn tick(&mut self, mut input: TickInput) -> Result<Routes, DataflowError> {
         let mut routes = Routes::new();
+        if input.tick.restart {
+            self.seen.values_mut().for_each(|seen| seen.restart_time(input.tick.at_us));
+        }
         let due = self.due(input.tick.at_us);
         if let Some(change) = &input.provisioning {
             self.provision(change);

@@ -20,6 +20,8 @@
 //!
 //! 1. **Ticks.** A tick has a number, a time, and for every input partition the offset up to which it reads. "Now" is the
 //!    tick's time; nothing here reads a clock. Tick numbers are the timestamps of the graph.
+//!    A tick marked `restart` may have a lower time than the one before. At it, before anything else, all windows and latest
+//!    reports are forgotten, so the verdict of every site is unknown and its route is held until there is evidence again.
 //! 2. **Order within a tick.** `steer` and `frame` act on a tick once their frontier has passed it: provisioning in offset
 //!    order, then inputs, then passing time, then routes. Repeats are removed in offset order; after that, folds are counts,
 //!    sums and maxima, which do not depend on order. The latest of several reports is the one with the greatest (event time,

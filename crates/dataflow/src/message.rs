@@ -13,7 +13,8 @@ pub(crate) struct Routed<M> {
     pub(crate) message: M,
 }
 
-/// Which periodic records are due at a tick.
+/// Which periodic records are due at a tick: those for which time divided by the period, rounded down, is another number than
+/// at the tick before. So they go on after time has started again.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Due {
     pub(crate) performance: bool,

@@ -24,6 +24,8 @@ pub enum Output {
         at: TimeMicros,
         /// Its offset in `ticks`.
         tick_offset: u64,
+        /// The id of the installation.
+        installation: String,
         /// The encoded chunks.
         chunks: Vec<Vec<u8>>,
     },

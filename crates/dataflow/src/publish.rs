@@ -53,7 +53,7 @@ impl Publisher {
     pub(crate) fn new(restored: Option<&Restored>) -> Result<Self, DataflowError> {
         let Some(restored) = restored else { return Ok(Self::default()) };
         let mut publisher = Self::default();
-        let mut unused = publisher.blank(SnapshotKind::Delta, TimeMicros(0));
+        let mut unused = blank(SnapshotKind::Delta, TimeMicros(0), &restored.installation);
         let table = &mut publisher.table;
         table.provision(&ProvisioningChange::of_checkpoint(restored), &mut unused);
         for of_site in &restored.routes {
@@ -91,9 +91,11 @@ impl Publisher {
         input: &TickInput,
         due: Due,
         decisions: &[Decision],
+        installation: &str,
     ) -> Result<Vec<SnapshotItem>, DecodeError> {
         let base = self.version;
-        let mut delta = self.blank(SnapshotKind::Delta, input.tick.at_us);
+        let blank = |kind| blank(kind, input.tick.at_us, installation);
+        let mut delta = blank(SnapshotKind::Delta);
         if let Some(change) = &input.provisioning {
             self.table.provision(change, &mut delta);
         }
@@ -111,29 +113,16 @@ impl Publisher {
             self.delta_bytes += items_bytes(&items)?;
         }
         if due.full_table || input.accepts_loss() || self.delta_bytes > self.full_bytes {
-            let mut full = self.blank(SnapshotKind::Full, input.tick.at_us);
+            let mut full = blank(SnapshotKind::Full);
             self.table.fill(&mut full);
             let full = self.finish(full).into_items();
             self.full_bytes = items_bytes(&full)?;
             self.delta_bytes = 0;
             items.extend(full);
         } else if due.heartbeat && !is_changed {
-            items.extend(self.finish(self.blank(SnapshotKind::Heartbeat, input.tick.at_us)).into_items());
+            items.extend(self.finish(blank(SnapshotKind::Heartbeat)).into_items());
         }
         Ok(items)
-    }
-
-    fn blank(&self, kind: SnapshotKind, at_us: TimeMicros) -> Snapshot {
-        Snapshot::from(SnapshotHead {
-            kind,
-            version: 0,
-            base: 0,
-            at_us,
-            digest: String::new(),
-            revision: 0,
-            // No record carries an id of the installation yet.
-            installation: String::new(),
-        })
     }
 
     fn finish(&self, snapshot: Snapshot) -> Snapshot {
@@ -145,4 +134,17 @@ impl Publisher {
             ..snapshot
         }
     }
+}
+
+/// A snapshot without entries; version, digest and revision are set by [`Publisher::finish`].
+fn blank(kind: SnapshotKind, at_us: TimeMicros, installation: &str) -> Snapshot {
+    Snapshot::from(SnapshotHead {
+        kind,
+        version: 0,
+        base: 0,
+        at_us,
+        digest: String::new(),
+        revision: 0,
+        installation: installation.to_owned(),
+    })
 }

@@ -87,6 +87,10 @@ impl Steer {
             }
         }
         let Some((input, due)) = input else { return Ok(items) };
+        if input.tick.restart {
+            self.steering.forget_evidence();
+            self.reports.clear();
+        }
         if let Some(change) = &input.provisioning {
             self.provision(change);
         }

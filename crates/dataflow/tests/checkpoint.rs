@@ -20,7 +20,8 @@ fn tick(number: u64, second: i64, events: Vec<Event>) -> TickInput {
         ProvisioningRecord { number: 0, command, body_sha256: Sha256::of(&[]), author, at_us, events };
     let records = if record.events.is_empty() { Vec::new() } else { vec![record] };
     let provisioning = Provisioning::default().apply(&records);
-    let tick = Tick { number, at_us, rules: 1, offsets: Vec::new() };
+    let tick =
+        Tick { restart: false, installation: String::new(), number, at_us, rules: 1, offsets: Vec::new() };
     TickInput { tick_offset: number, tick, provisioning, records: Vec::new() }
 }
 
@@ -100,7 +101,7 @@ fn a_checkpoint_of_100_000_sites_is_cut_and_restores() {
         });
         after
     };
-    let restored = Restored::new(1, at, chunks).unwrap();
+    let restored = Restored::new(String::new(), 1, at, chunks).unwrap();
     let resumed = after(run(Some(restored), 1, &ticks[2..]));
     assert!(resumed.len() >= 3);
     // Not `assert_eq`, which would print all of it.

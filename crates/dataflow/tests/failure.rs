@@ -32,7 +32,8 @@ fn begin(workers: usize, restored: Option<Restored>) -> Result<Running, Dataflow
 fn tick(number: u64) -> TickInput {
     // In a second of its own, so that it has a heartbeat.
     let at_us = TimeMicros(1_000_000 * number.min(100).cast_signed());
-    let tick = Tick { number, at_us, rules: 1, offsets: Vec::new() };
+    let tick =
+        Tick { restart: false, installation: String::new(), number, at_us, rules: 1, offsets: Vec::new() };
     TickInput { tick, tick_offset: 0, provisioning: None, records: Vec::new() }
 }
 
@@ -104,7 +105,12 @@ fn a_checkpoint_that_contradicts_itself_is_not_started_from() {
         StateItem::TableVersion(table("0")),
     ];
     let restored = |items: Vec<StateItem>| {
-        Restored::new(6, TimeMicros(1), [CheckpointChunk { tick: 6, shard: 0, chunk: 0, items }])
+        Restored::new(
+            String::new(),
+            6,
+            TimeMicros(1),
+            [CheckpointChunk { tick: 6, shard: 0, chunk: 0, items }],
+        )
     };
     let bad = |item: StateItem| [good.clone(), vec![item]].concat();
     let unknown = StateItem::SiteRoutes(SiteRoutes {

@@ -8,6 +8,7 @@
 //!
 //! Nothing in the log or on the disk ends the follower or the readers; [`Status`] says what is wrong.
 
+mod adopt;
 mod file;
 mod follow;
 mod save;
@@ -21,6 +22,7 @@ use arc_swap::ArcSwapOption;
 use spillway_events::{Snapshot, SnapshotKind, TimeMicros};
 use spillway_routing::table::{Table, TableError};
 
+pub use self::adopt::{is_adoption_requested, request_adoption};
 pub use self::follow::follow;
 pub use self::status::{Ignored, Status};
 use self::store::OnDisk;
@@ -95,6 +97,14 @@ impl Follower {
         self.shared.store(Some(Arc::clone(&next)));
         self.current = next;
         Ok(Adopted { kind: snapshot.kind, version: snapshot.version, at: snapshot.at_us })
+    }
+
+    /// Puts another table, which the file has, in the place of the current one.
+    fn replace(&mut self, table: Table, on_disk: OnDisk) {
+        self.current = Arc::new(table);
+        self.shared.store(Some(Arc::clone(&self.current)));
+        self.on_disk = Some(on_disk);
+        self.status.followed_log();
     }
 
     /// Writes the current table to a file, durably: beside it, then renamed over it. Without a table nothing is

@@ -101,6 +101,12 @@ where
         self.frames.reject();
     }
 
+    /// The offset of the last record read.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.frames.offset
+    }
+
     /// Waits at the end for more frames until cancelled; checks for that at least every `poll_interval`.
     #[must_use]
     pub fn following(mut self, cancel: &'a CancellationToken, poll_interval: Duration) -> Self {

@@ -34,8 +34,8 @@ pub use records::measurement::{
 };
 pub use records::performance::Performance;
 pub use records::provisioning::{
-    Address, Cdn, CdnKind, CdnOfSite, Client, Deleted, Event, Gap, Network, ObjectKind, Objective, Origin,
-    Prefix, PrefixError, Probe, ProvisioningRecord, Site,
+    Address, Cdn, CdnKind, CdnOfSite, Client, ClockReset, Deleted, Event, Gap, Network, ObjectKind,
+    Objective, Origin, Prefix, PrefixError, Probe, ProvisioningRecord, Site,
 };
 pub use records::receipt::Receipt;
 pub use records::rejected::Rejected;

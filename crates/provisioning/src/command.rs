@@ -38,6 +38,11 @@ pub enum Change {
         /// The first offset of their partition that the log still holds.
         log_starts_at: u64,
     },
+    /// Let the time of ticks start again from the wall clock.
+    ResetClock {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Command {
@@ -103,6 +108,9 @@ pub enum Refusal {
         /// How many more objects refer to it.
         unlisted: usize,
     },
+    /// The reason that a command has to give is empty or too long.
+    #[error("the reason must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes")]
+    BadReason,
     /// The loss of records cannot be accepted.
     #[error("{0}")]
     BadGap(String),

@@ -1,6 +1,7 @@
 //! Decides commands.
 
 mod apply;
+mod clock;
 mod delete;
 mod gap;
 
@@ -22,19 +23,29 @@ use crate::state::State;
 /// When objects contradict each other or the state, when an object to delete does not exist or is in use, or when a limit
 /// would be exceeded.
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
-    let is_bad = |text: &str| text.is_empty() || text.len() > COMMAND_TEXT_BYTES_MAX;
-    if is_bad(&command.id) {
+    if !is_command_text(&command.id) {
         return Err(Refusal::BadCommand("id"));
     }
-    if is_bad(&command.author) {
+    if !is_command_text(&command.author) {
         return Err(Refusal::BadCommand("author"));
     }
     let events = match &command.change {
         Change::Apply(objects) => apply::apply(state, objects)?,
         Change::Delete(ids) => delete::delete(state, ids)?,
         Change::AcceptLoss { gap, log_starts_at } => gap::accept_loss(state, gap, *log_starts_at)?,
+        Change::ResetClock { reason } => clock::reset(reason)?,
     };
     check_length(command, events)
+}
+
+/// Whether a command may hold this text.
+fn is_command_text(text: &str) -> bool {
+    (1..=COMMAND_TEXT_BYTES_MAX).contains(&text.len())
+}
+
+/// Refuses a reason that is empty or too long.
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if is_command_text(reason) { Ok(()) } else { Err(Refusal::BadReason) }
 }
 
 /// Passes events on whose record the log can hold.

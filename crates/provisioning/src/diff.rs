@@ -28,9 +28,9 @@ pub enum Sign {
 pub struct ChangeLine {
     /// How the object changes.
     pub sign: Sign,
-    /// The object's kind as written in documents, or `gap`.
+    /// The object's kind as written in documents, `gap` or `clock`.
     pub kind: &'static str,
-    /// Its name; a probe's is `AGENT/NETWORK`, a gap's `TOPIC/PARTITION`.
+    /// Its name; a probe's is `AGENT/NETWORK`, a gap's `TOPIC/PARTITION`, the clock's `reset`.
     pub name: String,
     /// The field and its change, if the object changes.
     pub detail: Option<String>,
@@ -74,6 +74,10 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
                     format!("the loss of offsets {}..{} is accepted: {}", gap.from, gap.to, gap.reason);
                 let name = format!("{}/{}", gap.topic, gap.partition);
                 vec![ChangeLine { sign: Sign::Added, kind: "gap", name, detail: Some(detail) }]
+            }
+            Event::ClockReset(reset) => {
+                let (name, detail) = (String::from("reset"), Some(reset.reason.clone()));
+                vec![ChangeLine { sign: Sign::Added, kind: "clock", name, detail }]
             }
             _ => Vec::new(),
         };

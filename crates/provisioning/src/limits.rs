@@ -38,8 +38,8 @@ pub const TTL_SECS_MAX: u32 = 86_400;
 pub const PROBE_INTERVAL_MS_MIN: u32 = 100;
 /// The longest interval of probing: an hour.
 pub const PROBE_INTERVAL_MS_MAX: u32 = 3_600_000;
-/// The longest window of an objective: seven days.
-pub const WINDOW_US_MAX: Micros = Micros(7 * 86_400_000_000);
+/// The longest window of an objective: six hours.
+pub const WINDOW_US_MAX: Micros = Micros(6 * 3_600_000_000);
 /// The greatest number of samples or probes that an objective can require.
 pub const EVIDENCE_COUNT_MAX: u32 = 1_000_000;
 

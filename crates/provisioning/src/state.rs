@@ -81,6 +81,8 @@ impl State {
                 self.gaps.insert_mut(gap.clone());
                 None
             }
+            // It is about ticks, not about what is provisioned.
+            Event::ClockReset(_) => None,
             event => Object::of_event(event).map(|object| self.put(number, object)),
         }
     }

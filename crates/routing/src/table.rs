@@ -152,7 +152,9 @@ impl Table {
     /// # Errors
     /// See [`TableError`]; `self` is untouched.
     pub fn apply(&self, snapshot: &Snapshot) -> Result<Self, TableError> {
-        if self.version > 0 && *snapshot.installation != *self.installation {
+        // The first table of an installation may have version 0.
+        let is_installed = self.version > 0 || !self.installation.is_empty();
+        if is_installed && *snapshot.installation != *self.installation {
             let (offered, current) = (snapshot.installation.clone(), self.installation.to_string());
             return Err(TableError::Installation { offered, current });
         }
@@ -183,7 +185,8 @@ impl Table {
             next.installation = snapshot.installation.as_str().into();
             next.change(snapshot)?;
         }
-        next.heard_at = self.heard_at.max(snapshot.at_us);
+        // Not the greatest: the clock of the ticks may have been reset to an earlier time.
+        next.heard_at = snapshot.at_us;
         let computed = format_digest(next.digest);
         if computed != snapshot.digest {
             return Err(TableError::Digest { expected: snapshot.digest.clone(), computed });

@@ -56,9 +56,8 @@ impl Checkpoint {
     /// From all manifests of one tick and number of parts; nothing if a part is not whole. Two copies of the same part are
     /// equal.
     fn complete(log: &dyn EventLog, manifests: &[Manifest]) -> Result<Option<Self>, RuntimeError> {
-        let Some(&Manifest { tick, at_us, tick_offset, parts, .. }) = manifests.first() else {
-            return Ok(None);
-        };
+        let Some(first) = manifests.first() else { return Ok(None) };
+        let &Manifest { tick, at_us, tick_offset, parts, .. } = first;
         let mut chunks = Vec::new();
         for part in 0..parts {
             let mut whole = None;
@@ -71,7 +70,7 @@ impl Checkpoint {
             let Some(whole) = whole else { return Ok(None) };
             chunks.extend(whole);
         }
-        let restored = Restored::new(tick, at_us, chunks)?;
+        let restored = Restored::new(first.installation.clone(), tick, at_us, chunks)?;
         Ok(Some(Self { restored, tick_offset }))
     }
 
@@ -207,7 +206,9 @@ mod tests {
         // Each part is one chunk; process 0 is faster than process 1.
         let mut note = |tick, part, offset| {
             let (at_us, chunks) = (TimeMicros(0), vec![ChunkDigest { offset: 10 * offset, crc: 0 }]);
-            kept.note(offset, &Manifest { tick, at_us, tick_offset: tick, chunks, part, parts: 2 });
+            let installation = String::new();
+            let manifest = Manifest { tick, at_us, tick_offset: tick, installation, chunks, part, parts: 2 };
+            kept.note(offset, &manifest);
             kept.forget_old().map(|first| {
                 assert_eq!(first.chunk, Some(10 * first.manifest));
                 first.manifest

@@ -8,7 +8,8 @@
 //!   one step;
 //! - it never steps back.
 //!
-//! At a start it is the wall clock or, if that is behind the last tick, the time of the last tick running on.
+//! At a start it is the wall clock or, if that is behind the last tick, the time of the last tick running on. An operator can let
+//! it start again from the wall clock (`spillway clock reset`).
 
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ impl TickClock {
             if is_apart {
                 tracing::warn!(
                     apart_s,
-                    "the wall clock and the clock of the ticks are more than 5 s apart; check the machine's clock"
+                    "the wall clock and the clock of the ticks are more than 5 s apart; check the machine's clock. \
+                     If it is right now and the ticks are ahead, `spillway clock reset` lets them take its time"
                 );
             } else {
                 tracing::warn!(apart_s, "the wall clock and the clock of the ticks agree again");

@@ -63,6 +63,15 @@ pub enum RuntimeError {
         /// The topic.
         topic: String,
     },
+    /// A tick is not later than the one before, and not marked as a restart.
+    #[error("tick {tick} is not later than the tick before it, and is not marked as a restart of time")]
+    TimeNotRising {
+        /// The tick.
+        tick: u64,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes for the id of the installation")]
+    Random(#[source] getrandom::Error),
     /// Retention has deleted records that the dataflow needs.
     #[error(transparent)]
     MissingRecords(#[from] MissingRecords),

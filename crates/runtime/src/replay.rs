@@ -113,7 +113,46 @@ fn may_be_missing_from(log: &dyn EventLog) -> Result<u64, RuntimeError> {
     let from = end.saturating_sub(TICKS_SEARCHED).max(start);
     let ticks = RecordReader::<Tick>::new(log, topics::TICKS, 0, from);
     let ticks: Vec<Tick> = ticks.map(|tick| tick.map(|(_, tick)| tick)).collect::<Result<_, ReadError>>()?;
-    let Some(last) = ticks.last() else { return Ok(0) };
-    let is_late = |tick: &&Tick| last.at_us.0 - tick.at_us.0 <= MISSING_MAX_US;
-    Ok(ticks.iter().rev().take_while(is_late).last().map_or(last.number, |tick| tick.number))
+    Ok(first_late(&ticks))
+}
+
+/// The first of these consecutive ticks that lies within [`MISSING_MAX_US`] before the last one. How much time passed before a
+/// tick at which time starts again is not known and counts as none.
+fn first_late(ticks: &[Tick]) -> u64 {
+    let Some(last) = ticks.last() else { return 0 };
+    let (mut passed_us, mut first) = (0, last);
+    for pair in ticks.windows(2).rev() {
+        let [before, after] = pair else { break };
+        passed_us += if after.restart { 0 } else { after.at_us.0 - before.at_us.0 };
+        if passed_us > MISSING_MAX_US {
+            break;
+        }
+        first = before;
+    }
+    first.number
+}
+
+#[cfg(test)]
+mod tests {
+    use spillway_events::TimeMicros;
+
+    use super::*;
+
+    #[test]
+    fn ticks_before_time_started_again_are_late_by_the_time_that_passed() {
+        let tick = |(number, second): (u64, i64)| Tick {
+            number,
+            at_us: TimeMicros(second * 1_000_000),
+            rules: 1,
+            restart: second == 20,
+            installation: String::new(),
+            offsets: Vec::new(),
+        };
+        // An hour ahead, then reset.
+        let seconds = [3_598, 3_600, 3_602, 3_604, 3_606, 20, 22, 24];
+        let ticks: Vec<Tick> = (0..).zip(seconds).map(tick).collect();
+        assert_eq!(first_late(&ticks), 1, "4 s since the reset, 6 s before it, none at it");
+        assert_eq!(first_late(&ticks[..4]), 0);
+        assert_eq!(first_late(&[]), 0);
+    }
 }

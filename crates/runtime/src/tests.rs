@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use spillway_control::Provisioner;
+use spillway_control::{Explainer, Provisioner};
 use spillway_dataflow::{Config, Output};
-use spillway_eventlog::{Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError};
+use spillway_eventlog::{
+    Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError, RecordReader,
+};
 use spillway_events::{
     AgentName, Decision, Gap, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset,
     Series, SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict, decode_frame,
@@ -132,8 +134,14 @@ fn provisioned() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
 
 /// Ticks a second apart, each with a batch of its own.
 fn tick(log: &EmbeddedLog, numbers: Range<u64>) {
+    tick_from(log, numbers, 0);
+}
+
+/// Ticks of times that are behind their numbers by some seconds; if by any, time starts again at the first one.
+fn tick_from(log: &EmbeddedLog, numbers: Range<u64>, behind_secs: i64) {
+    let first = numbers.start;
     for number in numbers {
-        let at_us = TimeMicros(START_US + i64::try_from(number).unwrap() * 1_000_000);
+        let at_us = TimeMicros(START_US + (i64::try_from(number).unwrap() - behind_secs) * 1_000_000);
         log.append(topics::MEASUREMENTS, 0, &[&encode(&batch(number, at_us)).unwrap()]).unwrap();
         let offset = |topic: &str, end| PartitionOffset { topic: topic.to_owned(), partition: 0, end };
         let offsets = vec![
@@ -141,7 +149,14 @@ fn tick(log: &EmbeddedLog, numbers: Range<u64>) {
             offset(topics::PROVISIONING, log.end(topics::PROVISIONING, 0).unwrap()),
             offset(topics::STATISTICS, 0),
         ];
-        let tick = Tick { number, at_us, rules: 1, offsets };
+        let tick = Tick {
+            restart: behind_secs > 0 && number == first,
+            installation: String::new(),
+            number,
+            at_us,
+            rules: 1,
+            offsets,
+        };
         log.append_at(topics::TICKS, number, &encode(&tick).unwrap()).unwrap();
     }
 }
@@ -421,4 +436,49 @@ fn a_checkpoint_counts_once_all_its_parts_are_there() {
     }
     assert_eq!(Checkpoint::newest(&copy).unwrap().unwrap().restored.tick(), 70);
     assert!(Checkpoint::of_tick(&copy, 100).is_err());
+}
+
+#[test]
+fn a_reset_of_the_clock_is_replayed_to_the_byte_from_the_start_and_from_a_checkpoint() {
+    let (_folder, log) = provisioned();
+    tick(&log, 0..150);
+    derive_to_the_end(log.as_ref(), 2);
+    let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(&log));
+    provisioner.reset_clock("2 minutes ahead", "reset", TimeMicros(0), false).unwrap();
+    tick_from(&log, 150..200, 120);
+    derive_to_the_end(log.as_ref(), 3);
+    // A second reset.
+    tick_from(&log, 200..TICKS, 100);
+    derive_to_the_end(log.as_ref(), 1);
+    assert_found_is_replayed(log.as_ref());
+    let verified = super::verify(log.as_ref()).unwrap();
+    assert!(verified.differences.is_empty() && verified.frames_not_yet_emitted == 0, "{verified:?}");
+    // Of two decisions before a time, the later one counts, even if its time is lower.
+    let explainer = Explainer::new(Arc::<EmbeddedLog>::clone(&log));
+    let state = provisioner.state().unwrap();
+    for site in 0..8 {
+        let site = SiteName::new(format!("s{site}")).unwrap();
+        let at = Some(TimeMicros(START_US + 90_000_000));
+        let found = explainer.explain(&state, &site, None, at).unwrap();
+        assert!(found.iter().all(|decision| (150..200).contains(&decision.tick)), "{found:?}");
+    }
+    // Checkpoints go on in the time that was there before.
+    let checkpoint = Checkpoint::newest(log.as_ref()).unwrap().unwrap();
+    assert!(checkpoint.restored.tick() > 150);
+}
+
+#[test]
+fn a_tick_that_is_not_later_and_not_marked_stops_the_dataflow() {
+    for (from_checkpoint, back_secs) in [(false, 0), (false, 100), (true, 1)] {
+        let (_folder, log) = provisioned();
+        tick(&log, 0..100);
+        if from_checkpoint {
+            derive_to_the_end(log.as_ref(), 1);
+        }
+        let last = RecordReader::<Tick>::new(log.as_ref(), topics::TICKS, 0, 99).next().unwrap().unwrap().1;
+        let tick = Tick { number: 100, at_us: TimeMicros(last.at_us.0 - back_secs * 1_000_000), ..last };
+        log.append_at(topics::TICKS, 100, &encode(&tick).unwrap()).unwrap();
+        let error = derive_on(log.as_ref(), 2, &CancellationToken::new()).unwrap_err();
+        assert!(matches!(error, RuntimeError::TimeNotRising { tick: 100 }), "{error}");
+    }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use spillway_dataflow::RULES_VERSION;
 use spillway_eventlog::{Appended, EventLog, LogError, RecordReader};
-use spillway_events::{PartitionOffset, ProvisioningRecord, Tick, TimeMicros, encode, topics};
+use spillway_events::{Event, PartitionOffset, ProvisioningRecord, Tick, TimeMicros, encode, topics};
 use spillway_provisioning::State;
 use tokio_util::sync::CancellationToken;
 
@@ -83,8 +83,7 @@ impl<'a> Ticker<'a> {
                 without_tick = Duration::ZERO;
             }
             if last.is_none() || without_tick >= timeout {
-                let offsets = self.input_ends(last.as_ref())?;
-                let tick = self.next_tick(last.as_ref(), offsets);
+                let tick = self.cut(last.as_ref())?;
                 if let Appended::Won(_) = self.append(&tick)? {
                     return Ok(Some(tick));
                 }
@@ -99,6 +98,12 @@ impl<'a> Ticker<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The next tick, which no process has appended yet.
+    fn cut(&mut self, last: Option<&Tick>) -> Result<Tick, RuntimeError> {
+        let offsets = self.input_ends(last)?;
+        self.next_tick(last, offsets)
     }
 
     /// Cuts ticks after one that was won, until cancelled. Ends with an error if another process wins a number.
@@ -117,7 +122,7 @@ impl<'a> Ticker<'a> {
             if offsets == last.offsets && cut_at.elapsed() < TICK_INTERVAL_MAX {
                 continue;
             }
-            let tick = self.next_tick(Some(&last), offsets);
+            let tick = self.next_tick(Some(&last), offsets)?;
             if let Appended::Lost { next } = self.append(&tick)? {
                 return Err(RuntimeError::TickLost { next, wanted: tick.number });
             }
@@ -139,13 +144,47 @@ impl<'a> Ticker<'a> {
         Ok(self.log.append_at(topic, tick.number, &encoded)?)
     }
 
-    fn next_tick(&mut self, last: Option<&Tick>, offsets: Vec<PartitionOffset>) -> Tick {
+    fn next_tick(
+        &mut self,
+        last: Option<&Tick>,
+        offsets: Vec<PartitionOffset>,
+    ) -> Result<Tick, RuntimeError> {
+        let restart = self.reads_clock_reset(last, &offsets)?;
+        if restart {
+            tracing::warn!("an operator reset the clock: the next tick takes the wall clock's time");
+            self.clock = None;
+        }
         let (wall, monotonic) = ((self.now)(), self.started.elapsed());
-        let start = || TickClock::new(wall, monotonic, last.map(|last| last.at_us));
+        let before = last.filter(|_| !restart).map(|last| last.at_us);
+        let start = || TickClock::new(wall, monotonic, before);
         let now = self.clock.get_or_insert_with(start).read(wall, monotonic);
         let number = last.map_or(0, |last| last.number + 1);
-        let at_us = last.map_or(now, |last| TimeMicros(now.0.max(last.at_us.0 + 1_000)));
-        Tick { number, at_us, rules: RULES_VERSION, offsets }
+        let at_us = before.map_or(now, |before| TimeMicros(now.0.max(before.0 + 1_000)));
+        let installation = if last.is_none() { draw_installation()? } else { String::new() };
+        Ok(Tick { number, at_us, rules: RULES_VERSION, restart, installation, offsets })
+    }
+
+    /// Whether a tick with these offsets is the first one to read a reset of the clock. That depends on the log alone, so every
+    /// process that ticks finds the same.
+    fn reads_clock_reset(
+        &self,
+        last: Option<&Tick>,
+        offsets: &[PartitionOffset],
+    ) -> Result<bool, RuntimeError> {
+        let end_of = |offsets: &[PartitionOffset]| {
+            offsets.iter().find(|offset| offset.topic == topics::PROVISIONING).map_or(0, |offset| offset.end)
+        };
+        let (from, end) = (last.map_or(0, |last| end_of(&last.offsets)), end_of(offsets));
+        if from == end {
+            return Ok(false);
+        }
+        let mut records = RecordReader::<ProvisioningRecord>::new(self.log, topics::PROVISIONING, 0, from);
+        while let Some((_, record)) = records.next_before(end)? {
+            if record.events.iter().any(|event| matches!(event, Event::ClockReset(_))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The offsets up to which the next tick reads, sorted by topic, then partition. The partitions are those of the first
@@ -232,6 +271,13 @@ impl<'a> Ticker<'a> {
     }
 }
 
+/// A random id for a new installation: 32 hexadecimal digits.
+fn draw_installation() -> Result<String, RuntimeError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(RuntimeError::Random)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
 fn check_partitions(topic: &str, partitions: u32, last: Option<&Tick>) -> Result<(), RuntimeError> {
     let before = |last: &Tick| last.offsets.iter().filter(|offset| offset.topic == topic).count();
     let known = last.map(before).filter(|known| *known > 0);
@@ -242,3 +288,6 @@ fn check_partitions(topic: &str, partitions: u32, last: Option<&Tick>) -> Result
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

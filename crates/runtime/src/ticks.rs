@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spillway_dataflow::{Config, InputRecord, InputTopic, Provisioning, RULES_VERSION, TickInput};
 use spillway_eventlog::{Entry, EventLog, LogError, ReadError, RecordReader, Records};
-use spillway_events::{PartitionOffset, ProvisioningRecord, Tick, topics};
+use spillway_events::{PartitionOffset, ProvisioningRecord, Tick, TimeMicros, topics};
 use spillway_provisioning::State;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,8 @@ pub struct LogTicks<'a> {
     inputs: BTreeMap<(InputTopic, u32), Records<'a>>,
     /// The offsets up to which the tick before the first one reads.
     starts: BTreeMap<(String, u32), u64>,
+    /// The time of the tick before the next one.
+    previous_at: Option<TimeMicros>,
 }
 
 impl<'a> LogTicks<'a> {
@@ -35,9 +37,10 @@ impl<'a> LogTicks<'a> {
         checkpoint: Option<&Checkpoint>,
     ) -> Result<Self, RuntimeError> {
         let mut starts = BTreeMap::new();
-        let mut from = 0;
+        let (mut from, mut previous_at) = (0, None);
         if let Some(checkpoint) = checkpoint {
             let tick = checkpoint.read_tick(log)?;
+            previous_at = Some(tick.at_us);
             starts = tick.offsets.into_iter().map(|o| ((o.topic, o.partition), o.end)).collect();
             from = checkpoint.tick_offset + 1;
         }
@@ -50,6 +53,7 @@ impl<'a> LogTicks<'a> {
             provisioning: Provisioning::new(checkpoint.map(|checkpoint| &checkpoint.restored)),
             inputs: BTreeMap::new(),
             starts,
+            previous_at,
         })
     }
 
@@ -63,6 +67,10 @@ impl<'a> LogTicks<'a> {
     fn read(&mut self, tick_offset: u64, tick: Tick) -> Result<TickInput, RuntimeError> {
         if tick.rules > RULES_VERSION {
             return Err(RuntimeError::UnknownRules { tick: tick.number, rules: tick.rules });
+        }
+        let previous_at = self.previous_at.replace(tick.at_us);
+        if !tick.restart && previous_at.is_some_and(|previous_at| tick.at_us <= previous_at) {
+            return Err(RuntimeError::TimeNotRising { tick: tick.number });
         }
         let (mut provisioning, mut records) = (Vec::new(), Vec::new());
         for offset in &tick.offsets {

@@ -73,8 +73,8 @@ impl<'a> FrameWriter<'a> {
                     self.group_bytes += records.iter().map(Vec::len).sum::<usize>();
                     self.group.entry((topic, partition)).or_default().extend(records);
                 }
-                Output::Checkpoint { tick, at, tick_offset, chunks } => {
-                    checkpoint = Some((self.manifest(tick, at, tick_offset), chunks));
+                Output::Checkpoint { tick, at, tick_offset, installation, chunks } => {
+                    checkpoint = Some((self.manifest(tick, at, tick_offset, installation), chunks));
                 }
                 Output::Done { .. } => {}
             }
@@ -125,10 +125,10 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// The manifest of this process's part, without chunks.
-    fn manifest(&self, tick: u64, at_us: TimeMicros, tick_offset: u64) -> Manifest {
+    fn manifest(&self, tick: u64, at_us: TimeMicros, tick_offset: u64, installation: String) -> Manifest {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (part, parts) = (number(self.config.process), number(self.config.processes));
-        Manifest { tick, at_us, tick_offset, chunks: Vec::new(), part, parts }
+        Manifest { tick, at_us, tick_offset, installation, chunks: Vec::new(), part, parts }
     }
 
     fn checkpoint(&mut self, mut manifest: Manifest, chunks: &[Vec<u8>]) -> Result<(), RuntimeError> {

@@ -2,9 +2,11 @@
 
 #![warn(clippy::print_stdout)]
 
+mod adopt;
 mod backtest;
 mod client;
 mod clock;
+mod clock_reset;
 mod demo;
 mod documents;
 mod gap;
@@ -22,7 +24,7 @@ mod topics;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use roles::Roles;
 use tracing_subscriber::EnvFilter;
 
@@ -43,7 +45,7 @@ enum Command {
     /// Tick and derive on a log on Kafka, or stand by for one that does
     Dataflow(roles::DataflowOptions),
     /// Answer DNS queries by the snapshots on Kafka, and by the last table on disk whatever happens
-    Dns(roles::OneRoleOptions),
+    Dns(DnsOptions),
     /// Serve the API of an installation on Kafka
     Web(roles::OneRoleOptions),
     /// Measure what is provisioned on Kafka
@@ -61,6 +63,11 @@ enum Command {
     Get(client::GetOptions),
     /// Give up records that retention has deleted, so that the dataflow goes on without them
     Gap(gap::Options),
+    /// Let the time of ticks start again after a wrong machine clock
+    Clock {
+        #[command(subcommand)]
+        command: ClockCommand,
+    },
     /// Say where a site's traffic goes or went, why, and by which numbers
     Explain(client::ExplainOptions),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
@@ -83,6 +90,27 @@ enum TopicsCommand {
     Create(topics::CreateOptions),
     /// Say which topics or settings are not as they should be, and how to mend each
     Check(topics::CheckOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct DnsOptions {
+    #[command(subcommand)]
+    command: Option<DnsCommand>,
+    #[command(flatten)]
+    options: roles::OneRoleOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum DnsCommand {
+    /// Let a node take the log's table, although it is another installation's or older than the node's
+    Adopt(adopt::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum ClockCommand {
+    /// The next tick takes the wall clock's time, also if that is lower; routes are held until there is new evidence
+    Reset(clock_reset::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,7 +145,8 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Up(options) => roles::up(&options),
         Command::Dataflow(options) => roles::dataflow(&options),
-        Command::Dns(options) => roles::one(&options, Roles::Dns),
+        Command::Dns(DnsOptions { command: Some(DnsCommand::Adopt(options)), .. }) => adopt::run(&options),
+        Command::Dns(DnsOptions { command: None, options }) => roles::one(&options, Roles::Dns),
         Command::Web(options) => roles::one(&options, Roles::Web),
         Command::Probe(options) => roles::one(&options, Roles::Probe),
         Command::Topics { command: TopicsCommand::Create(options) } => topics::create(&options),
@@ -126,6 +155,7 @@ fn main() -> ExitCode {
         Command::Delete(options) => client::delete(&options),
         Command::Get(options) => client::get(&options),
         Command::Gap(options) => gap::run(&options),
+        Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
         Command::Explain(options) => client::explain(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),

@@ -38,6 +38,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/provisioning", get(provisioned).post(apply))
         .route("/v1/{kind}/{name}", axum::routing::delete(delete))
         .route("/v1/gaps", post(accept_loss))
+        .route("/v1/clock-resets", post(reset_clock))
         .route("/v1/explain/{site}", get(explained))
         .route("/ready", get(|| async { "ready\n" }))
         .fallback(not_found)
@@ -138,6 +139,25 @@ async fn accept_loss(
     blocking(move || {
         let at = (api.now)();
         outcome(api.provisioner.accept_loss(gap, &query.id(at), at, query.dry_run))
+    })
+    .await
+}
+
+/// The body of a clock reset.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockReset {
+    reason: String,
+}
+
+async fn reset_clock(
+    State(api): State<Api>,
+    Query(query): Query<CommandQuery>,
+    Json(ClockReset { reason }): Json<ClockReset>,
+) -> Response {
+    blocking(move || {
+        let at = (api.now)();
+        outcome(api.provisioner.reset_clock(&reason, &query.id(at), at, query.dry_run))
     })
     .await
 }

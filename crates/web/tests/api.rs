@@ -101,6 +101,7 @@ async fn every_refusal_is_a_problem_with_a_reason() {
     let server = Server::start().await;
     server.apply("", DOCUMENTS).await;
     for (path, status, reason) in [
+        ("/v1/clock-resets", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
         ("/v1/nothing", StatusCode::NOT_FOUND, "there is no /v1/nothing"),
         ("/v1/gaps", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
         ("/v1/explain/shp", StatusCode::NOT_FOUND, "did you mean shop?"),
@@ -121,4 +122,29 @@ async fn every_refusal_is_a_problem_with_a_reason() {
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
+}
+
+#[tokio::test]
+async fn a_clock_reset_needs_a_reason_and_is_recorded_once_a_command() {
+    let server = Server::start().await;
+    let reset = async |query: &str, body: &str| {
+        let request = Client::new().post(server.url(&format!("/v1/clock-resets{query}")));
+        let request = request.header("content-type", "application/json").body(body.to_owned());
+        let response = request.send().await.unwrap();
+        (response.status(), response.json::<Value>().await.unwrap())
+    };
+    let (status, problem) = reset("", r#"{"reason": ""}"#).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(problem["detail"].as_str().unwrap().contains("the reason must have 1 to 255 bytes"), "{problem}");
+    let body = r#"{"reason": "2 hours ahead"}"#;
+    let (_, tried) = reset("?dry_run=true", body).await;
+    assert_eq!(
+        (&tried["revision"], &tried["changes"][0]),
+        (&0.into(), &"+ clock reset: 2 hours ahead".into())
+    );
+    for _ in 0..2 {
+        let (status, applied) = reset("?id=one", body).await;
+        assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
+        assert_eq!(applied["changes"], tried["changes"]);
+    }
 }

@@ -65,7 +65,8 @@ impl Script {
                 offset(topics::PROVISIONING, state.revision()),
                 offset(topics::STATISTICS, statistics_end),
             ];
-            let tick = Tick { number, at_us: TimeMicros(base.0 + at_us), rules: RULES_VERSION, offsets };
+            let (at_us, installation) = (TimeMicros(base.0 + at_us), String::new());
+            let tick = Tick { number, at_us, rules: RULES_VERSION, restart: false, installation, offsets };
             script.ticks.push(ScriptTick { tick, provisioning, measurements, statistics });
         }
         script

@@ -256,7 +256,14 @@ fn feed(input: &Input, to: &spillway_dataflow::Input) {
         let records = records.collect();
         let first = if number == 0 { std::slice::from_ref(&input.provisioning) } else { &[] };
         let provisioning = Provisioning::default().apply(first);
-        let tick = Tick { number, at_us: *at_us, rules: 1, offsets: Vec::new() };
+        let tick = Tick {
+            number,
+            at_us: *at_us,
+            rules: 1,
+            restart: false,
+            installation: String::new(),
+            offsets: Vec::new(),
+        };
         to.send(TickInput { tick, tick_offset: number, provisioning, records }).unwrap();
     }
 }

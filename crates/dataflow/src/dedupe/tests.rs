@@ -131,3 +131,19 @@ fn a_checkpoint_restores_what_was_seen() {
     assert_eq!(restored, seen);
     assert_eq!(BootSeen::new(1, &ByteString(vec![0; 127]), 0, TimeMicros(0)), None);
 }
+
+#[test]
+fn after_time_started_again_no_boot_was_heard_in_the_future() {
+    let mut seen = Seen::default();
+    let a_year_ahead = TimeMicros(365 * 24 * HOUR_US);
+    for boot in 0..1_024 {
+        assert_eq!(seen.judge(boot, 1, 1, a_year_ahead), Judgement::New);
+    }
+    let at = |hours: i64| TimeMicros(hours * HOUR_US);
+    seen.restart_time(at(24));
+    assert_eq!(seen.judge(5_000, 1, 2, at(30)), Judgement::TooManyBoots);
+    assert_eq!(seen.judge(5_000, 1, 3, TimeMicros(at(30).0 + 1)), Judgement::New);
+    // An earlier time stays.
+    seen.restart_time(at(48));
+    assert_eq!(seen.judge(6_000, 1, 4, at(31)), Judgement::New);
+}

@@ -1,5 +1,6 @@
 //! Follows the snapshots of a log, and saves the table that they make.
 
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use spillway_routing::table::{Table, TableError, format_digest};
 use tokio_util::sync::CancellationToken;
 
 use super::Follower;
+use super::adopt::{adopt, cancel_when_requested, is_adoption_requested};
 use super::save::Saver;
 use super::status::Ignored;
 
@@ -23,6 +25,8 @@ const SEARCH_RECORDS: u64 = 2_000;
 /// of another installation, or from one that is older than the table: the table serves on, and
 /// [`Status::ignored`](super::Status::ignored) says why. A table that cannot be saved is logged, and tried again every second.
 ///
+/// If an operator asks for it with [`request_adoption`](super::request_adoption), the log's table is taken all the same.
+///
 /// # Errors
 /// If the log itself fails, or has lost its end.
 pub fn follow(
@@ -31,12 +35,36 @@ pub fn follow(
     file: &Path,
     cancel: &CancellationToken,
 ) -> Result<(), ReadError> {
+    loop {
+        if is_adoption_requested(file) {
+            adopt(log, follower, file)?;
+        }
+        let pass = cancel.child_token();
+        follow_until(log, follower, file, &pass)?;
+        // A pass is cancelled on its own only if there is a request.
+        if cancel.is_cancelled() || !pass.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// Follows and saves until cancelled; cancels itself if there is a request to adopt the log's table.
+fn follow_until(
+    log: &dyn EventLog,
+    follower: &mut Follower,
+    file: &Path,
+    pass: &CancellationToken,
+) -> Result<(), ReadError> {
     let (saver, status) = (Saver::new(follower.on_disk), follower.status());
     let on_disk = follower.on_disk.take();
+    let watch = CancellationToken::new();
     std::thread::scope(|scope| {
-        scope.spawn(|| saver.run(file, on_disk, &status));
-        let followed = follow_and_hand_over(log, follower, &saver, cancel);
+        let saving = scope.spawn(|| saver.run(file, on_disk, &status));
+        scope.spawn(|| cancel_when_requested(file, pass, &watch));
+        let followed = follow_and_hand_over(log, follower, &saver, pass);
+        watch.cancel();
         saver.finish();
+        follower.on_disk = saving.join().unwrap_or_else(|panic| resume_unwind(panic));
         followed
     })
 }
@@ -49,12 +77,16 @@ fn follow_and_hand_over(
 ) -> Result<(), ReadError> {
     let status = follower.status();
     let from = first_offset(log)?;
+    let published = log.end(topics::SNAPSHOTS, 0)?;
     let mut frames =
         FrameReader::<SnapshotItem>::new(log, topics::SNAPSHOTS, 0, from).following(cancel, WAIT_TIMEOUT);
-    let mut adoption = Adoption { follower, saver, is_settled: false };
+    let mut adoption = Adoption { follower, saver, is_settled: false, is_new: false };
     while let Some(frame) = frames.next() {
         let items = match frame {
-            Ok((_, items)) => items,
+            Ok((_, items)) => {
+                adoption.is_new = frames.offset() >= published;
+                items
+            }
             Err(error @ ReadError::Record { .. }) => {
                 status.undecodable_record(&error);
                 continue;
@@ -85,6 +117,8 @@ struct Adoption<'a> {
     saver: &'a Saver,
     /// Whether the table is the log's. Before that, what the first snapshots build on may not be known.
     is_settled: bool,
+    /// Whether the snapshot was published after this node began to follow.
+    is_new: bool,
 }
 
 impl Adoption<'_> {
@@ -124,9 +158,10 @@ impl Adoption<'_> {
             return true;
         }
         if snapshot.version < table.version() {
-            // The first snapshots that are read may be older than the table from disk. One that is published after the
-            // table's shows that the log lacks what the table is made of.
-            if snapshot.at_us > table.heard_at() {
+            // The first snapshots that are read may be older than the table from disk, also where their time is later: the
+            // clock of the ticks may have been reset since. One that is published after the table's shows that the log
+            // lacks what the table is made of.
+            if self.is_new && snapshot.at_us > table.heard_at() {
                 let (offered, current) = (snapshot.version, table.version());
                 self.follower.status().ignored_log(Ignored::Older, &TableError::Older { offered, current });
             }
@@ -146,7 +181,7 @@ fn is_full(item: &SnapshotItem) -> bool {
 }
 
 /// An offset at or before the last full table.
-fn first_offset(log: &dyn EventLog) -> Result<u64, ReadError> {
+pub(super) fn first_offset(log: &dyn EventLog) -> Result<u64, ReadError> {
     let (start, end) = (log.start(topics::SNAPSHOTS, 0)?, log.end(topics::SNAPSHOTS, 0)?);
     let mut back = SEARCH_RECORDS;
     loop {

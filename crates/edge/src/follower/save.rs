@@ -58,8 +58,8 @@ impl Saver {
         self.changed.notify_all();
     }
 
-    /// Writes until finished. A failed write is logged once and tried again; then the full table is written.
-    pub(super) fn run(&self, path: &Path, mut on_disk: Option<OnDisk>, status: &Status) {
+    /// Writes until finished; returns what is known of the file. A failed write is logged once and tried again; then the full table is written.
+    pub(super) fn run(&self, path: &Path, mut on_disk: Option<OnDisk>, status: &Status) -> Option<OnDisk> {
         loop {
             let waiting = self.take();
             let is_last = waiting.is_last;
@@ -70,7 +70,7 @@ impl Saver {
                 self.written(on_disk.is_some(), table);
             }
             if is_last {
-                return;
+                return on_disk;
             }
             self.pause();
         }

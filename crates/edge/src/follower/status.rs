@@ -58,7 +58,14 @@ impl Status {
     pub(super) fn ignored_log(&self, ignored: Ignored, error: &TableError) {
         let before = self.ignored.lock().unwrap_or_else(PoisonError::into_inner).replace(ignored);
         if before != Some(ignored) {
-            tracing::error!(%error, "the log is not the one of this node's routing table, which serves on");
+            tracing::error!(%error, "the log is not the one of this node's routing table, which serves on; `spillway dns adopt` takes the log's");
+        }
+    }
+
+    /// The log's table was asked for, but cannot be taken yet.
+    pub(super) fn adoption_waits(&self, reason: &str) {
+        if let Some(suppressed) = self.pass() {
+            tracing::warn!(reason, suppressed, "the log's routing table cannot be adopted yet");
         }
     }
 

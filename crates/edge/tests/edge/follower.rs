@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use spillway_edge::follower::{Follower, Ignored, Status, StoreError, follow};
+use spillway_edge::follower::{
+    Follower, Ignored, Status, StoreError, follow, is_adoption_requested, request_adoption,
+};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{
     CHUNK_BYTES_MAX, CdnEntry, CdnName, Prefix, SiteEntry, Snapshot, SnapshotKind, TimeMicros, encode_frame,
@@ -107,6 +109,102 @@ fn a_log_that_is_older_than_the_table_is_not_followed() {
         publish(&log, full(6));
         wait_until(|| status.ignored().is_none());
         assert_eq!(shared.load().as_ref().unwrap().version(), 6);
+    });
+}
+
+fn of(installation: &str, snapshot: Snapshot) -> Snapshot {
+    Snapshot { installation: installation.to_owned(), ..snapshot }
+}
+
+/// Saves a table of installation `one`, version 5.
+fn save_table_of_one(file: &Path) {
+    let mut follower = Follower::default();
+    follower.offer(&of("one", full(5))).unwrap();
+    follower.save(file).unwrap();
+}
+
+#[test]
+fn an_operator_lets_a_node_take_the_table_of_another_installation() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    save_table_of_one(&file);
+    publish(&log, of("two", full(2)));
+    publish(&log, of("two", delta(3)));
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |status| {
+        wait_until(|| status.ignored() == Some(Ignored::OtherInstallation));
+        request_adoption(&file).unwrap();
+        wait_until(|| !is_adoption_requested(&file));
+        wait_until(|| status.ignored().is_none());
+        let table = shared.load_full().unwrap();
+        assert_eq!((table.installation(), table.version()), ("two", 3));
+        publish(&log, of("two", delta(4)));
+        wait_until(|| shared.load().as_ref().unwrap().version() == 4);
+    });
+    // A restart does not undo it, and the installation before is the foreign one now.
+    let mut follower = Follower::start(&file);
+    assert_eq!(follower.current().unwrap().version(), 4);
+    while_following(&log, &mut follower, &file, |status| {
+        publish(&log, of("one", full(6)));
+        wait_until(|| status.ignored() == Some(Ignored::OtherInstallation));
+    });
+    assert_eq!(Follower::load(&file).unwrap().current().unwrap().installation(), "two");
+}
+
+/// The node does not run while it is asked, and the log is a backup of its own.
+#[test]
+fn an_operator_lets_a_node_take_an_older_table_of_its_own() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    save_table_of_one(&file);
+    publish(&log, of("one", full(3)));
+    request_adoption(&file).unwrap();
+    let mut follower = Follower::start(&file);
+    assert_eq!(follower.current().unwrap().version(), 5, "the last table serves until the log is read");
+    while_following(&log, &mut follower, &file, |_| wait_until(|| !is_adoption_requested(&file)));
+    assert_eq!(saved_version(&file), Some(3));
+}
+
+#[test]
+fn a_request_waits_until_the_log_has_a_table_with_sites() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    save_table_of_one(&file);
+    request_adoption(&file).unwrap();
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |status| {
+        publish(&log, of("two", snapshot(SnapshotKind::Full, 0, vec![], vec![], vec![])));
+        wait_until(|| status.ignored() == Some(Ignored::OtherInstallation));
+        assert!(is_adoption_requested(&file));
+        assert_eq!(shared.load().as_ref().unwrap().installation(), "one");
+        publish(&log, of("two", full(1)));
+        wait_until(|| !is_adoption_requested(&file));
+        assert_eq!(shared.load().as_ref().unwrap().installation(), "two");
+    });
+}
+
+/// After a reset of the clock the snapshots before it have later times than the table.
+#[test]
+fn earlier_snapshots_with_later_times_are_no_sign_of_an_older_log() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    publish(&log, Snapshot { at_us: TimeMicros(9_000_000), ..full(1) });
+    publish(&log, delta(2));
+    let mut follower = Follower::default();
+    follower.offer(&Snapshot { at_us: TimeMicros(9_000_000), ..full(1) }).unwrap();
+    follower.offer(&delta(2)).unwrap();
+    assert_eq!(follower.current().unwrap().heard_at(), delta(2).at_us);
+    follower.save(&file).unwrap();
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |status| {
+        append(&log, b"junk");
+        wait_until(|| status.undecodable() == 1);
+        assert_eq!(status.ignored(), None);
+        publish(&log, delta(3));
+        wait_until(|| shared.load().as_ref().unwrap().version() == 3);
     });
 }
 

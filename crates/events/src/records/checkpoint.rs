@@ -247,6 +247,8 @@ pub struct Manifest {
     pub at_us: TimeMicros,
     /// The offset of that tick in `ticks`.
     pub tick_offset: u64,
+    /// The id of the installation, from tick 0.
+    pub installation: String,
     /// The chunks, in the order written.
     pub chunks: Vec<ChunkDigest>,
     /// Which part of the checkpoint this is, from 0: the process that wrote it.

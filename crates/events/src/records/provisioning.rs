@@ -45,6 +45,8 @@ pub enum Event {
     Deleted(Deleted),
     /// Records are lost, and the dataflow goes on without them.
     Gap(Gap),
+    /// Time starts again.
+    ClockReset(ClockReset),
 }
 
 /// A client: the provider's customer.
@@ -253,6 +255,15 @@ pub struct Gap {
     /// The first offset after the lost ones.
     pub to: u64,
     /// Why the loss is accepted.
+    pub reason: String,
+}
+
+/// Time starts again: the first tick that reads this is marked as a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClockReset {
+    /// Why.
     pub reason: String,
 }
 

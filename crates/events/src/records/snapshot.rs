@@ -58,7 +58,7 @@ pub struct SnapshotHead {
     pub digest: String,
     /// Revision of the provisioning behind the table: the SOA serial.
     pub revision: u64,
-    /// The installation's id, 32 hexadecimal digits; empty where it has none.
+    /// The id of the installation, from tick 0; empty if the log has none.
     pub installation: String,
 }
 
@@ -78,7 +78,7 @@ pub struct Snapshot {
     pub digest: String,
     /// Revision of the provisioning behind the table: the SOA serial.
     pub revision: u64,
-    /// The installation's id; empty where it has none.
+    /// The id of the installation, from tick 0; empty if the log has none.
     pub installation: String,
     /// Sites new or changed, by name.
     pub sites: Vec<SiteEntry>,

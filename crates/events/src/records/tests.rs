@@ -182,7 +182,14 @@ fn every_type_equals_its_schema() {
 
 #[test]
 fn bytes_of_another_kind_or_with_more_behind_are_refused() {
-    let tick = Tick { number: 1, at_us: TimeMicros(2), rules: 1, offsets: Vec::new() };
+    let tick = Tick {
+        restart: false,
+        installation: String::new(),
+        number: 1,
+        at_us: TimeMicros(2),
+        rules: 1,
+        offsets: Vec::new(),
+    };
     let mut bytes = encode(&tick).unwrap();
     assert!(matches!(decode::<Manifest>(&bytes), Err(DecodeError::Fingerprint { .. })));
     bytes.push(0);

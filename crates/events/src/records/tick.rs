@@ -12,10 +12,14 @@ use crate::codec::record;
 pub struct Tick {
     /// Counts from 0 without gaps.
     pub number: u64,
-    /// "Now" inside the dataflow; rises with the number.
+    /// "Now" inside the dataflow; rises with the number, except at a restart.
     pub at_us: TimeMicros,
     /// The version of the rules that this tick is decided by.
     pub rules: u32,
+    /// Whether time starts again: this tick alone may be earlier than the one before.
+    pub restart: bool,
+    /// In tick 0 the id of the installation, 32 hexadecimal digits, drawn at random; empty in all other ticks.
+    pub installation: String,
     /// For every input partition, up to where this tick reads; sorted by topic, then partition.
     pub offsets: Vec<PartitionOffset>,
 }

@@ -3,7 +3,8 @@
 use spillway_events::{Event, Gap, topics};
 
 use crate::command::Refusal;
-use crate::limits::{COMMAND_TEXT_BYTES_MAX, GAPS_MAX};
+use crate::decide::check_reason;
+use crate::limits::GAPS_MAX;
 use crate::state::State;
 
 /// The event that the loss of records is accepted; none if it was accepted before.
@@ -24,9 +25,7 @@ pub(super) fn accept_loss(state: &State, gap: &Gap, log_starts_at: u64) -> Resul
              accepted, not of {from}..{to}"
         ));
     }
-    if reason.is_empty() || reason.len() > COMMAND_TEXT_BYTES_MAX {
-        return refuse(format!("the reason must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes"));
-    }
+    check_reason(reason)?;
     if state.accepted_gap_end(topic, *partition, *from).is_some_and(|end| end >= *to) {
         return Ok(Vec::new());
     }

@@ -499,7 +499,7 @@ fn the_largest_objects_fit_into_a_chunk() {
     let hosts = (0..HOSTS_PER_SITE_MAX).map(host).collect::<Vec<_>>().join(", ");
     let cdns: Vec<String> = cdns.iter().map(|cdn| format!("{{cdn: {cdn}, dns_name: {}}}", host(1))).collect();
     let objectives: Vec<String> = (0..OBJECTIVES_PER_SITE_MAX)
-        .map(|at| format!("{{metric: available_bandwidth, threshold: {}Tbit/s, window: 7d, samples_min: 1000000, probes_min: 1000000}}", at + 900))
+        .map(|at| format!("{{metric: available_bandwidth, threshold: {}Tbit/s, window: 6h, samples_min: 1000000, probes_min: 1000000}}", at + 900))
         .collect();
     documents.push(format!(
         "{{kind: site, name: {}, title: {title}, client: {}, hosts: [{hosts}], origin: {{name: {}, addresses: [{addresses}], \

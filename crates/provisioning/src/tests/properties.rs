@@ -30,7 +30,7 @@ fn threshold() -> impl Strategy<Value = u64> {
 }
 
 fn objective() -> impl Strategy<Value = Objective> {
-    (any::<bool>(), threshold(), 1_u32..100, 1_u64..10_080, 1_u32..1_000, 1_u32..9).prop_map(
+    (any::<bool>(), threshold(), 1_u32..100, 1_u64..=360, 1_u32..1_000, 1_u32..9).prop_map(
         |(is_time, threshold, percentile, minutes, samples_min, probes_min)| Objective {
             metric: if is_time { Metric::ResponseTime } else { Metric::AvailableBandwidth },
             threshold,

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use spillway_events::{CdnName, Deleted, Event, Network, NetworkName, ObjectKind, SiteName};
+use spillway_events::{CdnName, ClockReset, Deleted, Event, Network, NetworkName, ObjectKind, SiteName};
 
-use super::{WORLD, apply_text, delete, record, with, world};
+use super::{WORLD, apply_text, command, delete, record, with, world};
 use crate::limits::NETWORK_TREE_LEVELS_MAX;
-use crate::{ApplyError, ObjectId, SavedObject, State};
+use crate::{ApplyError, Change, ObjectId, Refusal, SavedObject, State, decide, diff};
 
 fn network(name: &str) -> NetworkName {
     NetworkName::new(name).expect("a name")
@@ -142,4 +142,24 @@ fn the_path_up_ends_even_in_a_cycle() {
     }
     let path = state.ancestors(&network("a"));
     assert_eq!((path.len(), path.last()), (NETWORK_TREE_LEVELS_MAX + 1, Some(&NetworkName::everywhere())));
+}
+
+#[test]
+fn every_clock_reset_is_an_event_of_its_own_and_changes_no_object() {
+    let mut state = State::default();
+    let reset = |reason: &str| command("reset", Change::ResetClock { reason: reason.to_owned() });
+    for bad in ["", &"x".repeat(256)] {
+        assert_eq!(decide(&state, &reset(bad)), Err(Refusal::BadReason));
+    }
+    let before = state.clone();
+    for number in 0..2 {
+        let command = reset("two hours ahead");
+        let events = decide(&state, &command).expect("a decision");
+        assert_eq!(events, [Event::ClockReset(ClockReset { reason: String::from("two hours ahead") })]);
+        let lines: Vec<String> = diff(&state, &events).iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["+ clock reset: two hours ahead"]);
+        assert_eq!(state.apply(&command.into_record(number, events)), Ok(Vec::new()));
+    }
+    assert_eq!(state.revision(), 2);
+    assert!(state.saved_objects().eq(before.saved_objects()));
 }

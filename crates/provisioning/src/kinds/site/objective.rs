@@ -140,7 +140,7 @@ fn read_window(Quantity(text): &Quantity, rules: &mut Rules) -> Option<Micros> {
         let shown = format_duration(window);
         rules.broken(
             "window",
-            format!("must be whole seconds from 1s to 60s or whole minutes up to 7d, not {shown}"),
+            format!("must be whole seconds from 1s to 60s or whole minutes up to 6h, not {shown}"),
         );
         return None;
     }

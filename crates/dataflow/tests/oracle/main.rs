@@ -12,13 +12,16 @@ use spillway_dataflow::{
 };
 use spillway_events::{
     AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
-    ProvisioningRecord, Rejected, Series, Sha256, SiteName, SourceName, StatisticsBatch, Tick, TimeMicros,
-    Tried, decode, decode_frame, encode, topics,
+    ProvisioningRecord, Rejected, Series, Sha256, SiteName, Snapshot, SourceName, StatisticsBatch, Tick,
+    TimeMicros, Tried, decode, decode_frame, encode, topics,
 };
 use spillway_provisioning::{Change, Command, State, decide, parse};
 
+mod reset;
+
 const PARTITIONS: u32 = 3;
 const TICKS: u64 = 400;
+const INSTALLATION: &str = "0123456789abcdef0123456789abcdef";
 
 /// Frames by tick, topic and partition.
 type Frames = BTreeMap<(u64, &'static str, u32), Vec<Vec<u8>>>;
@@ -78,7 +81,8 @@ fn run_process(
                 let before = ran.frames.insert((tick, topic, partition), records);
                 assert_eq!(before, None, "two frames of tick {tick} for {topic}/{partition}");
             }
-            Output::Checkpoint { tick, at, chunks, .. } => {
+            Output::Checkpoint { tick, at, installation, chunks, .. } => {
+                assert_eq!(installation, INSTALLATION);
                 let chunks = chunks.iter().map(|chunk| decode(chunk).unwrap()).collect();
                 ran.checkpoints.push((tick, at, chunks));
             }
@@ -214,7 +218,14 @@ fn steps(twice: bool) -> Vec<Step> {
             partition: *partition,
             end: *end,
         });
-        let tick = Tick { number, at_us: at, rules: 1, offsets: offsets.collect() };
+        let tick = Tick {
+            number,
+            at_us: at,
+            rules: 1,
+            restart: false,
+            installation: if number == 0 { INSTALLATION.to_owned() } else { String::new() },
+            offsets: offsets.collect(),
+        };
         steps.push(Step { tick, provisioning, records });
     }
     steps
@@ -318,9 +329,9 @@ fn several_processes_send_together_what_one_worker_sends() {
         let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
         let expected: Frames =
             one.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
-        let restored = Restored::new(*tick, *at, chunks.clone()).unwrap();
+        let restored = Restored::new(INSTALLATION.to_owned(), *tick, *at, chunks.clone()).unwrap();
         assert_same(&run(&rest, 2, Some(restored)).frames, &expected, "on one process again");
-        let restored = Restored::new(*tick, *at, of_one.2.clone()).unwrap();
+        let restored = Restored::new(INSTALLATION.to_owned(), *tick, *at, of_one.2.clone()).unwrap();
         let (frames, _) = together(run_processes(&rest, 1, Some(&restored)));
         assert_same(&frames, &expected, "from one process to three");
     }
@@ -342,7 +353,7 @@ fn a_checkpoint_restores_onto_another_number_of_workers() {
     let whole = run(&steps, 1, None);
     assert!(whole.checkpoints.len() >= 6);
     for (place, (tick, at, chunks)) in whole.checkpoints.iter().enumerate() {
-        let restored = Restored::new(*tick, *at, chunks.clone()).unwrap();
+        let restored = Restored::new(INSTALLATION.to_owned(), *tick, *at, chunks.clone()).unwrap();
         let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
         let resumed = run(&rest, [2, 4, 1, 3][place % 4], Some(restored));
         let expected: Frames =
@@ -435,4 +446,21 @@ fn agents_that_start_often_with_any_boot_are_heard() {
         frames.filter(|((_, topic, _), _)| *topic != topics::RECEIPTS).collect()
     };
     assert_same(&derived(&restarted(25)), &derived(&steps(false)), "started often");
+}
+
+/// Every snapshot has the id of tick 0, also after a restart from a checkpoint.
+#[test]
+fn every_snapshot_names_the_installation() {
+    let steps = steps(false);
+    let whole = run(&steps, 2, None);
+    let (tick, at, chunks) = whole.checkpoints[2].clone();
+    let restored = Restored::new(INSTALLATION.to_owned(), tick, at, chunks).unwrap();
+    let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > tick).cloned().collect();
+    for frames in [whole.frames, run(&rest, 1, Some(restored)).frames] {
+        let records = frames.iter().filter(|((_, topic, _), _)| *topic == topics::SNAPSHOTS);
+        for (key, records) in records {
+            let snapshots = Snapshot::from_items(decode_frame(records).unwrap()).unwrap();
+            assert!(snapshots.iter().all(|snapshot| snapshot.installation == INSTALLATION), "{key:?}");
+        }
+    }
 }

@@ -1,0 +1,111 @@
+//! The ticker on an embedded log, with a wall clock that the tests set.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use spillway_control::Provisioner;
+use spillway_eventlog::EmbeddedLog;
+use tempfile::TempDir;
+
+use super::*;
+
+const START_US: i64 = 1_700_000_000_000_000;
+const HOUR_US: i64 = 3_600_000_000;
+
+thread_local! {
+    /// Each test runs on a thread of its own.
+    static WALL: Cell<i64> = const { Cell::new(START_US) };
+}
+
+fn wall() -> TimeMicros {
+    TimeMicros(WALL.get())
+}
+
+fn new_log() -> (TempDir, Arc<EmbeddedLog>) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::create(folder.path()).unwrap();
+    crate::topics::create(&log).unwrap();
+    (folder, Arc::new(log))
+}
+
+fn reset(log: &Arc<EmbeddedLog>, id: &str) {
+    let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(log));
+    provisioner.reset_clock("2 hours ahead", id, wall(), false).unwrap();
+}
+
+fn ticker(log: &EmbeddedLog, has_inboxes: bool) -> Ticker<'_> {
+    Ticker::new(log, has_inboxes, wall).unwrap()
+}
+
+/// Cuts and appends the next tick.
+fn next(ticker: &mut Ticker<'_>, last: Option<&Tick>) -> Tick {
+    let tick = ticker.cut(last).unwrap();
+    assert!(matches!(ticker.append(&tick).unwrap(), Appended::Won(_)));
+    tick
+}
+
+/// Starts a process of its own after what is on the log: it wins the next tick.
+fn take_over(log: &EmbeddedLog) -> Tick {
+    let cancel = CancellationToken::new();
+    ticker(log, false).take_over(Duration::ZERO, &cancel, || Ok(())).unwrap().unwrap()
+}
+
+#[test]
+fn the_tick_that_reads_a_reset_takes_the_wall_clock_and_all_others_rise() {
+    for has_inboxes in [false, true] {
+        let (_folder, log) = new_log();
+        WALL.set(START_US + 2 * HOUR_US);
+        let mut ticker = ticker(&log, has_inboxes);
+        let first = next(&mut ticker, None);
+        WALL.set(START_US);
+        let second = next(&mut ticker, Some(&first));
+        assert!(
+            second.at_us > first.at_us && !first.restart && !second.restart,
+            "the clock does not go back"
+        );
+        reset(&log, "one");
+        let third = next(&mut ticker, Some(&second));
+        assert_eq!((third.restart, third.at_us), (true, TimeMicros(START_US)));
+        let fourth = next(&mut ticker, Some(&third));
+        assert!(!fourth.restart && fourth.at_us > third.at_us);
+        assert!(fourth.at_us.0 < START_US + HOUR_US, "the ticker's own clock has started again too");
+        reset(&log, "two");
+        reset(&log, "three");
+        WALL.set(START_US + HOUR_US);
+        let fifth = next(&mut ticker, Some(&fourth));
+        assert_eq!((fifth.restart, fifth.at_us), (true, TimeMicros(START_US + HOUR_US)), "one tick for both");
+        assert!(!next(&mut ticker, Some(&fifth)).restart);
+    }
+}
+
+#[test]
+fn a_new_process_finds_in_the_log_which_resets_ticks_have_read() {
+    let (_folder, log) = new_log();
+    WALL.set(START_US + 2 * HOUR_US);
+    let first = take_over(&log);
+    WALL.set(START_US);
+    let second = take_over(&log);
+    assert!(second.at_us > first.at_us && !second.restart);
+    // The process that ticked has ended before it could read the reset.
+    reset(&log, "one");
+    let third = take_over(&log);
+    assert_eq!((third.number, third.restart, third.at_us), (2, true, TimeMicros(START_US)));
+    // The process that ticked has ended right after it.
+    WALL.set(START_US - HOUR_US);
+    let fourth = take_over(&log);
+    assert!(!fourth.restart && fourth.at_us > third.at_us);
+}
+
+#[test]
+fn tick_0_names_the_installation_and_no_other_tick_does() {
+    let [one, two] = [(), ()].map(|()| {
+        let (_folder, log) = new_log();
+        let mut ticker = ticker(&log, false);
+        let first = next(&mut ticker, None);
+        assert_eq!(next(&mut ticker, Some(&first)).installation, "");
+        assert_eq!(take_over(&log).installation, "");
+        first.installation
+    });
+    let is_id = |id: &str| id.len() == 32 && id.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+    assert!(is_id(&one) && is_id(&two) && one != two, "{one} {two}");
+}
