@@ -30,7 +30,7 @@ pub use records::checkpoint::{
 pub use records::decision::{Candidate, Decision, ObjectiveEvidence, PassedOver, ProbeValue};
 pub use records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
 pub use records::measurement::{
-    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Phases, Series, Tried,
+    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Outcome, Phases, Series, Tried,
 };
 pub use records::performance::Performance;
 pub use records::provisioning::{
