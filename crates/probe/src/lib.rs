@@ -11,7 +11,6 @@
 //! Nothing here follows a redirect, connects to an address that was not vetted, or keeps a body.
 #![warn(missing_docs)]
 
-mod address;
 mod agent;
 mod assignment;
 mod attempt;
@@ -25,7 +24,6 @@ mod schedule;
 mod sender;
 mod target;
 
-pub use address::is_public;
 pub use agent::{Agent, AgentCounts, AgentSettings};
 pub use assignment::{Assignment, assignments};
 pub use attempt::{Attempt, AttemptError, Stage};
