@@ -18,8 +18,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use spillway_eventlog::{EventLog, KafkaLog};
 use spillway_events::{
-    AgentName, FrameHead, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName, SourceName,
-    Tick, TimeMicros, Tried, decode, encode, partition_of,
+    AgentName, FrameHead, Measurement, MeasurementBatch, Micros, NetworkName, Outcome, Series, SiteName,
+    SourceName, Tick, TimeMicros, Tried, decode, encode, partition_of,
 };
 use spillway_tests::installation::{Installation, Role, free_address};
 
@@ -92,7 +92,7 @@ fn batch(agent: &str, boot: u64, sequence: u64, sites: &[String], time_us: impl 
         series: u32::try_from(place % sites.len()).unwrap(),
         at_us,
         tried: Tried::ResponseTime,
-        ok: true,
+        outcome: Outcome::Ok,
         response_time_us: Some(Micros(time_us(place))),
         throughput_bps: None,
         bytes: None,

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use spillway_events::{
-    AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Series, SiteName, SourceName, TimeMicros,
-    Tried, encode, partition_of,
+    AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Outcome, Series, SiteName, SourceName,
+    TimeMicros, Tried, encode, partition_of,
 };
 
 /// How many measurements a batch has.
@@ -75,7 +75,7 @@ impl Load {
                 series: u32::try_from(place % SITES_A_BATCH).unwrap(),
                 at_us,
                 tried: Tried::ResponseTime,
-                ok: true,
+                outcome: Outcome::Ok,
                 response_time_us: Some(Micros(time_us)),
                 throughput_bps: None,
                 bytes: None,

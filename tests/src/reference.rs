@@ -163,7 +163,7 @@ impl<'a> Run<'a> {
 
     fn count(&mut self, tick_us: i64, kept: &Kept<'_>) {
         for (number, objective) in self.sites[kept.site].objectives.iter().enumerate() {
-            let Some(outcome) = kept.row.outcome(objective.metric) else { continue };
+            let Some(value) = kept.row.value(objective.metric) else { continue };
             let (pane_us, panes) = panes(objective);
             let pane = kept.row.at_us.div_euclid(pane_us);
             if pane < oldest_pane(tick_us, objective) {
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
             }
             let series =
                 Series { site: kept.site, target: kept.target, probe: kept.probe, objective: number };
-            self.windows.entry(series).or_default().push((pane, outcome));
+            self.windows.entry(series).or_default().push((pane, value));
             self.leaving.entry((pane + panes) * pane_us).or_default().insert(kept.site);
         }
     }

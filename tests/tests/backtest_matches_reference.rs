@@ -213,7 +213,14 @@ fn generated(seed: u64, rows: u64) -> String {
         let target = ["origin", "one", "two"][usize::try_from(draws.below(3)).unwrap()];
         // Good and bad minutes, so that routes move.
         let bad = (at / 100_000_000 + draws.below(2) + agent / 5).is_multiple_of(3);
-        let ok = u64::from(draws.below(12) > u64::from(bad) * 2);
+        let succeeded = draws.below(12) > u64::from(bad) * 2;
+        let ok = match (draws.below(20), succeeded) {
+            (0, _) => "refused",
+            (1, _) => "cut_off",
+            (_, true) => "1",
+            (2, false) => "failed",
+            (_, false) => "0",
+        };
         let time = if draws.below(15) == 0 {
             String::new()
         } else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use spillway_events::Outcome;
 use spillway_tests::{Columns, Line, Objects, Row, read_rows, reference};
 
 const ORIGIN: &str = "dns.circl.lu";
@@ -45,7 +46,7 @@ fn generated() -> Vec<Row> {
                         network: network.to_owned(),
                         site: site.to_owned(),
                         target: target.to_owned(),
-                        ok: !failed,
+                        outcome: if failed { Outcome::Failed } else { Outcome::Ok },
                         response_time_us: (!failed).then_some(if slow { 400_000 } else { 20_000 }),
                         throughput_bps: None,
                         tried_response_time: true,

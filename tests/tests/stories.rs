@@ -136,7 +136,11 @@ fn a_line_that_is_not_understood_is_named() {
             "6: an objective is `response_time under 150ms, p95 over 20s, 3 samples of 1 probe`",
         ),
         ("at 5s ", "at 0s ", "10: the times of a story rise"),
-        ("150ms x4", "150 x4", "10: `150` is not a result such as `150ms`, `20Mbit/s` or `failed`"),
+        (
+            "150ms x4",
+            "150 x4",
+            "10: `150` is not a result such as `150ms`, `20Mbit/s`, `failed`, `refused` or `cut off`",
+        ),
         ("agent-1 measures", "agent-2 measures", "8: `agent-2` is no probe of the story"),
         (
             "measures origin 150ms",

@@ -187,8 +187,10 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
             .stderr(Stdio::piped())
             .output()
             .unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && error.is_empty(), "{arguments:?}: {:?}, {error}", output.status);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        // The documents have addresses of loopback, of which `apply` warns.
+        let is_quiet = errors.lines().all(|line| line.starts_with("warning: "));
+        assert!(output.status.success() && is_quiet, "{arguments:?}: {:?}, {errors}", output.status);
     }
     assert_eq!(terminate(child), Some(0));
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use spillway_events::{
-    AgentName, BitsPerSecond, Measurement, Micros, NetworkName, Probe, RESPONSE_TIME_MAX, Series, SiteName,
-    THROUGHPUT_MAX, TimeMicros, Tried, parse_time, scaled_decimal,
+    AgentName, BitsPerSecond, Measurement, Micros, NetworkName, Outcome, Probe, RESPONSE_TIME_MAX, Series,
+    SiteName, THROUGHPUT_MAX, TimeMicros, Tried, parse_time, scaled_decimal,
 };
 use spillway_provisioning::State;
 
@@ -230,13 +230,10 @@ fn parse_row<'a>(
         number(columns.response_time_ms, 1_000, RESPONSE_TIME_MAX.0, "not a response time from 0 to 3600 s")?;
     let throughput =
         number(columns.throughput_bps, 1, THROUGHPUT_MAX.0, "not a throughput from 0 to 10^15 bit/s")?;
-    let ok = match columns.ok {
-        None => response_time.is_some() || throughput.is_some(),
-        Some(place) => match field(place)? {
-            "1" | "true" | "True" | "TRUE" => true,
-            "0" | "false" | "False" | "FALSE" => false,
-            other => return Err(("`ok` is neither 1, 0, true nor false", other.chars().take(40).collect())),
-        },
+    let outcome = match columns.ok {
+        None if response_time.is_some() || throughput.is_some() => Outcome::Ok,
+        None => Outcome::Failed,
+        Some(index) => parse_outcome(field(index)?)?,
     };
     let tried = match (columns.response_time_ms, columns.throughput_bps) {
         (Some(_), Some(_)) => Tried::Both,
@@ -247,7 +244,7 @@ fn parse_row<'a>(
         series: 0,
         at_us: TimeMicros(at_us.0),
         tried,
-        ok,
+        outcome,
         response_time_us: response_time.map(Micros),
         throughput_bps: throughput.map(BitsPerSecond),
         bytes: None,
@@ -261,6 +258,20 @@ fn parse_row<'a>(
         network: field(columns.network)?,
     };
     Ok((measurement, names))
+}
+
+/// Reads the column `ok`: whether the attempt succeeded, or the outcome by its name.
+fn parse_outcome(text: &str) -> Result<Outcome, Wrong> {
+    match text {
+        "1" | "true" | "True" | "TRUE" => Ok(Outcome::Ok),
+        "0" | "false" | "False" | "FALSE" => Ok(Outcome::Failed),
+        _ => Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| {
+            (
+                "`ok` is none of 1, 0, true, false, ok, failed, refused, cut_off",
+                text.chars().take(40).collect(),
+            )
+        }),
+    }
 }
 
 impl Provisioned {

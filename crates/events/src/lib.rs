@@ -7,6 +7,7 @@
 //! This crate knows no clock, no file and no network.
 #![warn(missing_docs)]
 
+mod address;
 mod codec;
 mod framing;
 mod names;
@@ -15,6 +16,7 @@ mod sha256;
 pub mod topics;
 mod units;
 
+pub use address::is_public;
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
 pub use framing::{
     EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_checkpoint, encode_frame,
@@ -30,7 +32,7 @@ pub use records::checkpoint::{
 pub use records::decision::{Candidate, Decision, ObjectiveEvidence, PassedOver, ProbeValue};
 pub use records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
 pub use records::measurement::{
-    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Phases, Series, Tried,
+    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Outcome, Phases, Series, Tried,
 };
 pub use records::performance::Performance;
 pub use records::provisioning::{

@@ -5,7 +5,7 @@ use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_events::{MeasurementBatch, Series, SourceName, TimeMicros};
+use spillway_events::{MeasurementBatch, Outcome, Series, SourceName, TimeMicros};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -52,12 +52,14 @@ pub struct AgentSettings {
 pub struct AgentCounts {
     /// Assignments that it runs now.
     pub assignments: u64,
-    /// Assignments that it was given and cannot run: their series stay unknown.
-    pub assignments_refused: u64,
+    /// Assignments beyond [`ASSIGNMENTS_MAX`], which it does not run.
+    pub assignments_dropped: u64,
     /// Attempts that ended.
     pub attempts: u64,
     /// Those of them that failed.
     pub attempts_failed: u64,
+    /// Those of them that were refused: nothing was tried.
+    pub attempts_refused: u64,
     /// Slots that went by unused: too many attempts at once, or the last one of the series still ran.
     pub slots_missed: u64,
     /// Batches that the sink took.
@@ -167,27 +169,17 @@ impl Running {
         }
     }
 
-    /// Takes new assignments. What cannot be measured is left out, so that it stays unknown and does not fail.
+    /// Takes new assignments. Targets that cannot be measured are among them: each of their attempts is recorded as refused.
     fn adopt(&mut self, assignments: &[Assignment]) {
         let given = assignments.len() as u64;
-        let can_run = |assignment: &&Assignment| match assignment.target.check() {
-            Ok(()) => true,
-            Err(error) => {
-                let Series { site, target, .. } = &assignment.series;
-                tracing::warn!(%site, target, %error, "the target is not measured");
-                false
-            }
-        };
-        let runnable: Vec<Assignment> =
-            assignments.iter().filter(can_run).take(ASSIGNMENTS_MAX).cloned().collect();
-        let taken = runnable.len() as u64;
-        if taken == ASSIGNMENTS_MAX as u64 && given > taken {
+        let taken = given.min(ASSIGNMENTS_MAX as u64);
+        if given > taken {
             tracing::warn!(given, taken, "too many assignments");
         }
-        self.schedule.adopt(runnable.into_iter(), Instant::now());
+        self.schedule.adopt(assignments.iter().take(ASSIGNMENTS_MAX).cloned(), Instant::now());
         self.counts.send_modify(|counts| {
             counts.assignments = taken;
-            counts.assignments_refused = given - taken;
+            counts.assignments_dropped = given - taken;
         });
     }
 
@@ -225,7 +217,8 @@ impl Running {
         let dropped = self.outbox.push(&series, &attempt, at_us, Instant::now());
         self.counts.send_modify(|counts| {
             counts.attempts += 1;
-            counts.attempts_failed += u64::from(!attempt.ok());
+            counts.attempts_failed += u64::from(attempt.outcome() == Outcome::Failed);
+            counts.attempts_refused += u64::from(attempt.outcome() == Outcome::Refused);
         });
         self.drop_batches(dropped.iter());
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
-use spillway_events::{Measurement, Micros, Phases, TimeMicros, Tried};
+use spillway_events::{Measurement, Micros, Outcome, Phases, TimeMicros, Tried};
 
 use crate::target::TargetError;
 
@@ -21,7 +21,7 @@ pub struct Attempt {
     pub bytes: Option<u64>,
     /// How long each phase took that came to its end.
     pub phases: Phases,
-    /// Why it failed: absent when a status from 200 to 399 and the whole body came.
+    /// Why it did not succeed: absent when a status from 200 to 399 and the whole body came.
     pub error: Option<AttemptError>,
 }
 
@@ -38,7 +38,7 @@ pub enum Stage {
     Body,
 }
 
-/// Why an attempt failed.
+/// Why an attempt did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AttemptError {
     /// The target cannot be measured; nothing was tried.
@@ -76,6 +76,26 @@ pub enum AttemptError {
     BodyTooLong,
 }
 
+impl AttemptError {
+    /// Whether it is the target's failure, or nothing was tried. A target that cannot be asked, or whose addresses the probe
+    /// may not connect to, is misconfigured: that says nothing of how the target performs.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Target(_) | Self::NotAllowed => Outcome::Refused,
+            Self::NoAddress
+            | Self::Io(..)
+            | Self::TimedOut(_)
+            | Self::EndedEarly(_)
+            | Self::NotHttp
+            | Self::HeadTooLong
+            | Self::Status(_)
+            | Self::BadChunk
+            | Self::BodyTooLong => Outcome::Failed,
+        }
+    }
+}
+
 impl Attempt {
     /// An attempt that nothing has come of yet.
     pub(crate) fn new() -> Self {
@@ -89,10 +109,10 @@ impl Attempt {
         Self { response_time: None, status: None, address: None, bytes: None, phases, error: None }
     }
 
-    /// Whether the attempt succeeded.
+    /// What came of the attempt.
     #[must_use]
-    pub fn ok(&self) -> bool {
-        self.error.is_none()
+    pub fn outcome(&self) -> Outcome {
+        self.error.map_or(Outcome::Ok, AttemptError::outcome)
     }
 
     /// The attempt as a measurement of a batch's series, ended at `at_us`.
@@ -102,7 +122,7 @@ impl Attempt {
             series,
             at_us,
             tried: Tried::ResponseTime,
-            ok: self.ok(),
+            outcome: self.outcome(),
             response_time_us: self.response_time,
             throughput_bps: None,
             bytes: self.bytes,

@@ -4,10 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use spillway_events::{
-    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, NAME_BYTES_MAX, Prefix, topics::INPUT_RECORD_BYTES_MAX,
+    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, NAME_BYTES_MAX, Prefix, is_public, topics::INPUT_RECORD_BYTES_MAX,
 };
-
-use crate::address::is_public;
 
 /// The longest head of an answer, interim answers included.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;

@@ -19,7 +19,7 @@ use crate::target::{Parts, Target};
 /// The attempt succeeds when a status from 200 to 399 and the whole body come in time. Response time is from the
 /// start of the first connect to the last byte of the body. Redirects are not followed. Only addresses that
 /// [`Limits::allow`] are connected to: those that it does not are passed over, and when none is left the attempt
-/// fails. Never an error: what went wrong is in the attempt.
+/// is refused. Never an error: what went wrong is in the attempt.
 pub async fn measure(target: &Target, limits: &Limits) -> Attempt {
     let mut run = Run { limits, attempt: Attempt::new(), stage: Stage::Resolve };
     let outcome = timeout(limits.timeout.min(TIMEOUT_MAX), run.all(target)).await;

@@ -40,14 +40,7 @@ pub(crate) struct Parts<'a> {
 }
 
 impl Target {
-    /// Checks that the target can be measured.
-    ///
-    /// # Errors
-    /// With what stands against it.
-    pub fn check(&self) -> Result<(), TargetError> {
-        self.parts().map(|_| ())
-    }
-
+    /// The parts of the URL, or why the target cannot be measured.
     pub(crate) fn parts(&self) -> Result<Parts<'_>, TargetError> {
         let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
         let header = self.host_header.as_bytes();
@@ -127,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_refused() {
-        assert_eq!(target("https://a.example/", "s.example").check(), Err(TargetError::Https));
+        assert_eq!(target("https://a.example/", "s.example").parts(), Err(TargetError::Https));
         let long = format!("http://a.example/{}", "x".repeat(URL_BYTES_MAX));
         let urls = [
             "",
@@ -148,10 +141,10 @@ mod tests {
             &long,
         ];
         for url in urls {
-            assert_eq!(target(url, "s.example").check(), Err(TargetError::Url), "{url}");
+            assert_eq!(target(url, "s.example").parts(), Err(TargetError::Url), "{url}");
         }
         for header in ["", "a b", "a\r\nX: y", "ü.example", "a/b"] {
-            assert_eq!(target("http://a/", header).check(), Err(TargetError::HostHeader), "{header}");
+            assert_eq!(target("http://a/", header).parts(), Err(TargetError::HostHeader), "{header}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use common::StandIn;
-use spillway_events::Micros;
+use spillway_events::{Micros, Outcome};
 use spillway_probe::{Attempt, AttemptError, HEAD_BYTES_MAX, Limits, Stage, Target, TargetError, measure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -114,7 +114,7 @@ async fn a_failing_server_fails_the_attempt() {
     assert_eq!((attempt.error, attempt.response_time), (Some(AttemptError::Status(500)), None));
     assert!(attempt.phases.first_byte_us.is_some());
     server.set_failing(false);
-    assert!(measure(&target(server.address()), &limits()).await.ok());
+    assert!(measure(&target(server.address()), &limits()).await.error.is_none());
 }
 
 #[tokio::test]
@@ -131,6 +131,7 @@ async fn a_refused_connection_fails_the_attempt() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let attempt = measure(&target(address), &limits()).await;
+    assert_eq!(attempt.outcome(), Outcome::Failed);
     let refused = AttemptError::Io(Stage::Connect, std::io::ErrorKind::ConnectionRefused);
     assert_eq!((attempt.error, attempt.phases.connect_us), (Some(refused), None));
     assert_eq!(refused.to_string(), "connect: connection refused");
@@ -204,6 +205,7 @@ async fn an_address_that_is_not_allowed_is_not_connected_to() {
     for target in [target(server.address()), given, mapped, resolved] {
         let attempt = measure(&target, &limits).await;
         assert_eq!(attempt.error, Some(AttemptError::NotAllowed), "{}", target.url);
+        assert_eq!(attempt.outcome(), Outcome::Refused);
         assert_eq!(attempt.error.unwrap().to_string(), "address not allowed");
     }
     assert_eq!(server.requests(), 0);
@@ -223,5 +225,6 @@ async fn https_is_said_to_be_missing() {
     let target = Target { url: String::from("https://127.0.0.1/"), ..target(LOCAL) };
     let attempt = measure(&target, &limits()).await;
     assert_eq!(attempt.error, Some(AttemptError::Target(TargetError::Https)));
+    assert_eq!(attempt.outcome(), Outcome::Refused);
     assert_eq!(attempt.error.unwrap().to_string(), "https is not yet supported");
 }

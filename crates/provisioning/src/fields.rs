@@ -93,6 +93,16 @@ impl Rules {
         self.warnings.push(Fault { field: self.at.clone(), rule: warning.into() });
     }
 
+    /// Adds a warning about a field of the current mapping.
+    pub(crate) fn warn_field(&mut self, key: &str, warning: impl Into<String>) {
+        self.warnings.push(Fault { field: self.at.clone().key(key), rule: warning.into() });
+    }
+
+    /// Adds a warning about an item of a list of the current mapping.
+    pub(crate) fn warn_item(&mut self, key: &str, index: usize, warning: impl Into<String>) {
+        self.warnings.push(Fault { field: self.at.clone().key(key).index(index), rule: warning.into() });
+    }
+
     /// The value of a field that must be given.
     pub(crate) fn required<T>(&mut self, key: &str, field: Field<T>) -> Option<T> {
         if field.is_absent() {

@@ -7,6 +7,7 @@ pub(crate) mod cdn;
 pub(crate) mod client;
 pub(crate) mod network;
 pub(crate) mod probe;
+mod probed;
 pub(crate) mod site;
 
 use std::sync::Arc;

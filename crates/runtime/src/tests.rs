@@ -14,9 +14,9 @@ use spillway_eventlog::{
     Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError, RecordReader,
 };
 use spillway_events::{
-    AgentName, Decision, Gap, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, PartitionOffset,
-    Series, SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict, decode_frame,
-    encode, topics,
+    AgentName, Decision, Gap, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, Outcome,
+    PartitionOffset, Series, SiteName, Snapshot, SnapshotKind, SourceName, Tick, TimeMicros, Tried, Verdict,
+    decode_frame, encode, topics,
 };
 use spillway_provisioning::SourceFile;
 use tokio_util::sync::CancellationToken;
@@ -172,7 +172,7 @@ fn batch(number: u64, at_us: TimeMicros) -> MeasurementBatch {
         series: site,
         at_us,
         tried: Tried::ResponseTime,
-        ok: true,
+        outcome: Outcome::Ok,
         response_time_us: Some(Micros(if (number / 17 + u64::from(site)).is_multiple_of(3) {
             300_000
         } else {

@@ -16,7 +16,8 @@
 //! # Values
 //!
 //! A probe with at least `samples_min` measurements in the window (failures count) has the value of rank ⌈p·n ÷ 100⌉ from the
-//! best; a failed measurement is worse than any number. A network has the value of rank ⌈n ÷ 2⌉ from the best over the probes
+//! best; a failed measurement is worse than any number. Measurements that the probe refused to make, or made while it was cut
+//! off itself, are in no window. A network has the value of rank ⌈n ÷ 2⌉ from the best over the probes
 //! in it or below it in the tree that have a value. With fewer than `probes_min` of them (or than all that are provisioned
 //! there, if these are fewer), the nearest ancestor with enough evidence counts instead, and is named.
 //!

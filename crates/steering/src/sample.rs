@@ -1,6 +1,6 @@
 //! What steering keeps of a measurement.
 
-use spillway_events::{Measurement, Metric, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, Tried};
+use spillway_events::{Measurement, Metric, Outcome, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, Tried};
 
 use crate::rank::{FAILED, Rank};
 
@@ -27,7 +27,7 @@ pub struct Sample {
 /// What an attempt says of response time and of available bandwidth, or why it is refused.
 ///
 /// An attempt counts for every metric it tried: failed, it failed for each; succeeded without a metric's number,
-/// it says nothing of that metric.
+/// it says nothing of that metric. One that was refused, or cut off with its probe, says nothing at all.
 ///
 /// # Errors
 /// A reason, when a number is out of range.
@@ -40,10 +40,10 @@ pub fn rank_measurement(measurement: &Measurement) -> Result<(Option<Rank>, Opti
     if throughput.is_some_and(|throughput| throughput > THROUGHPUT_MAX) {
         return Err("throughput above 10^15 bit/s");
     }
-    let rank = |tried: bool, metric: Metric, number: Option<u64>| match (tried, measurement.ok, number) {
-        (false, ..) | (true, true, None) => None,
-        (true, false, _) => Some(FAILED),
-        (true, true, Some(number)) => Some(Rank::of(metric, number)),
+    let rank = |tried: bool, metric: Metric, number: Option<u64>| match measurement.outcome {
+        Outcome::Ok => number.filter(|_| tried).map(|number| Rank::of(metric, number)),
+        Outcome::Failed => tried.then_some(FAILED),
+        Outcome::Refused | Outcome::CutOff => None,
     };
     let tried_time = measurement.tried != Tried::AvailableBandwidth;
     let tried_bandwidth = measurement.tried != Tried::ResponseTime;

@@ -79,6 +79,18 @@ async fn a_command_sent_again_with_its_id_returns_its_first_result() {
 }
 
 #[tokio::test]
+async fn targets_that_probes_skip_are_warned_of_and_applied() {
+    let server = Server::start().await;
+    let origin = "origin: {addresses: [10.0.0.1], probe_url: 'http://shop.example/'}\n";
+    let (status, applied) = server.apply("?file=a.yaml", &format!("{DOCUMENTS}{origin}")).await;
+    assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
+    let warnings = applied["warnings"].as_array().unwrap();
+    let warning = warnings[0].as_str().unwrap();
+    assert!(warning.contains("(site shop): origin.addresses[0]: 10.0.0.1 is not a public"), "{warning}");
+    assert_eq!(warnings.len(), 1);
+}
+
+#[tokio::test]
 async fn mistakes_are_a_problem_that_names_each_of_them_and_changes_nothing() {
     let server = Server::start().await;
     let (status, problem) = server

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use spillway_events::{Metric, Value, parse_time, scaled_decimal};
+use spillway_events::{Metric, Outcome, Value, parse_time, scaled_decimal};
 
 /// One recorded attempt, in the words of the provisioning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Row {
     pub site: String,
     /// The origin's name or a CDN's.
     pub target: String,
-    /// Whether it succeeded.
-    pub ok: bool,
+    /// What came of it.
+    pub outcome: Outcome,
     /// The response time, where it gave one.
     pub response_time_us: Option<u64>,
     /// The throughput, where it gave one.
@@ -34,15 +34,15 @@ pub struct Row {
 
 impl Row {
     /// What the attempt says of a metric, if anything.
-    pub(super) fn outcome(&self, metric: Metric) -> Option<Value> {
+    pub(super) fn value(&self, metric: Metric) -> Option<Value> {
         let (tried, number) = match metric {
             Metric::ResponseTime => (self.tried_response_time, self.response_time_us),
             Metric::AvailableBandwidth => (self.tried_bandwidth, self.throughput_bps),
         };
-        match (tried, self.ok) {
-            (false, _) => None,
-            (true, false) => Some(Value::Failed),
-            (true, true) => number.map(Value::Number),
+        match (tried, self.outcome) {
+            (false, _) | (_, Outcome::Refused | Outcome::CutOff) => None,
+            (true, Outcome::Failed) => Some(Value::Failed),
+            (true, Outcome::Ok) => number.map(Value::Number),
         }
     }
 }
@@ -64,7 +64,8 @@ pub struct Columns<'a> {
     pub response_time_ms: Option<&'a str>,
     /// The throughput in bit/s; without it no row tried available bandwidth.
     pub throughput_bps: Option<&'a str>,
-    /// `1` or `true` for success; without it every row succeeded.
+    /// `1`, `true` or `ok` for success, `refused` and `cut_off` for attempts that say nothing of the target; without it every
+    /// row succeeded.
     pub ok: Option<&'a str>,
 }
 
@@ -135,9 +136,12 @@ fn read_row(
         network: record.get(places.network)?.to_owned(),
         site,
         target,
-        ok: match places.ok {
-            None => true,
-            Some(place) => matches!(record.get(place)?, "1" | "true"),
+        outcome: match places.ok.map(|place| record.get(place)) {
+            None | Some(Some("1" | "true" | "ok")) => Outcome::Ok,
+            Some(Some("refused")) => Outcome::Refused,
+            Some(Some("cut_off")) => Outcome::CutOff,
+            Some(Some(_)) => Outcome::Failed,
+            Some(None) => return None,
         },
         response_time_us: number(places.response_time_ms, 1_000)?,
         throughput_bps: number(places.throughput_bps, 1)?,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use spillway_events::{Metric, Value, Verdict};
+use spillway_events::{Metric, Outcome, Value, Verdict};
 
 use super::number::{Permille, middle, percentile, permille, rounded};
 use super::route::{Standing, choose};
@@ -73,7 +73,7 @@ fn row(at_secs: f64, agent: &str, target: &str, response_time_ms: Option<u64>) -
         network: agent_network(agent).to_owned(),
         site: String::from("s"),
         target: target.to_owned(),
-        ok: response_time_ms.is_some(),
+        outcome: if response_time_ms.is_some() { Outcome::Ok } else { Outcome::Failed },
         response_time_us: response_time_ms.map(|ms| ms * 1_000),
         throughput_bps: None,
         tried_response_time: true,
@@ -295,7 +295,7 @@ fn of_several_objectives_the_first_with_the_verdict_decides() {
     // Failed, it failed for both metrics, and the first decides.
     let mut failed = rows.to_vec();
     for row in &mut failed {
-        row.ok = false;
+        row.outcome = Outcome::Failed;
     }
     let expected = ["100 cdn:x at_or_above - failed 1/1"];
     assert_eq!(seen(&objects, &failed, "n1"), expected);
@@ -340,6 +340,7 @@ fn a_csv_file_says_what_its_columns_say() {
                 2021-10-15T20:58:02,a,n1,O,S,435.504966,,1\n\
                 1970-01-01T00:00:01.5Z,a,n1,O,S,,7,true\n\
                 1970-01-01T00:00:02Z,a,n1,O,S,,,0\n\
+                1970-01-01T00:00:03Z,a,n1,O,S,,,refused\n\
                 yesterday,a,n1,O,S,1,,1\n\
                 1970-01-01T00:00:02Z,a,n1,O,S,-1,,1\n";
     std::fs::write(&path, text).expect("the temporary folder can be written");
@@ -357,14 +358,16 @@ fn a_csv_file_says_what_its_columns_say() {
         read_rows(Path::new(&path), columns, |site, target| (site.to_lowercase(), target.to_lowercase()));
     std::fs::remove_file(&path).expect("the file can be removed");
     let told: Vec<_> =
-        rows.iter().map(|row| (row.at_us, row.response_time_us, row.throughput_bps, row.ok)).collect();
+        rows.iter().map(|row| (row.at_us, row.response_time_us, row.throughput_bps, row.outcome)).collect();
     let expected = [
-        (1_634_331_482_000_000, Some(435_504), None, true),
-        (1_500_000, None, Some(7), true),
-        (2_000_000, None, None, false),
+        (1_634_331_482_000_000, Some(435_504), None, Outcome::Ok),
+        (1_500_000, None, Some(7), Outcome::Ok),
+        (2_000_000, None, None, Outcome::Failed),
+        (3_000_000, None, None, Outcome::Refused),
     ];
     assert_eq!(told, expected);
     assert!(rows.iter().all(|row| row.site == "s" && row.target == "o" && row.tried_response_time));
-    assert_eq!(rows[2].outcome(Metric::AvailableBandwidth), Some(Value::Failed));
-    assert_eq!(rows[0].outcome(Metric::AvailableBandwidth), None);
+    assert_eq!(rows[2].value(Metric::AvailableBandwidth), Some(Value::Failed));
+    assert_eq!(rows[0].value(Metric::AvailableBandwidth), None);
+    assert_eq!(rows[3].value(Metric::AvailableBandwidth), None);
 }

@@ -19,8 +19,8 @@ use spillway_dataflow::{
     Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Provisioning, TickInput, start,
 };
 use spillway_events::{
-    AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Performance, ProvisioningRecord, Series,
-    Sha256, SiteName, SourceName, Tick, TimeMicros, Tried, decode, decode_frame, encode, topics,
+    AgentName, Measurement, MeasurementBatch, Micros, NetworkName, Outcome, Performance, ProvisioningRecord,
+    Series, Sha256, SiteName, SourceName, Tick, TimeMicros, Tried, decode, decode_frame, encode, topics,
 };
 use spillway_provisioning::{Change, Command, Object, State, decide, parse};
 
@@ -179,7 +179,7 @@ fn batch(agent: usize, (boot, sequence): (u64, u64), at_us: TimeMicros, keys: &[
             series: u32::try_from(place % keys.len()).unwrap(),
             at_us,
             tried: Tried::ResponseTime,
-            ok,
+            outcome: if ok { Outcome::Ok } else { Outcome::Failed },
             response_time_us: ok.then_some(Micros(50_000 + draw % 100_000)),
             throughput_bps: None,
             bytes: None,

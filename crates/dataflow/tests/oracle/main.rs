@@ -11,9 +11,9 @@ use spillway_dataflow::{
     Config, InputRecord, InputTopic, Output, PERFORMANCE_PERIOD_US, Provisioning, Restored, TickInput, start,
 };
 use spillway_events::{
-    AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, PartitionOffset,
-    ProvisioningRecord, Rejected, Series, Sha256, SiteName, Snapshot, SourceName, StatisticsBatch, Tick,
-    TimeMicros, Tried, decode, decode_frame, encode, topics,
+    AggregateStatistics, CdnName, CheckpointChunk, Measurement, MeasurementBatch, Micros, Outcome,
+    PartitionOffset, ProvisioningRecord, Rejected, Series, Sha256, SiteName, Snapshot, SourceName,
+    StatisticsBatch, Tick, TimeMicros, Tried, decode, decode_frame, encode, topics,
 };
 use spillway_provisioning::{Change, Command, State, decide, parse};
 
@@ -243,7 +243,7 @@ fn batch(draws: &mut Draws, agent: u64, number: u64, at: TimeMicros) -> Measurem
                 series: u32::try_from(series.len()).unwrap(),
                 at_us: TimeMicros(at.0 - i64::try_from(draws.below(3_000_000)).unwrap()),
                 tried: Tried::ResponseTime,
-                ok,
+                outcome: if ok { Outcome::Ok } else { Outcome::Failed },
                 response_time_us: ok.then_some(Micros(time)),
                 throughput_bps: None,
                 bytes: None,

@@ -1,5 +1,7 @@
 //! Measurements, in batches keyed by source.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
@@ -57,6 +59,43 @@ pub enum Tried {
     Both,
 }
 
+/// What came of an attempt. Only those that succeeded or failed count for objectives; the others say nothing of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It succeeded.
+    Ok,
+    /// It failed: it counts as worse than any number for each metric it tried.
+    Failed,
+    /// Nothing was tried: the target is misconfigured, or the probe may not connect to its addresses.
+    Refused,
+    /// It failed while the probe itself was cut off from the network.
+    CutOff,
+}
+
+impl Outcome {
+    /// All of them, in the order of the schema.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Failed, Self::Refused, Self::CutOff];
+
+    /// The word as written in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::CutOff => "cut_off",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// One attempt of a probe on one target of a site. What is absent is unknown, never zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
@@ -68,8 +107,8 @@ pub struct Measurement {
     pub at_us: TimeMicros,
     /// What it tried to measure.
     pub tried: Tried,
-    /// Whether the attempt succeeded.
-    pub ok: bool,
+    /// What came of it.
+    pub outcome: Outcome,
     /// Connect start to last byte.
     pub response_time_us: Option<Micros>,
     /// Throughput without the first 500 ms.
@@ -78,7 +117,7 @@ pub struct Measurement {
     pub bytes: Option<u64>,
     /// When each phase ended.
     pub phases: Option<Phases>,
-    /// Why it failed, in a few words.
+    /// Why it did not succeed, in a few words.
     pub error: Option<String>,
 }
 

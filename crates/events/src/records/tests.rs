@@ -201,7 +201,7 @@ fn bytes_of_another_kind_or_with_more_behind_are_refused() {
 #[test]
 fn a_batch_that_contradicts_itself_is_refused() {
     let json = br#"{"source":"s","boot":1,"sequence":1,"series":[],"measurements":[{"series":0,"at_us":0,
-        "tried":"both","ok":true}]}"#;
+        "tried":"both","outcome":"ok"}]}"#;
     assert!(matches!(decode::<MeasurementBatch>(json), Err(DecodeError::Invalid(_))));
     let json = br#"{"source":"s","boot":1,"sequence":0,"series":[],"measurements":[]}"#;
     assert!(matches!(decode::<MeasurementBatch>(json), Err(DecodeError::Invalid(_))));

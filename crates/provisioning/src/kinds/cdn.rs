@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use spillway_events::{Address, Cdn, CdnKind, CdnName, ObjectKind};
 
+use super::probed::warn_of_unprobed;
 use super::{Kind, Object};
 use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
@@ -32,6 +33,8 @@ pub(super) fn read(spec: CdnSpec, rules: &mut Rules) -> Option<Cdn> {
     let dns_name = rules.required("dns_name", spec.dns_name);
     let addresses = read_addresses(spec.addresses, rules);
     let probe_url = rules.optional("probe_url", spec.probe_url);
+    // Probes connect to a CDN by the name in the URL.
+    warn_of_unprobed(&[], probe_url.as_ref().and_then(Option::as_ref), rules);
     Some(Cdn {
         name: name?,
         title: title?.map(String::from),

@@ -13,6 +13,7 @@ use spillway_events::{
 };
 
 use super::cdn::read_addresses;
+use super::probed::warn_of_unprobed;
 use super::{Kind, Object};
 use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
@@ -120,6 +121,8 @@ fn read_origin(spec: OriginSpec, rules: &mut Rules) -> Option<Origin> {
     let name = rules.optional("name", spec.name);
     let addresses = read_addresses(spec.addresses, rules);
     let probe_url = rules.optional("probe_url", spec.probe_url);
+    let probed_at = addresses.as_deref().unwrap_or_default();
+    warn_of_unprobed(probed_at, probe_url.as_ref().and_then(Option::as_ref), rules);
     Some(Origin {
         name: name?.map_or_else(|| ORIGIN_NAME_DEFAULT.to_owned(), String::from),
         addresses: addresses?,

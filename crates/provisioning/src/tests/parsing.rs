@@ -24,14 +24,17 @@ fn objects_have_lines_and_names() {
     check(
         WORLD,
         &expect![[r#"
-        line 1: client acme
-        line 4: network region
-        line 7: network as64500
-        line 12: cdn own
-        line 19: cdn rented
-        line 24: probe a1/as64500
-        line 28: site shop
-    "#]],
+            line 1: client acme
+            line 4: network region
+            line 7: network as64500
+            line 12: cdn own
+            line 19: cdn rented
+            line 24: probe a1/as64500
+            line 28: site shop
+            f.yaml:33: document 7 (site shop): origin.addresses[0]: 203.0.113.1 is not a public address, so probes skip it unless they are started with --probe-allow 203.0.113.1/32 or a wider prefix
+            f.yaml:33: document 7 (site shop): origin.addresses[1]: 203.0.113.2 is not a public address, so probes skip it unless they are started with --probe-allow 203.0.113.2/32 or a wider prefix
+            f.yaml:34: document 7 (site shop): origin.probe_url: probes do not request https yet, so they skip this target
+        "#]],
     );
 }
 
@@ -374,6 +377,50 @@ fn urls_have_a_host() {
         http://[::1/ `http://[::1/` is not a URL: invalid IPv6 address
     "#]]
     .assert_eq(&shown);
+}
+
+/// Only what is measured is warned of: the CDN's addresses are for DNS, and the last site has no URL.
+#[test]
+fn targets_that_probes_skip_are_warned_of() {
+    let text = "\
+kind: cdn
+name: one
+type: partner
+dns_name: one.example
+addresses: [10.0.0.1]
+probe_url: http://[::1]/object
+---
+kind: cdn
+name: two
+type: partner
+dns_name: two.example
+probe_url: https://two.example/object
+---
+kind: site
+name: shop
+client: acme
+hosts: [shop.example]
+origin: {addresses: [9.9.9.9, '::ffff:10.0.0.1', 'fd00::1'], probe_url: 'http://127.0.0.1/'}
+---
+kind: site
+name: blog
+client: acme
+hosts: [blog.example]
+origin: {addresses: [10.0.0.1]}
+";
+    check(
+        text,
+        &expect![[r#"
+        line 1: cdn one
+        line 8: cdn two
+        line 14: site shop
+        line 20: site blog
+        f.yaml:6: document 1 (cdn one): probe_url: ::1 is not a public address, so probes skip it unless they are started with --probe-allow ::1/128 or a wider prefix
+        f.yaml:12: document 2 (cdn two): probe_url: probes do not request https yet, so they skip this target
+        f.yaml:18: document 3 (site shop): origin.addresses[1]: 10.0.0.1 is not a public address, so probes skip it unless they are started with --probe-allow 10.0.0.1/32 or a wider prefix
+        f.yaml:18: document 3 (site shop): origin.addresses[2]: fd00::1 is not a public address, so probes skip it unless they are started with --probe-allow fd00::1/128 or a wider prefix
+    "#]],
+    );
 }
 
 /// A topic's name is made of a CDN's name: this one would have been none.

@@ -1,8 +1,8 @@
 //! Reads `AGENT [in NETWORK] measures [SITE:] TARGET RESULT [xCOUNT] [(TIME ago)], …`.
 
 use spillway_events::{
-    AgentName, Measurement, MeasurementBatch, NetworkName, Series, SiteName, SourceName, TimeMicros, Tried,
-    parse_duration, parse_throughput,
+    AgentName, Measurement, MeasurementBatch, NetworkName, Outcome, Series, SiteName, SourceName, TimeMicros,
+    Tried, parse_duration, parse_throughput,
 };
 
 use crate::stories::story::Names;
@@ -68,20 +68,27 @@ fn read_item(names: &Names, at_us: i64, item: &str) -> Result<(String, Measureme
         series: 0,
         at_us: TimeMicros(at_us),
         tried: Tried::Both,
-        ok: result != "failed",
+        outcome: match result {
+            "failed" => Outcome::Failed,
+            "refused" => Outcome::Refused,
+            "cut off" => Outcome::CutOff,
+            _ => Outcome::Ok,
+        },
         response_time_us: None,
         throughput_bps: None,
         bytes: None,
         phases: None,
         error: None,
     };
-    for number in result.split(" and ").filter(|_| measurement.ok) {
+    for number in result.split(" and ").filter(|_| measurement.outcome == Outcome::Ok) {
         if let Ok(time) = parse_duration(number) {
             measurement.response_time_us = Some(time);
         } else if let Ok(throughput) = parse_throughput(number) {
             measurement.throughput_bps = Some(throughput);
         } else {
-            return Err(format!("`{number}` is not a result such as `150ms`, `20Mbit/s` or `failed`"));
+            return Err(format!(
+                "`{number}` is not a result such as `150ms`, `20Mbit/s`, `failed`, `refused` or `cut off`"
+            ));
         }
     }
     measurement.tried = match (measurement.response_time_us, measurement.throughput_bps) {

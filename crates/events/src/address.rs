@@ -1,4 +1,4 @@
-//! Which addresses are public.
+//! Which addresses are public: probes connect to these, and to others only if the operator allows it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
