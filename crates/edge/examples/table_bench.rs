@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark may stop")]
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -132,7 +133,12 @@ fn full(hosts: u32) -> Snapshot {
     let routes: Vec<RouteEntry> = (0..hosts).map(|number| route(number, false)).collect();
     let hashes = sites.iter().map(site_hash).chain(networks.iter().map(network_hash));
     let digest = hashes.chain(routes.iter().map(route_hash)).fold(0, u128::wrapping_add);
-    Snapshot { sites, networks, routes, ..head(SnapshotKind::Full, 1, digest) }
+    Snapshot {
+        sites: sites.into_iter().map(Arc::new).collect(),
+        networks,
+        routes,
+        ..head(SnapshotKind::Full, 1, digest)
+    }
 }
 
 /// Routes of every n-th site, to the CDN in even versions and back in odd ones.

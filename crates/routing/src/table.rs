@@ -10,6 +10,7 @@
 //! prefixes.
 
 mod digest;
+mod hosts;
 mod networks;
 mod shards;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use spillway_events::{
 };
 
 pub use self::digest::{format_digest, network_hash, route_hash, site_hash};
+use self::hosts::Hosts;
 use self::networks::Networks;
 use self::shards::Shards;
 
@@ -37,8 +39,7 @@ pub struct Table {
     digest: u128,
     sites_count: usize,
     sites: Shards<Arc<SiteRoutes>>,
-    /// The site's name, by host name.
-    hosts: Shards<Arc<str>>,
+    hosts: Hosts,
     /// How many host names lie below a name. A name that is no host but has hosts below it exists (RFC 8020).
     below: Shards<u32>,
     networks: Arc<Networks>,
@@ -138,7 +139,7 @@ impl Default for Table {
             digest: 0,
             sites_count: 0,
             sites: Shards::default(),
-            hosts: Shards::default(),
+            hosts: Hosts::default(),
             below: Shards::default(),
             networks: Arc::default(),
         }
@@ -209,7 +210,7 @@ impl Table {
             digest: format_digest(self.digest),
             revision: self.revision,
             installation: self.installation.to_string(),
-            sites: sites.iter().map(|site| SiteEntry::clone(&site.entry)).collect(),
+            sites: sites.iter().map(|site| Arc::clone(&site.entry)).collect(),
             sites_gone: Vec::new(),
             networks: self.networks.entries().cloned().collect(),
             networks_gone: Vec::new(),
@@ -257,7 +258,7 @@ impl Table {
     /// The site of a host name, which is lower case and has no trailing dot.
     #[must_use]
     pub fn site_of_host(&self, host: &str) -> Option<&SiteRoutes> {
-        self.sites.get(self.hosts.get(host)?).map(AsRef::as_ref)
+        self.sites.get(self.hosts.get(host)?.site.as_str()).map(AsRef::as_ref)
     }
 
     /// A site by its name.
@@ -306,29 +307,32 @@ impl Table {
         Ok(())
     }
 
-    fn put_site(&mut self, entry: &SiteEntry) -> Result<(), TableError> {
-        let name: Arc<str> = entry.site.as_str().into();
-        for host in &entry.hosts {
-            if let Some(other) = self.hosts.insert(host.as_str().into(), Arc::clone(&name)) {
-                if other == name {
-                    continue;
+    fn put_site(&mut self, entry: &Arc<SiteEntry>) -> Result<(), TableError> {
+        let mut linked = Vec::with_capacity(entry.hosts.len());
+        for (index, host) in entry.hosts.iter().enumerate() {
+            match self.hosts.insert(entry, index) {
+                None => linked.push(host.as_str()),
+                // A host named twice in one entry is linked once.
+                Some(other) if other.site == entry.site => {}
+                Some(other) => {
+                    let (host, site, other) = (host.clone(), entry.site.clone(), other.site.to_string());
+                    return Err(TableError::HostTwice { host, site, other });
                 }
-                let (host, site) = (host.clone(), entry.site.clone());
-                return Err(TableError::HostTwice { host, site, other: other.to_string() });
             }
+        }
+        for (host, count) in by_parent(&linked) {
             for above in names_above(host) {
-                *self.below.get_or_insert_default(above) += 1;
+                *self.below.get_or_insert_default(above) += count;
             }
         }
         self.digest = self.digest.wrapping_add(site_hash(entry));
-        let entry = Arc::new(entry.clone());
-        if let Some(site) = self.sites.get_mut(&name) {
+        if let Some(site) = self.sites.get_mut(entry.site.as_str()) {
             self.digest = self.digest.wrapping_sub(site_hash(&site.entry));
-            Arc::make_mut(site).entry = entry;
+            Arc::make_mut(site).entry = Arc::clone(entry);
         } else {
             self.sites_count += 1;
-            let site = SiteRoutes { entry, everywhere: None, exceptions: Vec::new() };
-            self.sites.insert(name, Arc::new(site));
+            let site = SiteRoutes { entry: Arc::clone(entry), everywhere: None, exceptions: Vec::new() };
+            self.sites.insert(entry.site.as_str().into(), Arc::new(site));
         }
         Ok(())
     }
@@ -343,14 +347,13 @@ impl Table {
     }
 
     fn unlink_hosts(&mut self, entry: &SiteEntry) {
-        for host in &entry.hosts {
-            // A host named twice in one entry was linked once.
-            if self.hosts.remove(host).is_none() {
-                continue;
-            }
+        // A host named twice in one entry was linked once.
+        let linked: Vec<&str> =
+            entry.hosts.iter().map(String::as_str).filter(|host| self.hosts.remove(host)).collect();
+        for (host, hosts) in by_parent(&linked) {
             for above in names_above(host) {
                 let count = self.below.get_or_insert_default(above);
-                *count = count.saturating_sub(1);
+                *count = count.saturating_sub(hosts);
                 if *count == 0 {
                     self.below.remove(above);
                 }
@@ -437,6 +440,12 @@ impl DecidedRoute {
     fn into_entry(self, site: SiteName, network: NetworkName) -> RouteEntry {
         RouteEntry { site, network, route: self.route, reason: self.reason, decided_at: self.decided_at }
     }
+}
+
+/// Runs of hosts directly below the same name, as the first of them and their number. The hosts of a site often are one run.
+fn by_parent<'a>(hosts: &'a [&'a str]) -> impl Iterator<Item = (&'a str, u32)> {
+    let runs = hosts.chunk_by(|a, b| names_above(a).next() == names_above(b).next());
+    runs.filter_map(|run| Some((*run.first()?, u32::try_from(run.len()).unwrap_or(u32::MAX))))
 }
 
 /// `b.c` and `c` for `a.b.c`.

@@ -28,6 +28,10 @@ use clap::{Args, Parser, Subcommand};
 use roles::Roles;
 use tracing_subscriber::EnvFilter;
 
+/// Of large tables and checkpoints, glibc's allocator keeps most of the memory for itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Steers web traffic between a client's origin and CDNs by measured performance, and can explain every answer.
 #[derive(Debug, Parser)]
 #[command(name = "spillway", version, max_term_width = 110)]

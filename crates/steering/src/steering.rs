@@ -92,6 +92,9 @@ impl Steering {
     /// Drops the windows of probes, because other probes may be given their numbers.
     fn remove_probes<'a>(&mut self, probes: impl Iterator<Item = &'a ObjectId>) {
         let numbers: BTreeSet<u32> = probes.filter_map(|id| self.directory.numbered(id)).collect();
+        if numbers.is_empty() {
+            return;
+        }
         for (number, state) in (0..).zip(&mut self.sites) {
             if let Some(state) = state.as_deref_mut().filter(|state| state.has_any_probe(&numbers)) {
                 unschedule(&mut self.calendar, number, state);

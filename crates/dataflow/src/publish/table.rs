@@ -3,6 +3,7 @@
 //! The entries of sites and networks are made from the provisioning when they are needed, so they are not stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use spillway_events::{
     CdnEntry, Decision, NetworkEntry, NetworkName, ObjectKind, Reason, Route, RouteEntry, RouteKey,
@@ -94,7 +95,7 @@ impl PublishedTable {
         if site.hash != hash {
             self.digest = self.digest.wrapping_sub(site.hash).wrapping_add(hash);
             site.hash = hash;
-            delta.sites.push(new);
+            delta.sites.push(Arc::new(new));
         }
     }
 
@@ -223,7 +224,8 @@ impl PublishedTable {
 
     /// Adds everything in the table to a snapshot.
     pub(super) fn fill(&self, snapshot: &mut Snapshot) {
-        snapshot.sites = self.state.sites().map(|site| site_entry(&self.state, site)).collect();
+        let entry = |site| Arc::new(site_entry(&self.state, site));
+        snapshot.sites = self.state.sites().map(entry).collect();
         snapshot.networks = self.state.networks().map(network_entry).collect();
         for (name, site) in &self.sites {
             let routes = routes(&site.decided, self.root());

@@ -1,5 +1,7 @@
 //! Publishes what is provisioned and decided, and builds the table from what is published.
 
+use std::sync::Arc;
+
 use spillway_events::{
     Address, Cdn, CdnKind, CdnName, CdnOfSite, ClientName, Deleted, Event, Network, NetworkName, ObjectKind,
     Origin, ProvisioningRecord, Reason, Route, Sha256, Site, SiteName, Tick, TimeMicros, Verdict,
@@ -185,7 +187,7 @@ fn a_change_of_the_provisioning_publishes_what_depends_on_it() {
         table = table.apply(delta).unwrap();
         let fresh = Table::default().apply(full).unwrap();
         assert_eq!(fresh.to_snapshot(), table.to_snapshot());
-        let names = |sites: &[spillway_events::SiteEntry]| -> Vec<String> {
+        let names = |sites: &[Arc<spillway_events::SiteEntry>]| -> Vec<String> {
             sites.iter().map(|site| site.site.to_string()).collect()
         };
         let gone = delta.sites_gone.iter().map(|site| format!("-{site}"));

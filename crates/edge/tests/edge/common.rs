@@ -1,5 +1,7 @@
 //! A published table as tests need it.
 
+use std::sync::Arc;
+
 use spillway_events::{
     Address, CdnEntry, CdnName, NetworkEntry, NetworkName, Route, RouteEntry, SiteEntry, SiteName, Snapshot,
     SnapshotKind, TimeMicros,
@@ -62,7 +64,8 @@ pub(crate) fn delta(version: u64) -> Snapshot {
     let moved = route("near", "everywhere", version.is_multiple_of(2));
     let mut whole = full(version);
     whole.routes[2] = moved.clone();
-    let whole = snapshot(SnapshotKind::Full, version, whole.sites, whole.networks, whole.routes);
+    let sites = whole.sites.into_iter().map(Arc::unwrap_or_clone).collect();
+    let whole = snapshot(SnapshotKind::Full, version, sites, whole.networks, whole.routes);
     let delta = snapshot(SnapshotKind::Delta, version, vec![], vec![], vec![moved]);
     Snapshot { base: version - 1, digest: whole.digest, ..delta }
 }
@@ -84,7 +87,7 @@ pub(crate) fn snapshot(
         digest: format_digest(digest),
         revision: 3,
         installation: String::new(),
-        sites,
+        sites: sites.into_iter().map(Arc::new).collect(),
         sites_gone: Vec::new(),
         networks,
         networks_gone: Vec::new(),

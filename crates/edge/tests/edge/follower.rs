@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spillway_edge::follower::{
@@ -37,7 +38,7 @@ fn the_last_good_table_stays() {
     wrong.routes.pop();
     assert!(matches!(follower.offer(&wrong).unwrap_err(), TableError::Digest { .. }));
     assert_eq!(follower.offer(&full(4)).unwrap_err(), TableError::Older { offered: 4, current: 5 });
-    assert!(std::sync::Arc::ptr_eq(&before, &shared.load_full().unwrap()));
+    assert!(Arc::ptr_eq(&before, &shared.load_full().unwrap()));
 
     (beat.version, beat.at_us, beat.digest) = (5, TimeMicros(2_000_000), full(5).digest);
     follower.offer(&beat).unwrap();
@@ -245,7 +246,8 @@ fn a_network_of_many_prefixes_travels_in_parts() {
     let mut whole = full(9);
     let prefix = |number: u32| Prefix::containing(IpAddr::from((number << 8).to_be_bytes()), 24);
     whole.networks[0].prefixes = (0..100_000).map(prefix).collect();
-    let whole = snapshot(SnapshotKind::Full, 9, whole.sites, whole.networks, whole.routes);
+    let sites = whole.sites.into_iter().map(Arc::unwrap_or_clone).collect();
+    let whole = snapshot(SnapshotKind::Full, 9, sites, whole.networks, whole.routes);
     let records = encode_frame(9, whole.clone().into_items()).unwrap();
     assert!(records.len() > 1 && records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
     let items = spillway_events::decode_frame(&records).unwrap();

@@ -1,5 +1,7 @@
 //! Snapshots: all routes as of one tick, whole or as what changed.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Address, CdnName, NetworkName, Prefix, Reason, Route, SiteName, TimeMicros};
@@ -80,8 +82,8 @@ pub struct Snapshot {
     pub revision: u64,
     /// The id of the installation, from tick 0; empty if the log has none.
     pub installation: String,
-    /// Sites new or changed, by name.
-    pub sites: Vec<SiteEntry>,
+    /// Sites new or changed, by name; shared with the tables that have them.
+    pub sites: Vec<Arc<SiteEntry>>,
     /// Sites gone, by name.
     pub sites_gone: Vec<SiteName>,
     /// Networks new or changed, by name.
@@ -115,7 +117,7 @@ impl Snapshot {
             match item {
                 // Taken above.
                 SnapshotItem::SnapshotHead(_) => {}
-                SnapshotItem::SiteEntry(site) => snapshot.sites.push(site),
+                SnapshotItem::SiteEntry(site) => snapshot.sites.push(Arc::new(site)),
                 SnapshotItem::SiteGone(gone) => snapshot.sites_gone.push(gone.site),
                 SnapshotItem::NetworkEntry(part) => match snapshot.networks.last_mut() {
                     Some(last) if last.network == part.network => last.prefixes.extend(part.prefixes),
@@ -143,7 +145,7 @@ impl Snapshot {
             revision: self.revision,
             installation: self.installation,
         })];
-        items.extend(self.sites.into_iter().map(SnapshotItem::SiteEntry));
+        items.extend(self.sites.into_iter().map(Arc::unwrap_or_clone).map(SnapshotItem::SiteEntry));
         let gone = |site| SnapshotItem::SiteGone(SiteGone { site });
         items.extend(self.sites_gone.into_iter().map(gone));
         items.extend(self.networks.into_iter().flat_map(NetworkEntry::into_parts));

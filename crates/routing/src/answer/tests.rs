@@ -1,6 +1,7 @@
 //! Asks one small table and compares the whole answer as text; then sends messages that break the protocol's rules.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hickory_proto::op::{self, Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
@@ -76,7 +77,7 @@ fn table() -> Table {
         digest: format_digest(digest),
         revision: (1 << 32) + 5,
         installation: String::new(),
-        sites,
+        sites: sites.into_iter().map(Arc::new).collect(),
         sites_gone: Vec::new(),
         networks,
         networks_gone: Vec::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::{FxBuildHasher, FxHasher};
 
 /// With a million names a shard has some 120 of them, and one change copies one shard.
-const SHARDS: usize = 8_192;
+pub(super) const SHARDS: usize = 8_192;
 
 type Shard<V> = std::collections::HashMap<Arc<str>, V, FxBuildHasher>;
 
@@ -24,7 +24,7 @@ impl<V> Default for Shards<V> {
 
 impl<V: Clone> Shards<V> {
     pub(super) fn get(&self, name: &str) -> Option<&V> {
-        self.shards[shard_of(name)].get(name)
+        self.shards[shard_of(hash_of(name))].get(name)
     }
 
     /// Copies the shard if another table shares it and the name is in it.
@@ -37,7 +37,7 @@ impl<V: Clone> Shards<V> {
     where
         V: Default,
     {
-        let key = match self.shards[shard_of(name)].get_key_value(name) {
+        let key = match self.shards[shard_of(hash_of(name))].get_key_value(name) {
             Some((key, _)) => Arc::clone(key),
             None => name.into(),
         };
@@ -59,12 +59,15 @@ impl<V: Clone> Shards<V> {
 
     fn shard_mut(&mut self, name: &str) -> &mut Shard<V> {
         let shards = Arc::make_mut(&mut self.shards);
-        Arc::make_mut(&mut shards[shard_of(name)])
+        Arc::make_mut(&mut shards[shard_of(hash_of(name))])
     }
 }
 
+pub(super) fn hash_of(name: &str) -> u64 {
+    BuildHasherDefault::<FxHasher>::default().hash_one(name)
+}
+
 /// The upper bits of the hash choose the shard, since the maps in the shards use the lower ones.
-fn shard_of(name: &str) -> usize {
-    let hash: u64 = BuildHasherDefault::<FxHasher>::default().hash_one(name);
+pub(super) fn shard_of(hash: u64) -> usize {
     usize::try_from((hash >> 20) & 0xFFFF_FFFF).unwrap_or(0) % SHARDS
 }

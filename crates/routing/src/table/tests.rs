@@ -39,7 +39,7 @@ impl Model {
 
     fn full(&self, version: u64) -> Snapshot {
         Snapshot {
-            sites: self.sites.values().cloned().collect(),
+            sites: self.sites.values().cloned().map(Arc::new).collect(),
             networks: self.networks.values().cloned().collect(),
             routes: self.route_entries().collect(),
             digest: self.digest(),
@@ -328,7 +328,7 @@ fn a_table_that_would_be_wrong_is_refused() {
     assert_eq!(table.apply(&wrong).unwrap_err(), refused);
 
     let mut twice = model.full(6);
-    twice.sites[1].hosts.push("h0.s1.example".to_owned());
+    Arc::make_mut(&mut twice.sites[1]).hosts.push("h0.s1.example".to_owned());
     assert!(matches!(table.apply(&twice).unwrap_err(), TableError::HostTwice { .. }));
 
     let mut stray = model.full(6);
@@ -346,7 +346,7 @@ fn a_host_may_move() {
         model.sites.get_mut(&site_name(from)).unwrap().hosts.retain(|kept| *kept != host);
         model.sites.get_mut(&site_name(to)).unwrap().hosts.push(host.clone());
         let delta = Snapshot {
-            sites: model.sites.values().cloned().collect(),
+            sites: model.sites.values().cloned().map(Arc::new).collect(),
             digest: model.digest(),
             ..empty(SnapshotKind::Delta, 2, 1)
         };
