@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use spillway_control::{Applied, ExplainError, Explainer, ProvisionError, Provisioner};
+use spillway_control::{Applied, ExplainError, Explainer, Explanation, ProvisionError, Provisioner, Recent};
 use spillway_eventlog::{EventLog, LogError};
 use spillway_events::{Gap, NetworkName, ObjectKind, SiteName, TimeMicros, parse_time};
 use spillway_provisioning::{ObjectId, SourceFile, export};
@@ -21,6 +21,7 @@ use spillway_serve::{Problem, not_found, wrong_method};
 pub struct Api {
     explainer: Arc<Explainer>,
     provisioner: Arc<Provisioner>,
+    recent: Arc<Recent>,
     now: fn() -> TimeMicros,
 }
 
@@ -28,7 +29,8 @@ impl Api {
     /// The API of a log.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>, provisioner: Arc<Provisioner>, now: fn() -> TimeMicros) -> Self {
-        Self { explainer: Arc::new(Explainer::new(log)), provisioner, now }
+        let (explainer, recent) = (Explainer::new(Arc::clone(&log)), Recent::new(log));
+        Self { explainer: Arc::new(explainer), provisioner, recent: Arc::new(recent), now }
     }
 }
 
@@ -40,6 +42,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/gaps", post(accept_loss))
         .route("/v1/clock-resets", post(reset_clock))
         .route("/v1/explain/{site}", get(explained))
+        .route("/v1/probes", get(probes))
         .route("/ready", get(|| async { "ready\n" }))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
@@ -211,9 +214,27 @@ async fn explained(
             Ok(state) => state,
             Err(error) => return provision_problem(&error),
         };
-        match api.explainer.explain(&state, &site, network.as_ref(), at) {
-            Ok(decisions) => Json(decisions).into_response(),
+        let explained = api.explainer.explain(&state, &site, network.as_ref(), at).and_then(|decisions| {
+            let now = api.recent.site(&state, &site, network.as_ref())?;
+            Ok(Explanation { decisions, now })
+        });
+        match explained {
+            Ok(explanation) => Json(explanation).into_response(),
             Err(error) => explain_problem(&error),
+        }
+    })
+    .await
+}
+
+async fn probes(State(api): State<Api>) -> Response {
+    blocking(move || {
+        let state = match api.provisioner.state() {
+            Ok(state) => state,
+            Err(error) => return provision_problem(&error),
+        };
+        match api.recent.probes(&state) {
+            Ok(report) => Json(report).into_response(),
+            Err(error) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, chain(&error)).into_response(),
         }
     })
     .await

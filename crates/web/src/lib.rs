@@ -5,7 +5,8 @@
 //! | `POST /v1/provisioning[?dry_run=true][&id=ID]` | applies YAML documents, or `{"files": [{"name", "text"}]}`; answers the changes, or all mistakes (422) |
 //! | `DELETE /v1/{kind}/{name}[?dry_run=true][&id=ID]` | deletes an object that is not in use |
 //! | `GET /v1/provisioning` | everything provisioned, as YAML documents |
-//! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records that held then, with their numbers |
+//! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records that held then, with their numbers, and what holds now |
+//! | `GET /v1/probes` | what every probe has tried lately, by site and target: outcomes, and failures by cause |
 //! | `GET /ready` | 200 while the API answers |
 //!
 //! There are no tokens yet: it listens on loopback.
