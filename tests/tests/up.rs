@@ -3,15 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::net::{TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use spillway_edge::follower::Follower;
-use spillway_eventlog::{EmbeddedLog, RecordReader};
+use spillway_eventlog::{EmbeddedLog, EventLog, RecordReader};
 use spillway_events::{Tick, topics};
 use spillway_tests::binary::{binary, folder, spillway};
+use spillway_tests::installation::until;
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
@@ -84,6 +87,21 @@ fn apply(api: &str, file: &str) {
     panic!("the API does not answer");
 }
 
+/// The body of `/ready`.
+fn ready(api: &str) -> Value {
+    let mut socket = TcpStream::connect(api).unwrap();
+    write!(socket, "GET /ready HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// What the body of `/ready` says of a role; null if it does not name it.
+fn role(body: &Value, role: &str) -> Value {
+    body["roles"].as_array().unwrap().iter().find(|found| found["role"] == role).cloned().unwrap_or_default()
+}
+
 /// Ends a process by SIGTERM; returns its exit status.
 fn terminate(mut child: Child) -> Option<i32> {
     let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
@@ -153,6 +171,13 @@ fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
     until_cname(&dns);
     drop(taken);
     apply(&api, &file);
+    let body = ready(&api);
+    assert_eq!(role(&body, "dns"), serde_json::json!({"role": "dns", "state": "running"}));
+    assert_eq!(role(&body, "web")["state"], "running");
+    assert!(role(&body, "web")["last_failure"].as_str().unwrap().contains("cannot listen on"), "{body}");
+    assert_eq!(body["table"]["installation"].as_str().unwrap().len(), 32, "{body}");
+    assert!(body["table"]["version"].as_u64() > Some(0) && body["table"]["age_ms"].is_u64(), "{body}");
+    assert_eq!((&body["table"]["ignored"], &body["table"]["save_failing"]), (&Value::Null, &false.into()));
     assert_eq!(terminate(child), Some(0));
 
     for entry in std::fs::read_dir(&data).unwrap() {
@@ -166,6 +191,36 @@ fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
     std::thread::sleep(Duration::from_secs(2));
     until_cname(&dns);
     assert_eq!(terminate(child), Some(2), "the roles had failed at the end");
+}
+
+/// The first tick of the log is not a tick, so that the dataflow fails whenever it is started.
+#[test]
+fn a_failed_role_shows_in_ready() {
+    let data = folder("ready").join("data");
+    let log = EmbeddedLog::create(&data).unwrap();
+    log.create_topic(topics::TICKS, 1).unwrap();
+    log.append_at(topics::TICKS, 0, b"no tick").unwrap();
+    drop(log);
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let child = up(&data, &dns, &api);
+    until("the API", || TcpStream::connect(&api).is_ok());
+    until("the dataflow has failed", || role(&ready(&api), "dataflow")["state"] == "failed");
+    let body = ready(&api);
+    let dataflow = role(&body, "dataflow");
+    assert!(dataflow["reason"].as_str().unwrap().contains("ticks"), "{body}");
+    assert!(dataflow["restarts_in_ms"].as_u64() <= Some(60_000), "{body}");
+    assert_eq!(role(&body, "web"), serde_json::json!({"role": "web", "state": "running"}));
+    assert_eq!(body["table"]["version"], Value::Null, "there is no table yet: {body}");
+    assert_eq!(terminate(child), Some(2));
+}
+
+#[test]
+fn what_ends_a_process_is_said_once() {
+    let file = folder("said-once").join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    let output = spillway(["up", "--data", file.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.matches("cannot open or create").count()), (Some(2), 1), "{said}");
 }
 
 #[test]
@@ -226,6 +281,8 @@ fn a_node_takes_the_log_of_another_installation_only_when_it_is_told() {
     apply(&api, &file);
     until_cname(&dns);
     assert_eq!(installation(&two), of_one, "it serves its own table on");
+    until("it says so", || ready(&api)["table"]["ignored"] == "other_installation");
+    assert_eq!(ready(&api)["table"]["installation"], of_one.as_str());
     let (code, said) = adopt("60");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!("before: installation {of_one}")), "{said}");

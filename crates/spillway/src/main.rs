@@ -17,6 +17,7 @@ mod open_files;
 mod output;
 mod probe;
 mod probe_status;
+mod ready;
 mod replay;
 mod roles;
 mod settings;

@@ -16,21 +16,30 @@ use spillway_events::{Gap, NetworkName, ObjectKind, SiteName, TimeMicros, parse_
 use spillway_provisioning::{ObjectId, SourceFile, export};
 use spillway_serve::{Problem, not_found, wrong_method};
 
+/// Makes the body of `GET /ready`.
+pub type ReadyBody = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
 /// What the API works on.
 #[derive(Clone)]
 pub struct Api {
     explainer: Arc<Explainer>,
     provisioner: Arc<Provisioner>,
     recent: Arc<Recent>,
+    ready: ReadyBody,
     now: fn() -> TimeMicros,
 }
 
 impl Api {
-    /// The API of a log.
+    /// The API of a log. `ready` says how the process is.
     #[must_use]
-    pub fn new(log: Arc<dyn EventLog>, provisioner: Arc<Provisioner>, now: fn() -> TimeMicros) -> Self {
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        provisioner: Arc<Provisioner>,
+        ready: ReadyBody,
+        now: fn() -> TimeMicros,
+    ) -> Self {
         let (explainer, recent) = (Explainer::new(Arc::clone(&log)), Recent::new(log));
-        Self { explainer: Arc::new(explainer), provisioner, recent: Arc::new(recent), now }
+        Self { explainer: Arc::new(explainer), provisioner, recent: Arc::new(recent), ready, now }
     }
 }
 
@@ -43,10 +52,14 @@ pub fn router(api: Api) -> Router {
         .route("/v1/clock-resets", post(reset_clock))
         .route("/v1/explain/{site}", get(explained))
         .route("/v1/probes", get(probes))
-        .route("/ready", get(|| async { "ready\n" }))
+        .route("/ready", get(ready))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .with_state(api)
+}
+
+async fn ready(State(api): State<Api>) -> Json<serde_json::Value> {
+    Json((api.ready)())
 }
 
 #[derive(Debug, Deserialize)]

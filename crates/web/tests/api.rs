@@ -28,7 +28,9 @@ impl Server {
         let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::create(folder.path()).unwrap());
         spillway_runtime::topics::create(log.as_ref()).unwrap();
         let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
-        let api = Api::new(log, provisioner, || TimeMicros(1_700_000_000_000_000));
+        let api = Api::new(log, provisioner, Arc::new(|| serde_json::json!({"roles": []})), || {
+            TimeMicros(1_700_000_000_000_000)
+        });
         let listener = spillway_serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
@@ -160,6 +162,16 @@ async fn a_clock_reset_needs_a_reason_and_is_recorded_once_a_command() {
         assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
         assert_eq!(applied["changes"], tried["changes"]);
     }
+}
+
+#[tokio::test]
+async fn ready_answers_with_the_body_that_the_process_makes() {
+    let server = Server::start().await;
+    let (status, kind, body) = server.get("/ready").await;
+    assert_eq!(
+        (status, kind.as_str(), body.as_str()),
+        (StatusCode::OK, "application/json", r#"{"roles":[]}"#)
+    );
 }
 
 #[tokio::test]
