@@ -128,7 +128,7 @@ fn print_objective(objective: &ObjectiveEvidence) -> anyhow::Result<()> {
         objective.metric.format(objective.threshold),
         objective.verdict,
         objective.samples,
-        objective.probes.len(),
+        objective.probes_count,
     ))?;
     for probe in &objective.probes {
         line(format_args!(
@@ -138,6 +138,10 @@ fn print_objective(objective: &ObjectiveEvidence) -> anyhow::Result<()> {
             number(probe.value, true),
             probe.samples
         ))?;
+    }
+    let unlisted = objective.probes_count.saturating_sub(objective.probes.len() as u64);
+    if unlisted > 0 {
+        line(format_args!("    and {unlisted} more probes"))?;
     }
     Ok(())
 }
