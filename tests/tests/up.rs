@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -212,6 +212,86 @@ fn a_failed_role_shows_in_ready() {
     assert_eq!(role(&body, "web"), serde_json::json!({"role": "web", "state": "running"}));
     assert_eq!(body["table"]["version"], Value::Null, "there is no table yet: {body}");
     assert_eq!(terminate(child), Some(2));
+}
+
+/// A mounted file system, unmounted when dropped.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// None if this user cannot mount a file system.
+    fn tmpfs(folder: PathBuf) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=64m", "spillway-test"]).arg(&folder).output();
+        let is_mounted = mounted.is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            eprintln!("skipped: this user cannot mount a file system");
+        }
+        is_mounted.then(|| Self(folder))
+    }
+
+    /// Mounts it again as `ro` or `rw`.
+    fn remount(&self, option: &str) {
+        let option = format!("remount,{option}");
+        let status = Command::new("mount").args(["-o", &option]).arg(&self.0).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+/// A folder that can no longer be written. A log that was not closed has to be repaired, which needs writing; one that was
+/// closed is read. Mounting needs root.
+#[test]
+fn a_read_only_folder_is_read_and_its_table_serves() {
+    let Some(mount) = Mount::tmpfs(folder("read-only")) else { return };
+    let data = mount.0.join("data");
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let elsewhere = folder("read-only-site");
+    let file = provisioning(&elsewhere);
+    let mut child = up(&data, &dns, &api);
+    apply(&api, &file);
+    until_cname(&dns);
+    let has_table = || Follower::load(&data.join("table")).is_ok_and(|follower| follower.current().is_some());
+    until("the table is saved", has_table);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    mount.remount("ro");
+    let data_text = data.to_str().unwrap();
+    let output = spillway(["explain", "shop", "--log", data_text]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("copy the folder"), "{said}");
+
+    mount.remount("rw");
+    let child = up(&data, &dns, &api);
+    until_cname(&dns);
+    assert_eq!(terminate(child), Some(0));
+    mount.remount("ro");
+    for arguments in
+        [&["explain", "shop"][..], &["probe", "status"], &["log", "check"], &["replay", "verify"]]
+    {
+        let output = spillway(arguments.iter().copied().chain(["--log", data_text]));
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    }
+    let output = spillway(["clock", "reset", "--reason", "a test", "--log", data_text]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("log.redb: change its owner"), "{said}");
+
+    let child = Command::new(binary())
+        .args(["up", "--data", data_text, "--dns", &dns, "--api", &api])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until_cname(&dns);
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("error: log: cannot write") && said.contains("it is restarted in"), "{said}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let site = SiteName::new(options.site.as_str())?;
             let network = options.network.clone().map(NetworkName::new).transpose()?;
             let at = options.at.as_deref().map(parse_time).transpose()?;
-            let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(folder)?);
+            let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open_to_read(folder)?);
             let state = Provisioner::new(Arc::clone(&log)).state()?;
             let decisions = Explainer::new(Arc::clone(&log)).explain(&state, &site, network.as_ref(), at)?;
             let now = Recent::new(log).site(&state, &site, network.as_ref())?;

@@ -44,7 +44,7 @@ enum Format {
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let report: ProbesReport = match &options.log {
         Some(folder) => {
-            let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(folder)?);
+            let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open_to_read(folder)?);
             let state = Provisioner::new(Arc::clone(&log)).state()?;
             Recent::new(log).probes(&state)?
         }
