@@ -3,15 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use spillway_edge::follower::Follower;
-use spillway_eventlog::{EmbeddedLog, RecordReader};
+use spillway_eventlog::{EmbeddedLog, EventLog, RecordReader};
 use spillway_events::{Tick, topics};
 use spillway_tests::binary::{binary, folder, spillway};
+use spillway_tests::installation::until;
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
@@ -84,6 +87,21 @@ fn apply(api: &str, file: &str) {
     panic!("the API does not answer");
 }
 
+/// The body of `/ready`.
+fn ready(api: &str) -> Value {
+    let mut socket = TcpStream::connect(api).unwrap();
+    write!(socket, "GET /ready HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// What the body of `/ready` says of a role; null if it does not name it.
+fn role(body: &Value, role: &str) -> Value {
+    body["roles"].as_array().unwrap().iter().find(|found| found["role"] == role).cloned().unwrap_or_default()
+}
+
 /// Ends a process by SIGTERM; returns its exit status.
 fn terminate(mut child: Child) -> Option<i32> {
     let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
@@ -153,6 +171,13 @@ fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
     until_cname(&dns);
     drop(taken);
     apply(&api, &file);
+    let body = ready(&api);
+    assert_eq!(role(&body, "dns"), serde_json::json!({"role": "dns", "state": "running"}));
+    assert_eq!(role(&body, "web")["state"], "running");
+    assert!(role(&body, "web")["last_failure"].as_str().unwrap().contains("cannot listen on"), "{body}");
+    assert_eq!(body["table"]["installation"].as_str().unwrap().len(), 32, "{body}");
+    assert!(body["table"]["version"].as_u64() > Some(0) && body["table"]["age_ms"].is_u64(), "{body}");
+    assert_eq!((&body["table"]["ignored"], &body["table"]["save_failing"]), (&Value::Null, &false.into()));
     assert_eq!(terminate(child), Some(0));
 
     for entry in std::fs::read_dir(&data).unwrap() {
@@ -166,6 +191,116 @@ fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
     std::thread::sleep(Duration::from_secs(2));
     until_cname(&dns);
     assert_eq!(terminate(child), Some(2), "the roles had failed at the end");
+}
+
+/// The first tick of the log is not a tick, so that the dataflow fails whenever it is started.
+#[test]
+fn a_failed_role_shows_in_ready() {
+    let data = folder("ready").join("data");
+    let log = EmbeddedLog::create(&data).unwrap();
+    log.create_topic(topics::TICKS, 1).unwrap();
+    log.append_at(topics::TICKS, 0, b"no tick").unwrap();
+    drop(log);
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let child = up(&data, &dns, &api);
+    until("the API", || TcpStream::connect(&api).is_ok());
+    until("the dataflow has failed", || role(&ready(&api), "dataflow")["state"] == "failed");
+    let body = ready(&api);
+    let dataflow = role(&body, "dataflow");
+    assert!(dataflow["reason"].as_str().unwrap().contains("ticks"), "{body}");
+    assert!(dataflow["restarts_in_ms"].as_u64() <= Some(60_000), "{body}");
+    assert_eq!(role(&body, "web"), serde_json::json!({"role": "web", "state": "running"}));
+    assert_eq!(body["table"]["version"], Value::Null, "there is no table yet: {body}");
+    assert_eq!(terminate(child), Some(2));
+}
+
+/// A mounted file system, unmounted when dropped.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// None if this user cannot mount a file system.
+    fn tmpfs(folder: PathBuf) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=64m", "spillway-test"]).arg(&folder).output();
+        let is_mounted = mounted.is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            eprintln!("skipped: this user cannot mount a file system");
+        }
+        is_mounted.then(|| Self(folder))
+    }
+
+    /// Mounts it again as `ro` or `rw`.
+    fn remount(&self, option: &str) {
+        let option = format!("remount,{option}");
+        let status = Command::new("mount").args(["-o", &option]).arg(&self.0).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+/// A folder that can no longer be written. A log that was not closed has to be repaired, which needs writing; one that was
+/// closed is read. Mounting needs root.
+#[test]
+fn a_read_only_folder_is_read_and_its_table_serves() {
+    let Some(mount) = Mount::tmpfs(folder("read-only")) else { return };
+    let data = mount.0.join("data");
+    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let elsewhere = folder("read-only-site");
+    let file = provisioning(&elsewhere);
+    let mut child = up(&data, &dns, &api);
+    apply(&api, &file);
+    until_cname(&dns);
+    let has_table = || Follower::load(&data.join("table")).is_ok_and(|follower| follower.current().is_some());
+    until("the table is saved", has_table);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    mount.remount("ro");
+    let data_text = data.to_str().unwrap();
+    let output = spillway(["explain", "shop", "--log", data_text]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("copy the folder"), "{said}");
+
+    mount.remount("rw");
+    let child = up(&data, &dns, &api);
+    until_cname(&dns);
+    assert_eq!(terminate(child), Some(0));
+    mount.remount("ro");
+    for arguments in
+        [&["explain", "shop"][..], &["probe", "status"], &["log", "check"], &["replay", "verify"]]
+    {
+        let output = spillway(arguments.iter().copied().chain(["--log", data_text]));
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    }
+    let output = spillway(["clock", "reset", "--reason", "a test", "--log", data_text]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("log.redb: change its owner"), "{said}");
+
+    let child = Command::new(binary())
+        .args(["up", "--data", data_text, "--dns", &dns, "--api", &api])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until_cname(&dns);
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("error: log: cannot write") && said.contains("it is restarted in"), "{said}");
+}
+
+#[test]
+fn what_ends_a_process_is_said_once() {
+    let file = folder("said-once").join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    let output = spillway(["up", "--data", file.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.matches("cannot open or create").count()), (Some(2), 1), "{said}");
 }
 
 #[test]
@@ -226,6 +361,8 @@ fn a_node_takes_the_log_of_another_installation_only_when_it_is_told() {
     apply(&api, &file);
     until_cname(&dns);
     assert_eq!(installation(&two), of_one, "it serves its own table on");
+    until("it says so", || ready(&api)["table"]["ignored"] == "other_installation");
+    assert_eq!(ready(&api)["table"]["installation"], of_one.as_str());
     let (code, said) = adopt("60");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!("before: installation {of_one}")), "{said}");

@@ -127,6 +127,6 @@ fn fields(decision: &Decision, for_people: bool) -> [String; 10] {
         value,
         objective.map(|objective| number(objective, objective.threshold)).unwrap_or_default(),
         objective.map(|objective| objective.samples.to_string()).unwrap_or_default(),
-        objective.map(|objective| objective.probes.len().to_string()).unwrap_or_default(),
+        objective.map(|objective| objective.probes_count.to_string()).unwrap_or_default(),
     ]
 }

@@ -32,6 +32,7 @@ use crate::{Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX};
 /// The log in a folder. Dropping it finishes the queued jobs and closes the file.
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
+    /// None if the file can only be read.
     writer: Option<JoinHandle<()>>,
 }
 
@@ -78,6 +79,15 @@ impl EmbeddedLog {
         Self::start_in(folder.as_ref(), Store::open(folder.as_ref())?)
     }
 
+    /// Opens the existing log of a folder to read it. Where the file cannot be written it is opened without writing, and
+    /// appends fail with [`LogError::NotWritable`].
+    ///
+    /// # Errors
+    /// Those of [`EmbeddedLog::open`]; [`LogError::NotWritable`] only if the file must be repaired, because it was not closed.
+    pub fn open_to_read(folder: impl AsRef<Path>) -> Result<Self, LogError> {
+        Self::start_in(folder.as_ref(), Store::open_to_read(folder.as_ref())?)
+    }
+
     /// Replaces the system's clock, which gives the times that [`EmbeddedLog::drop_expired`] compares. Nothing else depends
     /// on the clock. The function returns milliseconds since the epoch. Only the first call has an effect.
     pub fn set_clock(&self, clock: impl Fn() -> u64 + Send + Sync + 'static) {
@@ -98,6 +108,7 @@ impl EmbeddedLog {
     fn start(store: Store, reopen: Reopen) -> Result<Self, LogError> {
         let topics = store.load_topics()?;
         let file = store.file().to_owned();
+        let is_read_only = store.is_read_only();
         let shared = Arc::new(Shared {
             store: RwLock::new(Some(store)),
             file: file.clone(),
@@ -108,6 +119,9 @@ impl EmbeddedLog {
             clock: OnceLock::new(),
             commits: AtomicU64::new(0),
         });
+        if is_read_only {
+            return Ok(Self { shared, writer: None });
+        }
         let writing = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
             .name("log-writer".to_owned())
@@ -118,6 +132,10 @@ impl EmbeddedLog {
 
     /// Sends work to the writer and waits for its answer.
     fn submit(&self, work: Work) -> Result<Done, LogError> {
+        if self.writer.is_none() {
+            let source = std::io::ErrorKind::ReadOnlyFilesystem.into();
+            return Err(LogError::NotWritable { path: self.shared.file.clone(), source });
+        }
         let (reply, answer) = sync_channel(1);
         self.shared.queue.push(Job { work, reply });
         // The writer answers every job, even after a failure. If its thread has ended, the job is dropped.

@@ -58,8 +58,7 @@ pub enum LogError {
     },
     /// The file or folder cannot be written.
     #[error(
-        "cannot write {}. A log must be writable even to be read: change its owner, permissions or mount, or copy the \
-         folder to a place that is writable",
+        "cannot write {}: change its owner, permissions or mount, or copy the folder to a place that is writable",
         path.display()
     )]
     NotWritable {

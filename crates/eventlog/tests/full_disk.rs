@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use spillway_eventlog::{EmbeddedLog, EventLog, LogError};
+use spillway_eventlog::{EmbeddedLog, EventLog, LogError, PageCheck, check};
 use tempfile::TempDir;
 
 const FOLDER: &str = "SPILLWAY_LIMITED_FOLDER";
@@ -106,13 +106,25 @@ fn a_full_file_system_fails_appends_until_there_is_room() {
     }
 }
 
-/// A log on a read-only file system is refused with the file and the fix. Mounting needs root.
+/// A log on a read-only file system can be read and checked, but not opened for writing: that is refused with the file and
+/// the fix. Mounting needs root.
 #[test]
-fn a_read_only_file_system_is_refused_with_the_fix() {
+fn a_log_on_a_read_only_file_system_is_read_and_never_written() {
     let Some(mount) = Mount::tmpfs("size=16m") else { return };
     let folder = mount.path().join("log");
-    drop(EmbeddedLog::create(&folder).unwrap());
+    let log = EmbeddedLog::create(&folder).unwrap();
+    log.create_topic("usage", 1).unwrap();
+    log.append("usage", 0, &[&record(0), &record(1)]).unwrap();
+    drop(log);
     mount.remount("ro");
+    let log = EmbeddedLog::open_to_read(&folder).unwrap();
+    check_records(&log, 2);
+    for refused in [log.append("usage", 0, &[&record(2)]).map(drop), log.truncate_before("usage", 0, 1)] {
+        assert!(matches!(refused, Err(LogError::NotWritable { .. })), "{refused:?}");
+    }
+    drop(log);
+    let report = check(&folder, &mut |_| ()).unwrap();
+    assert_eq!((report.records, report.is_intact(), report.pages), (2, true, PageCheck::NotChecked));
     for open in [EmbeddedLog::open, EmbeddedLog::create] {
         let Err(error) = open(&folder) else { panic!("opened") };
         assert!(matches!(error, LogError::NotWritable { .. }), "{error:?}");

@@ -29,7 +29,9 @@ pub use records::checkpoint::{
     ByteString, CdnReport, CheckpointChunk, ChunkDigest, Fact, HeldRoute, Manifest, PaneCount, Revision,
     SeenBoot, SeriesWindows, SiteRoutes, StateItem, TableVersion, WindowCounts,
 };
-pub use records::decision::{Candidate, Decision, ObjectiveEvidence, PassedOver, ProbeValue};
+pub use records::decision::{
+    Candidate, Decision, LISTED_PROBES_MAX, ObjectiveEvidence, PassedOver, ProbeValue,
+};
 pub use records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
 pub use records::measurement::{
     BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Outcome, Phases, Series, Tried,

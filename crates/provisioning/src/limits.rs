@@ -1,6 +1,6 @@
 //! Bounds of everything that operators provision. The unit stands last in each name.
 
-use spillway_events::{CHUNK_BYTES_MAX, Micros, NAME_BYTES_MAX, RECORD_BYTES_MAX};
+use spillway_events::{CHUNK_BYTES_MAX, LISTED_PROBES_MAX, Micros, NAME_BYTES_MAX, RECORD_BYTES_MAX};
 
 /// The longest file of documents.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -112,11 +112,29 @@ pub const SITE_ENTRY_BYTES_MAX: usize = text_bytes_max(NAME_BYTES_MAX)
         text_bytes_max(NAME_BYTES_MAX) + text_bytes_max(HOST_BYTES_MAX) + ADDRESSES_BYTES_MAX,
     );
 
+/// Two names, a value that may be absent, and a count.
+const PROBE_VALUE_BYTES_MAX: usize = 2 * text_bytes_max(NAME_BYTES_MAX) + 1 + 2 * VARINT_BYTES_MAX;
+/// Five enumerations, flags and tags of what may be absent, six numbers and a name, beside the list of probes.
+const OBJECTIVE_EVIDENCE_BYTES_MAX: usize = 5
+    + 6 * VARINT_BYTES_MAX
+    + text_bytes_max(NAME_BYTES_MAX)
+    + list_bytes_max(LISTED_PROBES_MAX, PROBE_VALUE_BYTES_MAX);
+/// A name, a verdict, a number and a reason, of which two may be absent.
+const CANDIDATE_BYTES_MAX: usize = text_bytes_max(NAME_BYTES_MAX) + 1 + 1 + VARINT_BYTES_MAX + 2;
+/// The most bytes of an encoded decision: site, network and CDN, three numbers, a verdict and a reason.
+pub const DECISION_BYTES_MAX: usize = 3 * text_bytes_max(NAME_BYTES_MAX)
+    + 3 * VARINT_BYTES_MAX
+    + 4
+    + list_bytes_max(OBJECTIVES_PER_SITE_MAX, OBJECTIVE_EVIDENCE_BYTES_MAX)
+    + list_bytes_max(CDNS_PER_SITE_MAX, CANDIDATE_BYTES_MAX);
+
 // One object, and one entry of the routing table, fits into one chunk of a frame.
 const _: () = assert!(NETWORK_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(CDN_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(SITE_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(SITE_ENTRY_BYTES_MAX <= CHUNK_BYTES_MAX);
+// So does one decision.
+const _: () = assert!(DECISION_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(CHUNK_BYTES_MAX <= RECORD_BYTES_MAX);
 // A file that a command takes whole has a chance to fit into its record, and every list that is allowed can be written.
 const _: () = assert!(FILE_BYTES_MAX <= RECORD_BYTES_MAX);

@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             Some(counts)
         }
         (None, None, Some(folder)) => {
-            let log = EmbeddedLog::open(folder)?;
+            let log = EmbeddedLog::open_to_read(folder)?;
             let on_decision = &mut |decision: &_| report.decision(decision);
             let last = spillway_backtest::run_recorded(&log, workers, on_decision)?;
             report.ended_at(last);

@@ -1,17 +1,13 @@
-//! Commands that speak to a running system over HTTP: `apply`, `get`, `explain`.
+//! Commands that speak to a running system over HTTP: `apply`, `delete`, `get`; and what such commands share.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::blocking::{Client, RequestBuilder};
-use spillway_control::{Explainer, Provisioner};
-use spillway_eventlog::{EmbeddedLog, EventLog};
-use spillway_events::{Decision, NetworkName, ObjectiveEvidence, SiteName, format_time, parse_time};
 
 use crate::clock::now;
 use crate::documents;
@@ -71,31 +67,6 @@ pub(crate) struct DeleteOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct GetOptions {
-    #[command(flatten)]
-    server: Server,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  spillway explain shop
-  spillway explain shop --network carrier-a --at 2026-05-01T12:00:00Z
-  spillway explain shop --log ./data --json")]
-pub(crate) struct ExplainOptions {
-    /// The site
-    site: String,
-    /// Only in this network
-    #[arg(long, value_name = "NAME")]
-    network: Option<String>,
-    /// As of this time; now without it
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
-    /// Read the folder of an embedded log that nothing has open, instead of asking a running system
-    #[arg(long, value_name = "FOLDER")]
-    log: Option<PathBuf>,
-    /// Print the decision records, one JSON object a line
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -160,37 +131,6 @@ pub(crate) fn get(options: &GetOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn explain(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
-    let decisions: Vec<Decision> = match &options.log {
-        Some(folder) => {
-            let site = SiteName::new(options.site.as_str())?;
-            let network = options.network.clone().map(NetworkName::new).transpose()?;
-            let at = options.at.as_deref().map(parse_time).transpose()?;
-            let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(folder)?);
-            let state = Provisioner::new(Arc::clone(&log)).state()?;
-            Explainer::new(log).explain(&state, &site, network.as_ref(), at)?
-        }
-        None => {
-            let mut url = reqwest::Url::parse(&url(&options.server, "explain"))?;
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.push(&options.site);
-            }
-            let query = [("network", &options.network), ("at", &options.at)];
-            let given: Vec<_> =
-                query.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?))).collect();
-            serde_json::from_str(&call(Client::new().get(url).query(&given))?)?
-        }
-    };
-    for decision in &decisions {
-        if options.json {
-            line(format_args!("{}", serde_json::to_string(decision)?))?;
-        } else {
-            print_decision(decision)?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 pub(crate) fn url(server: &Server, path: &str) -> String {
     format!("http://{}/v1/{path}", server.api)
 }
@@ -208,67 +148,4 @@ pub(crate) fn call(request: RequestBuilder) -> anyhow::Result<String> {
         eprintln!("{}", mistake.as_str().unwrap_or_default());
     }
     bail!("{}", problem["detail"].as_str().unwrap_or(&body));
-}
-
-fn print_decision(decision: &Decision) -> anyhow::Result<()> {
-    let reason = decision.reason.map_or_else(String::new, |reason| format!(", because of {reason}"));
-    line(format_args!(
-        "{} in {}: {} since {}",
-        decision.site,
-        decision.network,
-        decision.route,
-        format_time(decision.at_us)
-    ))?;
-    line(format_args!(
-        "  verdict {}{reason}; tick {}, agreement {}",
-        decision.verdict, decision.tick, decision.agreement
-    ))?;
-    for objective in &decision.objectives {
-        print_objective(objective)?;
-    }
-    for candidate in &decision.candidates {
-        let level =
-            candidate.permille.map_or_else(String::new, |permille| format!(" at {permille} permille"));
-        let passed = candidate.passed_over.map_or("chosen", |why| match why {
-            spillway_events::PassedOver::NotUsable => "passed over: not usable",
-            spillway_events::PassedOver::AtOrAbove => "passed over: at or above the level",
-            spillway_events::PassedOver::Unknown => "passed over: no evidence",
-            spillway_events::PassedOver::Preferred => "passed over: another is preferred",
-        });
-        line(format_args!("  cdn {}: {}{level}, {passed}", candidate.cdn, candidate.verdict))?;
-    }
-    Ok(())
-}
-
-fn print_objective(objective: &ObjectiveEvidence) -> anyhow::Result<()> {
-    let number = |value: Option<u64>, failed: bool| match value {
-        Some(value) => objective.metric.format(value),
-        None if failed => String::from("failed"),
-        None => String::from("no value"),
-    };
-    let from = objective
-        .evidence_from
-        .as_ref()
-        .map_or_else(String::new, |network| format!(", evidence of {network}"));
-    line(format_args!(
-        "  {}: {} of p{} over {}, threshold {}, {}; {} samples of {} probes{from}",
-        objective.metric.as_str(),
-        number(objective.value, objective.failed),
-        objective.percentile,
-        spillway_events::format_duration(objective.window_us),
-        objective.metric.format(objective.threshold),
-        objective.verdict,
-        objective.samples,
-        objective.probes.len(),
-    ))?;
-    for probe in &objective.probes {
-        line(format_args!(
-            "    {} in {}: {} of {} samples",
-            probe.agent,
-            probe.network,
-            number(probe.value, true),
-            probe.samples
-        ))?;
-    }
-    Ok(())
 }

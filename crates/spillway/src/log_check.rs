@@ -11,7 +11,8 @@ use crate::output::line;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Opening a log reads a small part of it; this reads all, the store's pages and every record.
+Opening a log reads a small part of it; this reads all, the store's pages and every record. The pages of a file that
+cannot be written are not checked: copy the folder to a place that is writable.
 
 Exit status: 0 nothing is damaged, 1 something is, 2 the log could not be opened.
 
@@ -45,6 +46,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         PageCheck::Intact => String::from("intact"),
         PageCheck::Repaired => String::from("intact; the list of free pages was wrong and has been repaired"),
         PageCheck::Damaged(reason) => format!("damaged: {reason}"),
+        PageCheck::NotChecked => String::from("not checked, because the file cannot be written"),
     };
     line(format_args!(
         "{} records of {} topics, {} bytes in {} blocks; {} damaged places; pages {pages}",

@@ -54,7 +54,7 @@ struct Content {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let Target::Kafka = options.to;
-    let from = EmbeddedLog::open(&options.from)?;
+    let from = EmbeddedLog::open_to_read(&options.from)?;
     let to = Kafka::required(&options.log)?.connect_for_a_command()?;
     let topics = topics(&from)?;
     for spec in &topics {

@@ -9,12 +9,15 @@ mod clock;
 mod clock_reset;
 mod demo;
 mod documents;
+mod explain;
 mod gap;
 mod log_check;
 mod log_copy;
 mod open_files;
 mod output;
 mod probe;
+mod probe_status;
+mod ready;
 mod replay;
 mod roles;
 mod settings;
@@ -52,8 +55,8 @@ enum Command {
     Dns(DnsOptions),
     /// Serve the API of an installation on Kafka
     Web(roles::OneRoleOptions),
-    /// Measure what is provisioned on Kafka
-    Probe(roles::OneRoleOptions),
+    /// Measure what is provisioned on Kafka; or say what probes have tried lately
+    Probe(ProbeOptions),
     /// Make or check the topics of an installation on Kafka
     Topics {
         #[command(subcommand)]
@@ -73,7 +76,7 @@ enum Command {
         command: ClockCommand,
     },
     /// Say where a site's traffic goes or went, why, and by which numbers
-    Explain(client::ExplainOptions),
+    Explain(explain::Options),
     /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
     Backtest(backtest::Options),
     /// Check or move a log
@@ -109,6 +112,21 @@ struct DnsOptions {
 enum DnsCommand {
     /// Let a node take the log's table, although it is another installation's or older than the node's
     Adopt(adopt::Options),
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct ProbeOptions {
+    #[command(subcommand)]
+    command: Option<ProbeCommand>,
+    #[command(flatten)]
+    options: roles::OneRoleOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum ProbeCommand {
+    /// Say what every probe has tried lately on which target, and why attempts did not succeed
+    Status(probe_status::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,7 +170,10 @@ fn main() -> ExitCode {
         Command::Dns(DnsOptions { command: Some(DnsCommand::Adopt(options)), .. }) => adopt::run(&options),
         Command::Dns(DnsOptions { command: None, options }) => roles::one(&options, Roles::Dns),
         Command::Web(options) => roles::one(&options, Roles::Web),
-        Command::Probe(options) => roles::one(&options, Roles::Probe),
+        Command::Probe(ProbeOptions { command: Some(ProbeCommand::Status(options)), .. }) => {
+            probe_status::run(&options)
+        }
+        Command::Probe(ProbeOptions { command: None, options }) => roles::one(&options, Roles::Probe),
         Command::Topics { command: TopicsCommand::Create(options) } => topics::create(&options),
         Command::Topics { command: TopicsCommand::Check(options) } => topics::check(&options),
         Command::Apply(options) => client::apply(&options),
@@ -160,7 +181,7 @@ fn main() -> ExitCode {
         Command::Get(options) => client::get(&options),
         Command::Gap(options) => gap::run(&options),
         Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
-        Command::Explain(options) => client::explain(&options),
+        Command::Explain(options) => explain::run(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),
         Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),

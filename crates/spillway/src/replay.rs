@@ -27,7 +27,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let log: Box<dyn EventLog> = match &options.log {
-        Some(folder) => Box::new(EmbeddedLog::open(folder)?),
+        Some(folder) => Box::new(EmbeddedLog::open_to_read(folder)?),
         None => Box::new(
             Kafka::required(&options.kafka)
                 .context("name the log: a folder with --log, or a cluster")?

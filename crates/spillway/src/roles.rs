@@ -18,10 +18,11 @@ use spillway_eventlog::{Connector, EmbeddedLog};
 use spillway_runtime::process::{self, Process};
 use spillway_runtime::{TAKEOVER_TIMEOUT, drop_expired, topics::specs};
 use spillway_serve::Limits;
-use spillway_web::{Api, router};
+use spillway_web::{Api, ReadyBody, router};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
+use crate::ready::{self, Node};
 use crate::settings::{ClusterOptions, Kafka, RoleOptions, Settings};
 use crate::supervise::{OnFailure, Supervisor};
 use crate::topics::described;
@@ -185,6 +186,8 @@ pub(crate) fn run(
     let files_max = open_files::raise_limit();
     let has_table = follower.as_ref().is_some_and(|follower| follower.current().is_some());
     let supervisor = Supervisor::new(cancel);
+    let (states, node) = (Arc::clone(&supervisor.roles), follower.as_ref().map(Node::of));
+    let ready: ReadyBody = Arc::new(move || ready::body(&states, node.as_ref()));
     std::thread::scope(|scope| {
         if let Some(follower) = &follower {
             let (table, supervisor) = (follower.table(), &supervisor);
@@ -204,14 +207,18 @@ pub(crate) fn run(
         let follower = Mutex::new(follower);
         supervisor.run("log", on_failure, |_| {
             let connector = open()?;
-            run_on_log(settings, roles, &connector, &follower, &supervisor)
+            run_on_log(settings, roles, &connector, &follower, &supervisor, &ready)
         });
     });
-    let failures = supervisor.failures.list();
-    if failures.is_empty() {
+    let failed = supervisor.roles.failed_roles();
+    if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    bail!("roles had failed at the end: {}", failures.join("; "))
+    // Why was printed when they failed.
+    if roles == Roles::All {
+        eprintln!("roles had failed at the end: {}", failed.join(", "));
+    }
+    Ok(ExitCode::from(2))
 }
 
 /// Runs the roles that use the log, until all are cancelled.
@@ -221,6 +228,7 @@ fn run_on_log(
     connector: &Connector,
     follower: &Mutex<Option<Follower>>,
     supervisor: &Supervisor,
+    ready: &ReadyBody,
 ) -> anyhow::Result<()> {
     let on_failure = if roles == Roles::All { OnFailure::Restart } else { OnFailure::EndProcess };
     let log = connector.connect(&supervisor.cancel)?;
@@ -232,7 +240,7 @@ fn run_on_log(
         Ok(follow(connector.connect(cancel)?.as_ref(), follower, &settings.table_file()?, cancel)?)
     };
     let web = |cancel: &CancellationToken| {
-        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), now);
+        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), Arc::clone(ready), now);
         runtime()?.block_on(web(settings.api, api, cancel.clone()))
     };
     let probe = |cancel: &CancellationToken| {

@@ -1,9 +1,10 @@
 //! Runs roles, and restarts those that fail.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use spillway_eventlog::LogError;
 use spillway_runtime::RuntimeError;
 use tokio_util::sync::CancellationToken;
@@ -24,23 +25,67 @@ pub(crate) enum OnFailure {
     EndProcess,
 }
 
-/// The roles that have failed and not recovered, each with the reason.
-#[derive(Debug, Default)]
-pub(crate) struct Failures(Mutex<BTreeMap<&'static str, String>>);
+/// How a role is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum RoleState {
+    Running {
+        /// Why it was restarted, if it was.
+        last_failure: Option<String>,
+    },
+    Failed {
+        reason: String,
+        /// When it is restarted; nothing if it has ended the process.
+        restart_at: Option<Instant>,
+    },
+}
 
-impl Failures {
-    fn set(&self, role: &'static str, reason: Option<String>) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match reason {
-            Some(reason) => failures.insert(role, reason),
-            None => failures.remove(role),
-        };
+/// The states of the roles of one process. A role that was cancelled is not among them.
+#[derive(Debug, Default)]
+pub(crate) struct RoleStates(Mutex<BTreeMap<&'static str, RoleState>>);
+
+impl RoleStates {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, RoleState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names of the roles that have failed, with their reasons.
-    pub(crate) fn list(&self) -> Vec<String> {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.iter().map(|(role, reason)| format!("{role}: {reason}")).collect()
+    fn started(&self, role: &'static str) {
+        let mut roles = self.lock();
+        let last_failure = match roles.remove(role) {
+            None => None,
+            Some(RoleState::Running { last_failure }) => last_failure,
+            Some(RoleState::Failed { reason, .. }) => Some(reason),
+        };
+        roles.insert(role, RoleState::Running { last_failure });
+    }
+
+    fn failed(&self, role: &'static str, reason: String, restart_at: Option<Instant>) {
+        self.lock().insert(role, RoleState::Failed { reason, restart_at });
+    }
+
+    fn ended(&self, role: &'static str) {
+        self.lock().remove(role);
+    }
+
+    /// The names of the roles that have failed and have not ended well since.
+    pub(crate) fn failed_roles(&self) -> Vec<&'static str> {
+        let has_failed = |state: &RoleState| *state != RoleState::Running { last_failure: None };
+        self.lock().iter().filter(|(_, state)| has_failed(state)).map(|(role, _)| *role).collect()
+    }
+
+    /// Each role with its state, for people and programs.
+    pub(crate) fn list(&self) -> Vec<Value> {
+        let state = |(role, state): (&&'static str, &RoleState)| match state {
+            RoleState::Running { last_failure: None } => json!({"role": role, "state": "running"}),
+            RoleState::Running { last_failure } => {
+                json!({"role": role, "state": "running", "last_failure": last_failure})
+            }
+            RoleState::Failed { reason, restart_at } => {
+                let wait = restart_at.map(|at| at.saturating_duration_since(Instant::now()));
+                let restarts_in_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
+                json!({"role": role, "state": "failed", "reason": reason, "restarts_in_ms": restarts_in_ms})
+            }
+        };
+        self.lock().iter().map(state).collect()
     }
 }
 
@@ -48,12 +93,12 @@ impl Failures {
 pub(crate) struct Supervisor {
     /// Ends all roles.
     pub(crate) cancel: CancellationToken,
-    pub(crate) failures: Failures,
+    pub(crate) roles: Arc<RoleStates>,
 }
 
 impl Supervisor {
     pub(crate) fn new(cancel: CancellationToken) -> Self {
-        Self { cancel, failures: Failures::default() }
+        Self { cancel, roles: Arc::default() }
     }
 
     /// Runs a role until all roles are cancelled. Each run has a token of its own, which `run` may cancel.
@@ -66,21 +111,23 @@ impl Supervisor {
         let mut delay = RESTART_DELAY_MIN;
         while !self.cancel.is_cancelled() {
             let started = Instant::now();
+            self.roles.started(role);
             let Err(error) = run(&self.cancel.child_token()) else {
                 // A role ends by itself only when it is cancelled.
-                self.failures.set(role, None);
+                self.roles.ended(role);
                 if on_failure == OnFailure::EndProcess {
                     self.cancel.cancel();
                 }
                 return;
             };
             if self.cancel.is_cancelled() && is_cancelled(&error) {
+                self.roles.ended(role);
                 return;
             }
             let reason = describe(&error);
-            self.failures.set(role, Some(reason.clone()));
             if on_failure == OnFailure::EndProcess {
                 eprintln!("error: {role}: {reason}");
+                self.roles.failed(role, reason, None);
                 self.cancel.cancel();
                 return;
             }
@@ -88,6 +135,7 @@ impl Supervisor {
                 delay = RESTART_DELAY_MIN;
             }
             eprintln!("error: {role}: {reason}; it is restarted in {} s", delay.as_secs());
+            self.roles.failed(role, reason, Some(Instant::now() + delay));
             self.sleep(delay);
             delay = (2 * delay).min(RESTART_DELAY_MAX);
         }

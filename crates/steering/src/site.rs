@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use spillway_events::{
-    Candidate, CdnName, Decision, Objective, ObjectiveEvidence, Performance, ProbeValue, Reason, Route, Site,
-    TimeMicros, Value, Verdict,
+    Candidate, CdnName, Decision, LISTED_PROBES_MAX, Objective, ObjectiveEvidence, Performance, ProbeValue,
+    Reason, Route, Site, TimeMicros, Value, Verdict,
 };
 
 use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
@@ -408,8 +408,11 @@ impl SiteState {
         let line = |(index, (objective, found)): (usize, (&Objective, &Vec<Option<Evidence>>))| {
             let found = found[network];
             let (value, failed) = number(found.map(|found| found.value), objective);
-            let probes =
+            let mut probes =
                 self.probe_values(topology, directory, found.map_or(network, |found| found.from), index);
+            let samples = probes.iter().map(|probe| probe.samples).sum();
+            let probes_count = probes.len() as u64;
+            probes.truncate(LISTED_PROBES_MAX);
             ObjectiveEvidence {
                 metric: objective.metric,
                 threshold: objective.threshold,
@@ -419,7 +422,8 @@ impl SiteState {
                 value,
                 failed,
                 evidence_from: found.map(|found| topology.name(found.from).clone()),
-                samples: probes.iter().map(|probe| probe.samples).sum(),
+                samples,
+                probes_count,
                 probes,
             }
         };

@@ -10,25 +10,36 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use spillway_control::{Applied, ExplainError, Explainer, ProvisionError, Provisioner};
+use spillway_control::{Applied, ExplainError, Explainer, Explanation, ProvisionError, Provisioner, Recent};
 use spillway_eventlog::{EventLog, LogError};
 use spillway_events::{Gap, NetworkName, ObjectKind, SiteName, TimeMicros, parse_time};
 use spillway_provisioning::{ObjectId, SourceFile, export};
 use spillway_serve::{Problem, not_found, wrong_method};
+
+/// Makes the body of `GET /ready`.
+pub type ReadyBody = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
 /// What the API works on.
 #[derive(Clone)]
 pub struct Api {
     explainer: Arc<Explainer>,
     provisioner: Arc<Provisioner>,
+    recent: Arc<Recent>,
+    ready: ReadyBody,
     now: fn() -> TimeMicros,
 }
 
 impl Api {
-    /// The API of a log.
+    /// The API of a log. `ready` says how the process is.
     #[must_use]
-    pub fn new(log: Arc<dyn EventLog>, provisioner: Arc<Provisioner>, now: fn() -> TimeMicros) -> Self {
-        Self { explainer: Arc::new(Explainer::new(log)), provisioner, now }
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        provisioner: Arc<Provisioner>,
+        ready: ReadyBody,
+        now: fn() -> TimeMicros,
+    ) -> Self {
+        let (explainer, recent) = (Explainer::new(Arc::clone(&log)), Recent::new(log));
+        Self { explainer: Arc::new(explainer), provisioner, recent: Arc::new(recent), ready, now }
     }
 }
 
@@ -40,10 +51,15 @@ pub fn router(api: Api) -> Router {
         .route("/v1/gaps", post(accept_loss))
         .route("/v1/clock-resets", post(reset_clock))
         .route("/v1/explain/{site}", get(explained))
-        .route("/ready", get(|| async { "ready\n" }))
+        .route("/v1/probes", get(probes))
+        .route("/ready", get(ready))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .with_state(api)
+}
+
+async fn ready(State(api): State<Api>) -> Json<serde_json::Value> {
+    Json((api.ready)())
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,9 +227,27 @@ async fn explained(
             Ok(state) => state,
             Err(error) => return provision_problem(&error),
         };
-        match api.explainer.explain(&state, &site, network.as_ref(), at) {
-            Ok(decisions) => Json(decisions).into_response(),
+        let explained = api.explainer.explain(&state, &site, network.as_ref(), at).and_then(|decisions| {
+            let now = api.recent.site(&state, &site, network.as_ref())?;
+            Ok(Explanation { decisions, now })
+        });
+        match explained {
+            Ok(explanation) => Json(explanation).into_response(),
             Err(error) => explain_problem(&error),
+        }
+    })
+    .await
+}
+
+async fn probes(State(api): State<Api>) -> Response {
+    blocking(move || {
+        let state = match api.provisioner.state() {
+            Ok(state) => state,
+            Err(error) => return provision_problem(&error),
+        };
+        match api.recent.probes(&state) {
+            Ok(report) => Json(report).into_response(),
+            Err(error) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, chain(&error)).into_response(),
         }
     })
     .await

@@ -28,7 +28,9 @@ impl Server {
         let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::create(folder.path()).unwrap());
         spillway_runtime::topics::create(log.as_ref()).unwrap();
         let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
-        let api = Api::new(log, provisioner, || TimeMicros(1_700_000_000_000_000));
+        let api = Api::new(log, provisioner, Arc::new(|| serde_json::json!({"roles": []})), || {
+            TimeMicros(1_700_000_000_000_000)
+        });
         let listener = spillway_serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
@@ -116,6 +118,7 @@ async fn every_refusal_is_a_problem_with_a_reason() {
         ("/v1/clock-resets", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
         ("/v1/nothing", StatusCode::NOT_FOUND, "there is no /v1/nothing"),
         ("/v1/gaps", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
+        ("/v1/probes/agent", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
         ("/v1/explain/shp", StatusCode::NOT_FOUND, "did you mean shop?"),
         ("/v1/explain/shop", StatusCode::NOT_FOUND, "by that time"),
         ("/v1/explain/shop?at=yesterday", StatusCode::BAD_REQUEST, "at:"),
@@ -159,4 +162,26 @@ async fn a_clock_reset_needs_a_reason_and_is_recorded_once_a_command() {
         assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
         assert_eq!(applied["changes"], tried["changes"]);
     }
+}
+
+#[tokio::test]
+async fn ready_answers_with_the_body_that_the_process_makes() {
+    let server = Server::start().await;
+    let (status, kind, body) = server.get("/ready").await;
+    assert_eq!(
+        (status, kind.as_str(), body.as_str()),
+        (StatusCode::OK, "application/json", r#"{"roles":[]}"#)
+    );
+}
+
+#[tokio::test]
+async fn probes_that_have_tried_nothing_are_silent() {
+    let server = Server::start().await;
+    let probe = "---\nkind: network\nname: net\nprefixes: [192.0.2.0/24]\n---\nkind: probe\nagent: a1\nnetwork: net\n";
+    server.apply("", &format!("{DOCUMENTS}{probe}")).await;
+    let (status, kind, body) = server.get("/v1/probes").await;
+    assert_eq!((status, kind.as_str()), (StatusCode::OK, "application/json"));
+    let report: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(report["silent"], serde_json::json!([{"agent": "a1", "network": "net"}]));
+    assert_eq!((&report["as_of_us"], &report["series"]), (&Value::Null, &serde_json::json!([])));
 }

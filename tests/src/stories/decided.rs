@@ -85,7 +85,7 @@ impl Decided {
             values: if has_values { values } else { Vec::new() },
             samples: samples.then(|| {
                 let of = decision.objectives.first();
-                samples_text(of.map_or(0, |of| of.samples), of.map_or(0, |of| of.probes.len() as u64))
+                samples_text(of.map_or(0, |of| of.samples), of.map_or(0, |of| of.probes_count))
             }),
             passed_over: passed_over
                 .then(|| decision.candidates.iter().filter_map(passed_over_text).collect()),

@@ -19,6 +19,17 @@ pub enum Ignored {
     Older,
 }
 
+impl Ignored {
+    /// The reason as a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherInstallation => "other_installation",
+            Self::Older => "older",
+        }
+    }
+}
+
 /// Counts since the process started, and what is wrong now.
 #[derive(Debug, Default)]
 pub struct Status {

@@ -81,18 +81,20 @@ pub enum PageCheck {
     Repaired,
     /// A checksum is wrong, for this reason.
     Damaged(String),
+    /// The file cannot be written, so that only the records were checked.
+    NotChecked,
 }
 
 /// Checks all of the log in a folder. Reads the whole file twice, so this takes time in proportion to its size. No other
 /// process may have the log open.
 ///
 /// # Errors
-/// Those of [`super::EmbeddedLog::open`]. Damaged records are no error; the report lists them.
+/// Those of [`super::EmbeddedLog::open_to_read`]. Damaged records are no error; the report lists them.
 pub fn check(
     folder: impl AsRef<Path>,
     progress: &mut dyn FnMut(CheckProgress),
 ) -> Result<CheckReport, LogError> {
-    let mut store = Store::open(folder.as_ref())?;
+    let mut store = Store::open_to_read(folder.as_ref())?;
     let topics = store.load_topics()?.all();
     let spans =
         topics.iter().flat_map(|topic| (0..topic.partitions()).map(|partition| topic.span(partition)));
@@ -117,10 +119,14 @@ pub fn check(
     let Check { mut report, .. } = run;
     let bytes_total = store.file_bytes();
     progress(CheckProgress { phase: CheckPhase::Pages, bytes_done: 0, bytes_total });
-    report.pages = match store.check_pages() {
-        Ok(true) => PageCheck::Intact,
-        Ok(false) => PageCheck::Repaired,
-        Err(reason) => PageCheck::Damaged(reason),
+    report.pages = if store.is_read_only() {
+        PageCheck::NotChecked
+    } else {
+        match store.check_pages() {
+            Ok(true) => PageCheck::Intact,
+            Ok(false) => PageCheck::Repaired,
+            Err(reason) => PageCheck::Damaged(reason),
+        }
     };
     progress(CheckProgress { phase: CheckPhase::Pages, bytes_done: bytes_total, bytes_total });
     Ok(report)

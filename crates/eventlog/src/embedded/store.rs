@@ -13,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
-    StorageError, TableDefinition, WriteTransaction,
+    Builder, Database, DatabaseError, Durability, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
+    ReadableTable, StorageError, TableDefinition, WriteTransaction,
 };
 
 use super::rows::{SpanRow, TopicRow, open_span, open_topic};
@@ -37,8 +37,13 @@ pub(super) const BLOCKS: TableDefinition<'_, (u32, u32, u64), &[u8]> = TableDefi
 /// The open file.
 pub(super) struct Store {
     /// Present until the store is dropped.
-    database: Option<Database>,
+    database: Option<Opened>,
     file: PathBuf,
+}
+
+enum Opened {
+    Writable(Database),
+    ReadOnly(ReadOnlyDatabase),
 }
 
 impl Store {
@@ -86,6 +91,39 @@ impl Store {
         Self::open_file(&file, |builder| builder.open(&file))
     }
 
+    /// Opens the file to read it, and for writing too where that is possible: a file that was not closed has to be repaired
+    /// first.
+    pub(super) fn open_to_read(folder: &Path) -> Result<Self, LogError> {
+        match Self::open(folder) {
+            Err(LogError::NotWritable { path, source }) => {
+                let file = folder.join(FILE);
+                // If the file has to be repaired, it has to be writable.
+                Self::open_read_only(&file)?.ok_or(LogError::NotWritable { path, source })
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens a file without ever writing it; none if it must be repaired first.
+    fn open_read_only(file: &Path) -> Result<Option<Self>, LogError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        let opened =
+            guarded(|| builder.open_read_only(file)).map_err(|reason| damaged_file(file, &reason))?;
+        let database = match opened {
+            Err(DatabaseError::RepairAborted) => return Ok(None),
+            opened => opened.map_err(|error| open_error(file, error))?,
+        };
+        let store = Self { database: Some(Opened::ReadOnly(database)), file: file.to_owned() };
+        store.check_format()?;
+        Ok(Some(store))
+    }
+
+    /// Returns whether the file can only be read.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self.database, Some(Opened::ReadOnly(_)))
+    }
+
     /// Opens the file again after a failed write. Reads what the disk holds: pages that could not be written may still be
     /// in the page cache, so they are written or discarded first.
     pub(super) fn reopen(folder: &Path) -> Result<Self, LogError> {
@@ -108,7 +146,7 @@ impl Store {
         let database = guarded(|| open(&builder))
             .map_err(|reason| damaged_file(file, &reason))?
             .map_err(|error| open_error(file, error))?;
-        let store = Self { database: Some(database), file: file.to_owned() };
+        let store = Self { database: Some(Opened::Writable(database)), file: file.to_owned() };
         store.check_format()?;
         Ok(store)
     }
@@ -119,7 +157,7 @@ impl Store {
         let file = PathBuf::from(FILE);
         let database =
             Database::builder().create_with_backend(backend).map_err(|error| open_error(&file, error))?;
-        let store = Self { database: Some(database), file };
+        let store = Self { database: Some(Opened::Writable(database)), file };
         store.check_format()?;
         Ok(store)
     }
@@ -134,12 +172,18 @@ impl Store {
     }
 
     pub(super) fn snapshot(&self) -> Result<ReadTransaction, redb::Error> {
-        Ok(self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_read()?)
+        match self.database.as_ref().ok_or(redb::Error::DatabaseClosed)? {
+            Opened::Writable(database) => Ok(database.begin_read()?),
+            Opened::ReadOnly(database) => Ok(database.begin_read()?),
+        }
     }
 
     /// Begins a durable write transaction.
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
-        let mut transaction = self.database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
+        let Some(Opened::Writable(database)) = &self.database else {
+            return Err(redb::Error::DatabaseClosed);
+        };
+        let mut transaction = database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         // Quick repair stores the list of free pages with each commit, so that opening after a crash needs no scan of the
         // file. It includes two-phase commit: the second sync proves that the commit is complete. Without it the store
@@ -149,9 +193,12 @@ impl Store {
         Ok(transaction)
     }
 
-    /// Verifies the checksums of all pages. Reads the whole file. Returns false if the list of free pages was repaired.
+    /// Verifies the checksums of all pages. Reads the whole file. Returns false if the list of free pages was repaired. The
+    /// file must be writable.
     pub(super) fn check_pages(&mut self) -> Result<bool, String> {
-        let Some(database) = &mut self.database else { return Err("the file is closed".to_owned()) };
+        let Some(Opened::Writable(database)) = &mut self.database else {
+            return Err("the file is not open for writing".to_owned());
+        };
         guarded(|| database.check_integrity())?.map_err(|error| error.to_string())
     }
 
@@ -237,7 +284,14 @@ impl Drop for Store {
     fn drop(&mut self) {
         if let Some(database) = self.database.take() {
             // Closing may fail, or panic on damaged pages. The next open recovers the last commit.
-            let _ = guarded(|| database.close());
+            match database {
+                Opened::Writable(database) => {
+                    let _ = guarded(|| database.close());
+                }
+                Opened::ReadOnly(database) => {
+                    let _ = guarded(|| database.close());
+                }
+            }
         }
     }
 }

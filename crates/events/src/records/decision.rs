@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AgentName, CdnName, Metric, Micros, NetworkName, Reason, Route, SiteName, TimeMicros, Verdict};
 
+/// The maximum number of probes that the evidence of one objective lists, so that a decision fits into a chunk of a frame.
+pub const LISTED_PROBES_MAX: usize = 50;
+
 /// Written whenever route, verdict or reason of a site in a network changes, and for all of them when records are given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
@@ -54,7 +57,9 @@ pub struct ObjectiveEvidence {
     pub evidence_from: Option<NetworkName>,
     /// The samples in the windows of the probes that have a value.
     pub samples: u64,
-    /// The probes that have a value, by agent, then network.
+    /// How many probes have a value.
+    pub probes_count: u64,
+    /// The first 50 of them, by agent, then network.
     pub probes: Vec<ProbeValue>,
 }
 

@@ -1,11 +1,12 @@
 //! The calendar, counted, through changes of the provisioning.
 
 use spillway_events::{
-    AgentName, CdnOfSite, ClientName, Event, Metric, Micros, NetworkName, Objective, Origin, Probe, Reason,
-    Site, SiteName, Verdict,
+    AgentName, CdnOfSite, ClientName, Event, LISTED_PROBES_MAX, Metric, Micros, NetworkName, Objective,
+    Origin, Probe, Reason, Site, SiteName, Verdict, items_bytes,
 };
 
 use spillway_provisioning::SavedObject;
+use spillway_provisioning::limits::{DECISION_BYTES_MAX, OBJECTIVES_PER_SITE_MAX};
 
 use super::*;
 use crate::Rank;
@@ -105,4 +106,26 @@ fn a_window_that_gains_an_earlier_pane_loses_every_pane_in_time() {
     let decision = &last.decisions[0];
     assert_eq!((decision.verdict, decision.reason), (Verdict::Unknown, Some(Reason::UnknownHold)));
     assert_eq!(entries(&steering), 0);
+}
+
+/// As many objectives as a site can have, and more probes than a decision lists.
+#[test]
+fn a_decision_lists_the_first_probes_and_says_how_many_there_are() {
+    let mut steering = Steering::default();
+    let windows = (10..60).map(|secs| objective(50, secs)).chain((10..60).map(|secs| objective(90, secs)));
+    let objectives: Vec<Objective> = windows.take(OBJECTIVES_PER_SITE_MAX).collect();
+    assert_eq!(objectives.len(), OBJECTIVES_PER_SITE_MAX);
+    let count = LISTED_PROBES_MAX + 10;
+    let probes: Vec<Probe> = (0..count).map(|n| probe(&format!("{n:063}"))).collect();
+    provision(&mut steering, &[site("a", &objectives)], &probes);
+    for probe in 0..u32::try_from(count).unwrap() {
+        add(&mut steering, 0, probe, 100, 100);
+    }
+    let decided = steering.decide(1, TimeMicros(100 * SECOND_US), false).decisions;
+    for evidence in &decided[0].objectives {
+        assert_eq!((evidence.samples, evidence.probes_count), (count as u64, count as u64));
+        let listed = evidence.probes.iter().map(|probe| probe.agent.as_str().to_owned());
+        assert!(listed.eq((0..LISTED_PROBES_MAX).map(|n| format!("{n:063}"))));
+    }
+    assert!(items_bytes(&decided).unwrap() <= DECISION_BYTES_MAX);
 }
