@@ -4,8 +4,8 @@ use spillway_dataflow::{DataflowError, Stopped};
 use spillway_eventlog::{LogError, ReadError};
 use spillway_events::DecodeError;
 
+use crate::missing::MissingRecords;
 use crate::peers::PeerError;
-use crate::ticks::MissingRecords;
 
 /// Why a dataflow on a log stopped. `Display` does not print the cause; print the chain of sources.
 #[derive(Debug, thiserror::Error)]
