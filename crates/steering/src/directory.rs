@@ -7,8 +7,6 @@ use rustc_hash::FxHashMap;
 use spillway_events::{AgentName, NetworkName, ObjectKind, Probe, Site, SiteName};
 use spillway_provisioning::{ObjectId, State};
 
-use crate::site::targets;
-
 /// Numbers for the names that samples refer to.
 ///
 /// All workers see the same changes in the same order, so they give the same numbers. The number of a site or probe that is
@@ -150,4 +148,9 @@ impl Directory {
         let index = targets(self.sites.get(number)?).position(|name| name == target)?;
         Some((number, u16::try_from(index).ok()?))
     }
+}
+
+/// The names of a site's targets: the origin, then the CDNs in order.
+pub(crate) fn targets(site: &Site) -> impl Iterator<Item = &str> {
+    std::iter::once(site.origin.name.as_str()).chain(site.cdns.iter().map(|cdn| cdn.cdn.as_str()))
 }

@@ -49,6 +49,7 @@
 
 mod choice;
 mod directory;
+mod error;
 mod evidence;
 mod moment;
 mod per_network;
@@ -62,10 +63,10 @@ mod window;
 
 pub use choice::{CdnView, Chosen, INFINITE, Permille, choose_cdn};
 pub use directory::Directory;
+pub use error::RestoreError;
 pub use evidence::{Evidence, ProbeStat};
 pub use per_network::PerNetwork;
 pub use rank::{FAILED, Rank, is_three_digits};
-pub use restore::RestoreError;
 pub use sample::{AHEAD_MAX_US, Sample, rank_measurement};
 pub use steering::{Outcome, Steering};
 pub use topology::Topology;

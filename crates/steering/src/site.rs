@@ -13,7 +13,7 @@ use spillway_events::{
 };
 
 use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
-use crate::directory::Directory;
+use crate::directory::{Directory, targets};
 use crate::evidence::{Evidence, ProbeStat, combine, evidence, permille, verdict};
 use crate::moment::Moment;
 use crate::per_network::PerNetwork;
@@ -498,11 +498,6 @@ impl Series {
             touched: false,
         }
     }
-}
-
-/// The names of a site's targets: the origin, then the CDNs in order.
-pub(crate) fn targets(site: &Site) -> impl Iterator<Item = &str> {
-    std::iter::once(site.origin.name.as_str()).chain(site.cdns.iter().map(|cdn| cdn.cdn.as_str()))
 }
 
 fn number(rank: Option<Rank>, objective: &Objective) -> (Option<u64>, bool) {

@@ -2,11 +2,11 @@
 
 use spillway_events::{HeldRoute, NetworkName, Route, SeriesWindows, SiteRoutes};
 
-use super::{Current, Series, SeriesKey, SiteState, targets};
-use crate::directory::Directory;
+use super::{Current, Series, SeriesKey, SiteState};
+use crate::directory::{Directory, targets};
+use crate::error::RestoreError;
 use crate::evidence::ProbeStat;
 use crate::per_network::PerNetwork;
-use crate::restore::RestoreError;
 use crate::topology::Topology;
 use crate::window::Window;
 
