@@ -245,8 +245,8 @@ fn assert_found_is_replayed(log: &dyn EventLog) {
     assert!(found == replayed, "{} frames found, {} replayed", found.len(), replayed.len());
 }
 
-/// The command that the refusal names; run on the log, given that it names what is missing.
-fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
+/// Checks that the refusal names these records, and does what its command does.
+fn accept_loss(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
     let numbers = format!("--topic measurements --partition 0 --from {from} --to {to}");
     assert!(refusal.contains(&numbers), "{refusal}");
     let (topic, reason) = (topics::MEASUREMENTS.to_owned(), String::from("lost"));
@@ -255,11 +255,11 @@ fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
 }
 
 #[test]
-fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_never_sent() {
+fn missing_records_stop_the_dataflow_until_their_loss_is_accepted_and_count_as_never_sent() {
     const STOPPED_AT: usize = 140;
-    const GIVEN_UP_AT: u64 = 250;
+    const ACCEPTED_AT: u64 = 250;
     let (folder, log) = provisioned();
-    tick(&log, 0..GIVEN_UP_AT);
+    tick(&log, 0..ACCEPTED_AT);
     let mut writer = FrameWriter::new(log.as_ref(), config(2));
     let ticks = LogTicks::new(log.as_ref(), config(2), None).unwrap().take(STOPPED_AT);
     super::run(config(2), None, Vec::new(), ticks, |step| match step {
@@ -272,8 +272,8 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     log.truncate_before(topics::MEASUREMENTS, 0, 240).unwrap();
     let refusal = derive_on(log.as_ref(), 2, &CancellationToken::new()).unwrap_err();
     let RuntimeError::MissingRecords(missing) = refusal else { panic!("{refusal}") };
-    give_up(&log, &missing.command(), from, 240);
-    tick(&log, GIVEN_UP_AT..TICKS);
+    accept_loss(&log, &missing.command(), from, 240);
+    tick(&log, ACCEPTED_AT..TICKS);
 
     drop(log);
     let copy = tempfile::tempdir().unwrap();
@@ -301,12 +301,12 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     assert!(last(140..240).values().all(|verdict| *verdict == Verdict::Unknown));
     assert_eq!(last(140..240).len(), 8);
     assert!(last(240..TICKS).values().all(|verdict| *verdict != Verdict::Unknown));
-    // What was emitted with the records before may differ: the tick that reads that they are given up says it all anew.
-    assert_eq!(decisions(GIVEN_UP_AT..GIVEN_UP_AT + 1).len(), 8 * 2);
-    let snapshots = &one[&(topics::SNAPSHOTS.to_owned(), 0, GIVEN_UP_AT)];
+    // What was emitted with the records may differ, so the tick that reads the acceptance emits everything again.
+    assert_eq!(decisions(ACCEPTED_AT..ACCEPTED_AT + 1).len(), 8 * 2);
+    let snapshots = &one[&(topics::SNAPSHOTS.to_owned(), 0, ACCEPTED_AT)];
     let snapshots = Snapshot::from_items(decode_frame(snapshots).unwrap()).unwrap();
     let full = snapshots.iter().find(|snapshot| snapshot.kind == SnapshotKind::Full).unwrap();
-    assert_eq!((full.version, full.sites.len()), (GIVEN_UP_AT, 8));
+    assert_eq!((full.version, full.sites.len()), (ACCEPTED_AT, 8));
 }
 
 /// Derives with one process, from the newest checkpoint on.
