@@ -9,13 +9,13 @@ pub enum RestoreError {
     /// A site has a route in a network that is not provisioned.
     #[error("a network of its routes is not provisioned")]
     Network,
-    /// A window is of a probe that is not provisioned.
+    /// A window belongs to a probe that is not provisioned.
     #[error("a probe of its windows is not provisioned")]
     Probe,
-    /// A window is of a target that the site does not have.
-    #[error("a target of its windows is none of the site's")]
+    /// A window belongs to a target that the site does not have.
+    #[error("a target of its windows is not a target of the site")]
     Target,
-    /// The windows of a series are not one an objective, or contradict themselves.
-    #[error("the windows of a series are not what its objectives ask for")]
+    /// A series does not have one window for each objective, or a window contradicts itself.
+    #[error("the windows of a series do not match the objectives of the site")]
     Windows,
 }

@@ -11,12 +11,12 @@ impl Steering {
         self.states().flat_map(|state| state.save_routes(&self.topology))
     }
 
-    /// The windows of all sites that are steered here, one record a series.
+    /// The windows of all sites that are steered here, one record for each series.
     pub fn save_windows(&self) -> impl Iterator<Item = SeriesWindows> + '_ {
         self.states().flat_map(|state| state.save_windows(&self.directory))
     }
 
-    /// Takes the saved state of all sites over, after [`Steering::provision`]. Sites that are steered elsewhere are skipped.
+    /// Restores the saved state of all sites, after [`Steering::provision`]. Sites that are steered elsewhere are skipped.
     /// What was decided before the checkpoint is not decided again.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The calendar, counted, through changes of the provisioning.
+//! Counts the entries of the calendar through changes of the provisioning.
 
 use spillway_events::{
     AgentName, CdnOfSite, ClientName, Event, Metric, Micros, NetworkName, Objective, Origin, Probe, Reason,
