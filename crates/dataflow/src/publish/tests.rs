@@ -1,4 +1,4 @@
-//! Publishes what is provisioned and decided, and builds the table from what is published.
+//! Publishes provisioning and decisions, and builds the table from the snapshots.
 
 use spillway_events::{
     Address, Cdn, CdnKind, CdnName, CdnOfSite, ClientName, Deleted, Event, Network, NetworkName, ObjectKind,
@@ -105,9 +105,10 @@ fn a_large_table_is_published_in_small_records() {
     }
 }
 
-/// The table is the same whichever way a node took, and a full one comes exactly when the deltas outweigh the last.
+/// A node has the same table from a full snapshot and from deltas. A full one follows exactly when the deltas are larger
+/// than the last full one.
 #[test]
-fn a_full_table_follows_when_the_deltas_outweigh_it() {
+fn a_full_table_follows_when_the_deltas_are_larger() {
     let mut publisher = Publisher::default();
     let first = publisher.tick(&input(1, vec![provision(8)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
     let full = snapshots(first).pop().unwrap();
@@ -134,7 +135,7 @@ fn a_full_table_follows_when_the_deltas_outweigh_it() {
 }
 
 #[test]
-fn a_route_says_why_and_since_when() {
+fn a_route_has_its_reason_and_its_deciding_tick() {
     let mut publisher = Publisher::default();
     publisher.tick(&input(1, vec![provision(1)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
     let mut publish = |tick, reason| {
