@@ -150,7 +150,7 @@ pub struct FrameHead {
 }
 
 impl FrameHead {
-    /// Reads the head of an encoded chunk; nothing if the bytes are not a chunk.
+    /// Reads the head of an encoded chunk; `None` if the bytes are not a chunk.
     #[must_use]
     pub fn of(record: &[u8]) -> Option<Self> {
         // After the marker and the fingerprint: Avro longs, zigzag, 7 bits a byte. None of the four is negative.

@@ -4,7 +4,7 @@
 //! equal. Bytes on the log are Avro single-object encoding; a producer that cannot write Avro may write JSON of the same
 //! types ([`decode`] takes both).
 //!
-//! This crate knows no clock, no file and no network.
+//! This crate uses no clock, file or network.
 #![warn(missing_docs)]
 
 mod address;

@@ -129,7 +129,7 @@ impl<'a> Generator<'a> {
     }
 }
 
-/// Enums stand in full where they are first used, which a value drawn may have passed by.
+/// A schema defines an enum only at its first use, which a drawn value may not contain.
 fn enum_named(name: &str) -> Option<&'static Json> {
     static VERDICT: std::sync::LazyLock<Json> = std::sync::LazyLock::new(
         || serde_json::json!({"type": "enum", "name": "Verdict", "symbols": ["below", "at_or_above", "unknown"]}),
