@@ -197,7 +197,7 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
 
 /// A node has the table of one installation and is given the log of another one.
 #[test]
-fn a_node_takes_the_log_of_another_installation_only_when_it_is_told() {
+fn a_node_takes_the_log_of_another_installation_only_if_it_is_requested() {
     let folder = folder("adopt");
     let (one, two) = (folder.join("one"), folder.join("two"));
     let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
@@ -225,7 +225,7 @@ fn a_node_takes_the_log_of_another_installation_only_when_it_is_told() {
     let child = up(&two, &dns, &api);
     apply(&api, &file);
     until_cname(&dns);
-    assert_eq!(installation(&two), of_one, "it serves its own table on");
+    assert_eq!(installation(&two), of_one, "it keeps serving its own table");
     let (code, said) = adopt("60");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!("before: installation {of_one}")), "{said}");
