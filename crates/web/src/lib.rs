@@ -1,8 +1,7 @@
 //! The HTTP API of a running system: it accepts provisioning and explains decisions.
 //! | call | effect |
 //! |---|---|
-//! | `POST /v1/provisioning[?dry_run=true][&id=ID]` | applies YAML documents, or `{"files": [{"name", "text"}]}`; returns
-//! the changes, or all mistakes (422) |
+//! | `POST /v1/provisioning[?dry_run=true][&id=ID]` | applies YAML documents, or `{"files": [{"name", "text"}]}`; returns the changes, or all mistakes (422) |
 //! | `DELETE /v1/{kind}/{name}[?dry_run=true][&id=ID]` | deletes an object that is not in use |
 //! | `GET /v1/provisioning` | everything provisioned, as YAML documents |
 //! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records in force at that time, with their numbers |

@@ -42,7 +42,7 @@ pub fn follow(
         }
         let pass = cancel.child_token();
         follow_until(log, follower, file, &pass)?;
-        // A pass is cancelled before the role is only if there is a request.
+        // If only the pass is cancelled, there is a request.
         if cancel.is_cancelled() || !pass.is_cancelled() {
             return Ok(());
         }
