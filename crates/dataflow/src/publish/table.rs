@@ -164,17 +164,17 @@ impl PublishedTable {
                 }
             }
             let decided = Decided::new(&decided, self.root());
-            self.update_routes(&name.clone(), decided, delta);
+            self.update_routes(&name.clone(), &decided, delta);
         }
         delta.routes_gone.sort();
     }
 
     /// Updates the routes of a site in the table to what was decided.
-    fn update_routes(&mut self, name: &SiteName, decided: Decided, delta: &mut Snapshot) {
+    fn update_routes(&mut self, name: &SiteName, decided: &Decided, delta: &mut Snapshot) {
         let root = self.root();
-        let Some(site) = self.sites.get_mut(name).filter(|site| site.decided != decided) else { return };
+        let Some(site) = self.sites.get_mut(name).filter(|site| site.decided != *decided) else { return };
         let old = std::mem::replace(&mut site.decided, decided.clone());
-        let (old, new) = (routes(&old, root), routes(&decided, root));
+        let (old, new) = (routes(&old, root), routes(decided, root));
         for (network, route) in &old {
             match new.get(network) {
                 Some(new) if new == route => {}
@@ -217,7 +217,7 @@ impl PublishedTable {
             let Ok(network) = self.names.binary_search(&held.network) else { return false };
             decided[network] = Some(route(held));
         }
-        self.update_routes(&saved.site, Decided::new(&decided, self.root()), unused);
+        self.update_routes(&saved.site, &Decided::new(&decided, self.root()), unused);
         true
     }
 
