@@ -159,6 +159,100 @@ fn no_file_is_too_long() {
     assert_ratchet(lengths, FILE_LINES_MAX, LONG_FILES, "LONG_FILES");
 }
 
+/// Looks at the modules at the top of each crate: a name after `crate::` is a module, or something that the root of the crate
+/// takes from a module and shows. Tests may use everything.
+#[test]
+fn modules_of_a_crate_do_not_use_each_other_in_a_circle() {
+    let mut broken = Vec::new();
+    for (package, member) in members() {
+        let folder = member.folder.join("src");
+        let Some(of_root) =
+            ["lib.rs", "main.rs"].map(|file| folder.join(file)).into_iter().find(|file| file.is_file())
+        else {
+            continue;
+        };
+        let shown_by_root = shown_by_root(&code(&of_root));
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for file in files_below(&folder) {
+            let path = file.strip_prefix(&folder).unwrap_or(&file).with_extension("");
+            let is_test = path.components().any(|part| part.as_os_str() == "tests");
+            let Some(module) = path.iter().next().filter(|_| !is_test && file != of_root) else { continue };
+            let module = module.to_string_lossy().into_owned();
+            let used = names_after_crate(&code(&file));
+            let used = used.into_iter().map(|name| shown_by_root.get(&name).cloned().unwrap_or(name));
+            uses.entry(module.clone()).or_default().extend(used.filter(|used| *used != module));
+        }
+        for module in uses.keys().filter(|module| reached_from(module, &uses).contains(module.as_str())) {
+            let others =
+                uses[module].iter().filter(|other| reached_from(other, &uses).contains(module.as_str()));
+            let others = others.map(String::as_str).collect::<Vec<_>>().join(", ");
+            broken.push(format!(
+                "{package}: module {module} uses {others}, which uses it: move what both need below them"
+            ));
+        }
+    }
+    assert_none(&broken);
+}
+
+/// The code of a file without comments, up to its tests.
+fn code(file: &Path) -> String {
+    let text = read(file);
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The modules by the names that `pub use MODULE::…` takes from them.
+fn shown_by_root(root: &str) -> BTreeMap<String, String> {
+    let shown = root.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next()?.split_once("::"));
+    let is_name = |text: &&str| !text.is_empty();
+    shown
+        .flat_map(|(module, names)| {
+            let names = names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(is_name);
+            names.map(|name| (name.to_owned(), module.to_owned()))
+        })
+        .collect()
+}
+
+/// The first names after each `crate::`, of `crate::{a::B, c}` too.
+fn names_after_crate(code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in code.split("crate::").skip(1) {
+        let Some(group) = path.strip_prefix('{') else {
+            names.insert(first_name(path));
+            continue;
+        };
+        let mut depth = 0_usize;
+        for item in group.split(';').next().unwrap_or_default().split_inclusive([',', '{', '}']) {
+            if depth == 0 {
+                names.insert(first_name(item.trim_start()));
+            }
+            match item.chars().last() {
+                Some('{') => depth += 1,
+                Some('}') if depth == 0 => break,
+                Some('}') => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+fn first_name(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn reached_from<'a>(module: &'a str, uses: &'a BTreeMap<String, BTreeSet<String>>) -> BTreeSet<&'a str> {
+    let (mut reached, mut next) = (BTreeSet::new(), vec![module]);
+    while let Some(module) = next.pop() {
+        for used in uses.get(module).into_iter().flatten() {
+            if reached.insert(used.as_str()) {
+                next.push(used);
+            }
+        }
+    }
+    reached
+}
+
 /// Compares the names of the files in `schemas/` with those in `record!(…)` lines.
 #[test]
 fn every_schema_has_its_record_and_the_reverse() {

@@ -187,8 +187,8 @@ fn run_alone(at: &Installation, sender: &mut Sender<'_>) {
     assert_eq!(alone.ended(), Some(0));
 }
 
-/// Two processes of two workers make one dataflow. When one is killed the other ends; started again they go on from a
-/// checkpoint, as one process does afterwards. What retention takes from it stops it, until it is given up.
+/// Two processes of two workers form one dataflow. If one is killed the other ends; started again they continue from a
+/// checkpoint, and so does a single process afterwards. Records that retention has deleted stop it until their loss is accepted.
 #[test]
 fn processes_make_one_dataflow() {
     let at = Installation::new("kafka-processes", 1);
@@ -258,7 +258,7 @@ fn manifests_hold(log: &dyn EventLog) -> usize {
     manifests.len()
 }
 
-/// Retention takes what the dataflow needs next: it ends and says what to do, which is done.
+/// Retention deletes records that the dataflow needs next: it ends and names the command that accepts their loss, which is run.
 fn lose_some(at: &Installation, log: &dyn EventLog) {
     let end = |partition| log.end("measurements", partition).unwrap();
     let lost = (0..4).find(|partition| end(*partition) > 20).unwrap();

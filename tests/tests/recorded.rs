@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use spillway_eventlog::{EmbeddedLog, EventLog, RecordReader};
+use spillway_events::{Tick, TimeMicros, encode, topics};
 use spillway_tests::binary::{binary, folder, spillway};
 
 const PROVISIONING: &str = "\
@@ -157,6 +159,93 @@ fn late_rows_are_used_and_counted() {
     assert!(error.contains("1 used late") && error.contains("first in line 62"), "{error}");
 }
 
+/// One row of the year 9999 would make all later rows late. A pause of days in the recording is no such row.
+#[test]
+fn a_row_that_jumps_ahead_is_wrong_and_the_later_rows_still_count() {
+    let case = Case::new("jump");
+    let good = rows(600);
+    let lines: Vec<&str> = good.lines().collect();
+    let (_, expected, _) = case.backtest(&[&case.write("good.csv", &good)]);
+    for (line, at) in [(2, "9999-12-31T23:59:59Z"), (700, "9999-12-31T23:59:59Z"), (1_202, "1600090000")] {
+        let mut lines = lines.clone();
+        let row = format!("{at},agent,net,origin,shop,20,1");
+        lines.insert(line - 1, &row);
+        let input = case.write("jump.csv", lines.join("\n"));
+        let (code, output, error) = case.backtest(&["--strict", &input]);
+        assert_eq!((code, output == expected), (1, true), "line {line}: {error}");
+        assert!(error.contains(&format!("jump.csv:{line}: the time is more than a day ahead")), "{error}");
+        assert!(error.contains("1 wrong: ") && !error.contains("used late"), "{error}");
+        assert!(error.contains("1201 rows read, 1200 used"), "{error}");
+    }
+    let later = good.lines().skip(1).map(|line| format!("17{}\n", &line[2..])).collect::<String>();
+    let (code, output, error) = case.backtest(&["--strict", &case.write("pause.csv", good.clone() + &later)]);
+    assert_eq!((code, output.starts_with(&expected)), (0, true), "{error}");
+    assert!(error.contains("2400 rows read, 2400 used"), "{error}");
+}
+
+/// Runs the command that the warning names on the file, too.
+#[test]
+fn more_than_one_percent_of_late_rows_is_a_warning_that_names_the_command_to_sort() {
+    let case = Case::new("many-late");
+    let good = rows(1_000);
+    let late = "1600000001,agent,net,origin,shop,20,1\n";
+    let (_, _, error) = case.backtest(&[&case.write("few.csv", good.clone() + &late.repeat(20))]);
+    assert!(error.contains("20 used late") && !error.contains("warning: more than"), "{error}");
+    let many = case.write("many.csv", good + &late.repeat(21));
+    let (code, _, error) = case.backtest(&[&many]);
+    assert_eq!(code, 0, "{error}");
+    assert!(error.contains("warning: more than 1 % of the rows are late"), "{error}");
+    let (_, command) = error.split_once("for example with `").unwrap();
+    let (command, _) = command.split_once('`').unwrap();
+    let command = command.replace("FILE", &many).replace("N,N", "1,1");
+    let sorted = Command::new("sh").args(["-c", &command]).output().unwrap().stdout;
+    let (code, _, error) = case.backtest(&["--strict", &case.write("sorted.csv", sorted)]);
+    assert_eq!(code, 0, "{error}");
+    assert!(error.contains("2021 rows read, 2021 used"), "{error}");
+}
+
+/// The test of the crate `backtest` counts the bytes that are read.
+#[test]
+fn a_gzip_with_a_row_of_hundreds_of_megabytes_is_used_up_to_that_row() {
+    let case = Case::new("gzip-bomb");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(rows(30).as_bytes()).unwrap();
+    let zeros = vec![b'0'; 1024 * 1024];
+    for _ in 0..300 {
+        encoder.write_all(&zeros).unwrap();
+    }
+    let input = case.write("bomb.csv.gz", encoder.finish().unwrap());
+    let (code, output, error) = case.backtest(&["--strict", &input]);
+    assert_eq!(code, 1);
+    assert!(error.contains("bomb.csv.gz:62: the rest of the file cannot be read: "), "{error}");
+    assert!(error.contains("the row has more than 1 MiB") && error.len() < 2_000, "{error}");
+    assert!(error.contains("61 rows read, 60 used") && !output.is_empty(), "{error}");
+}
+
+#[test]
+fn a_row_over_the_bound_is_wrong_and_the_later_rows_still_count() {
+    let case = Case::new("long-row");
+    let good = rows(30);
+    let (_, expected, _) = case.backtest(&[&case.write("good.csv", &good)]);
+    let long = format!("1600000010,agent,net,origin,shop,1,{}", "1".repeat(1024 * 1024));
+    let mut lines: Vec<&str> = good.lines().collect();
+    lines.insert(7, &long);
+    let (code, output, error) = case.backtest(&["--strict", &case.write("long.csv", lines.join("\n"))]);
+    assert_eq!((code, output == expected), (1, true), "{error}");
+    assert!(error.contains("long.csv:8: too long a row: 10486") && error.len() < 2_000, "{error}");
+}
+
+#[test]
+fn the_columns_of_a_long_header_are_listed_only_in_part() {
+    let case = Case::new("long-header");
+    for header in ["column,".repeat(100_000), "c".repeat(900_000)] {
+        let (code, _, error) = case.backtest(&[&case.write("header.csv", header + "\n")]);
+        assert_eq!(code, 2);
+        assert!(error.contains("no such column: at=at, agent=agent"), "{error}");
+        assert!(error.len() < 2_000, "the message has {} bytes", error.len());
+    }
+}
+
 #[test]
 fn equal_rows_are_not_repeats() {
     let case = Case::new("equal");
@@ -227,6 +316,32 @@ fn a_damaged_log_is_refused_by_name() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("log.redb") || error.contains("offset"), "{error}");
+}
+
+/// Two ticks a minute apart are appended, of which nothing is derived: only the last one may lack its output.
+#[test]
+fn output_that_is_missing_before_the_last_seconds_fails_the_verification() {
+    let case = Case::new("missing-output");
+    let folder = case.folder.join("log");
+    let input = case.write("rows.csv", rows(100));
+    assert_eq!(case.backtest(&["--log", folder.to_str().unwrap(), &input]).0, 0);
+    assert_eq!(verify(&folder).0, 0);
+    let log = EmbeddedLog::open(&folder).unwrap();
+    let next = log.end(topics::TICKS, 0).unwrap();
+    let last = RecordReader::<Tick>::new(&log, topics::TICKS, 0, next - 1).next().unwrap().unwrap().1;
+    for (number, seconds) in [(next, 60), (next + 1, 120)] {
+        let at_us = TimeMicros(last.at_us.0 + seconds * 1_000_000);
+        let tick = Tick { number, at_us, ..last.clone() };
+        log.append_at(topics::TICKS, number, &encode(&tick).unwrap()).unwrap();
+    }
+    drop(log);
+    let (code, found) = verify(&folder);
+    let missing = format!("snapshots/0: the frame of tick {next} is missing");
+    assert_eq!((code, &found["differences"][0]), (1, &serde_json::json!(missing)), "{found}");
+    let all = found["differences"].as_array().unwrap();
+    let is_missing = |text: &str| text.ends_with(&format!(": the frame of tick {next} is missing"));
+    assert!(all.iter().all(|text| is_missing(text.as_str().unwrap())), "{found}");
+    assert!(found["frames_not_yet_emitted"].as_u64().unwrap() > 0, "{found}");
 }
 
 #[test]

@@ -332,7 +332,7 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
 
 /// A node has the table of one installation and is given the log of another one.
 #[test]
-fn a_node_takes_the_log_of_another_installation_only_when_it_is_told() {
+fn a_node_takes_the_log_of_another_installation_only_if_it_is_requested() {
     let folder = folder("adopt");
     let (one, two) = (folder.join("one"), folder.join("two"));
     let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
@@ -360,8 +360,8 @@ fn a_node_takes_the_log_of_another_installation_only_when_it_is_told() {
     let child = up(&two, &dns, &api);
     apply(&api, &file);
     until_cname(&dns);
-    assert_eq!(installation(&two), of_one, "it serves its own table on");
-    until("it says so", || ready(&api)["table"]["ignored"] == "other_installation");
+    assert_eq!(installation(&two), of_one, "it keeps serving its own table");
+    until("it reports the other installation", || ready(&api)["table"]["ignored"] == "other_installation");
     assert_eq!(ready(&api)["table"]["installation"], of_one.as_str());
     let (code, said) = adopt("60");
     assert_eq!(code, Some(0), "{said}");

@@ -1,4 +1,4 @@
-//! What a dataflow starts from: a checkpoint that was read whole.
+//! A complete checkpoint, from which a dataflow starts.
 
 use spillway_events::{
     CdnReport, CheckpointChunk, Event, Fact, Receipt, SeenBoot, SeriesWindows, SiteRoutes, StateItem,
@@ -8,7 +8,7 @@ use spillway_provisioning::{SavedObject, State};
 
 use crate::error::DataflowError;
 
-/// A checkpoint that was read whole: what the dataflow starts from.
+/// A complete checkpoint, from which the dataflow starts.
 #[derive(Debug, Clone)]
 pub struct Restored {
     tick: u64,
@@ -24,7 +24,7 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// Puts the chunks of the checkpoint of a tick together. `installation` is the id that the manifest has.
+    /// Assembles the chunks of the checkpoint of a tick. `installation` is the id in the manifest.
     ///
     /// # Errors
     /// [`DataflowError::Restore`] if a chunk is of another tick, or something that every checkpoint has is missing.
@@ -85,7 +85,7 @@ impl Restored {
         self.at
     }
 
-    /// Says what of this checkpoint cannot be restored.
+    /// The error that a part of this checkpoint cannot be restored.
     pub(crate) fn error(&self, part: &'static str, why: String) -> DataflowError {
         DataflowError::Restore { tick: self.tick, part, why }
     }
@@ -94,13 +94,13 @@ impl Restored {
 /// Encodes a piece of state of a logical shard.
 pub(crate) fn encode_state(shard: u32, item: StateItem) -> Result<(u32, Vec<u8>), DataflowError> {
     let part = match &item {
-        StateItem::Revision(_) | StateItem::Fact(_) => "the provisioning, for a checkpoint,",
-        StateItem::SeenBoot(_) => "the deduplication state of a source, for a checkpoint,",
-        StateItem::Receipt(_) => "a receipt, for a checkpoint,",
-        StateItem::CdnReport(_) => "the latest report of a CDN, for a checkpoint,",
-        StateItem::SiteRoutes(_) => "the routes of a site, for a checkpoint,",
-        StateItem::SeriesWindows(_) => "the windows of a site, for a checkpoint,",
-        StateItem::TableVersion(_) => "the version of the routing table, for a checkpoint,",
+        StateItem::Revision(_) | StateItem::Fact(_) => "the provisioning in a checkpoint",
+        StateItem::SeenBoot(_) => "the deduplication state of a source in a checkpoint",
+        StateItem::Receipt(_) => "a receipt in a checkpoint",
+        StateItem::CdnReport(_) => "the latest report of a CDN in a checkpoint",
+        StateItem::SiteRoutes(_) => "the routes of a site in a checkpoint",
+        StateItem::SeriesWindows(_) => "the windows of a site in a checkpoint",
+        StateItem::TableVersion(_) => "the version of the routing table in a checkpoint",
     };
     let bytes = encode_state_item(item).map_err(|source| DataflowError::Encode { part, source })?;
     Ok((shard, bytes))

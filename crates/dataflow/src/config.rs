@@ -10,13 +10,13 @@ pub struct Config {
     pub workers: usize,
     /// How many processes make up the dataflow.
     pub processes: usize,
-    /// Which of them this is, from 0.
+    /// The number of this process, from 0.
     pub process: usize,
     /// Partitions of `decisions` and of `performance`.
     pub output_partitions: u32,
     /// Performance values at the first tick at or after each multiple of this, in microseconds.
     pub performance_period_us: i64,
-    /// A checkpoint at the first tick at or after each multiple of this, in microseconds; none without.
+    /// A checkpoint at the first tick at or after each multiple of this, in microseconds; `None` for no checkpoints.
     pub checkpoint_period_us: Option<i64>,
 }
 
@@ -40,7 +40,7 @@ impl Config {
         self.process * self.workers
     }
 
-    /// The index, among the workers of this process, of the worker that owns a partition; nothing if another process owns it.
+    /// The index, among the workers of this process, of the worker that owns a partition; `None` if another process owns it.
     #[must_use]
     pub fn local_owner(&self, partition: u32) -> Option<usize> {
         self.owner(partition).checked_sub(self.first_worker()).filter(|local| *local < self.workers)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use spillway_events::{ByteString, TimeMicros};
 use spillway_provisioning::limits::WINDOW_US_MAX;
 
-/// How many sequence numbers back a batch of a boot may come late.
+/// How far a batch's sequence number may be behind the highest one of its boot.
 pub(crate) const SEQUENCES: u64 = 1_024;
 /// How many boots of a source are remembered.
 pub(crate) const BOOTS_MAX: usize = 1_024;
@@ -14,7 +14,7 @@ pub(crate) const FORGET_AFTER_US: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// With [`BOOTS_MAX`] boots a new one replaces the one that was heard least recently, if that was longer ago than this, in
 /// microseconds of tick time: 6 hours, the longest window.
 pub(crate) const REPLACE_AFTER_US: i64 = 6 * 3_600 * 1_000_000;
-// What a boot that was replaced sends again lies in no window any more.
+// Batches that a replaced boot sends again are older than every window.
 const _: () = assert!(WINDOW_US_MAX.0 <= REPLACE_AFTER_US.unsigned_abs());
 
 const BYTES: usize = 128;
@@ -30,7 +30,7 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BootSeen {
     pub(crate) highest: u64,
-    /// Bit `sequence % SEQUENCES` says that it was counted, for the last `SEQUENCES` up to the highest.
+    /// Bit `sequence % SEQUENCES` is set if that sequence number was counted, for the last `SEQUENCES` up to the highest.
     bitmap: [u8; BYTES],
     /// The tick of the last batch that was counted.
     pub(crate) last_tick: u64,
@@ -38,14 +38,14 @@ pub(crate) struct BootSeen {
     pub(crate) last_at: TimeMicros,
 }
 
-/// What a batch is.
+/// How a batch is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judgement {
     New,
     Repeat,
-    /// More than [`SEQUENCES`] behind the boot's highest sequence: whether it is a repeat cannot be told.
+    /// More than [`SEQUENCES`] behind the boot's highest sequence: it is not known whether it is a repeat.
     TooOld,
-    /// The boot is new, and too many others have been heard lately.
+    /// The boot is new, and [`BOOTS_MAX`] others were heard recently.
     TooManyBoots,
 }
 
@@ -94,7 +94,7 @@ fn age_us(seen: &BootSeen, now: TimeMicros) -> i64 {
 }
 
 impl BootSeen {
-    /// From a checkpoint; nothing if the bitmap does not have the right length.
+    /// From a checkpoint; `None` if the bitmap does not have the right length.
     pub(crate) fn new(
         highest: u64,
         bitmap: &ByteString,

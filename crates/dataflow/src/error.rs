@@ -16,7 +16,7 @@ pub enum DataflowError {
         /// Why.
         source: DecodeError,
     },
-    /// A checkpoint is whole, but its state cannot be taken over.
+    /// A checkpoint is complete, but its state cannot be restored.
     #[error("the checkpoint of tick {tick} cannot be restored: {part}: {why}")]
     Restore {
         /// The tick of the checkpoint.
@@ -31,7 +31,7 @@ pub enum DataflowError {
     Panicked {
         /// The worker, counted over all processes.
         worker: usize,
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
 }

@@ -7,7 +7,7 @@ use timely::scheduling::SyncActivator;
 
 use crate::error::DataflowError;
 
-/// Shared by the workers of one process: a worker that fails says so here, and the others end.
+/// Shared by the workers of one process: a worker that fails records its error here, and the others end.
 #[derive(Default)]
 pub(crate) struct Failure {
     has_failed: AtomicBool,
@@ -31,10 +31,10 @@ impl Failure {
     pub(crate) fn fail(&self, error: DataflowError) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.first.get_or_insert(error);
-        // Before the workers are woken, and before those that register later look.
+        // Set before the workers are woken, and before workers that register later read it.
         self.has_failed.store(true, Ordering::SeqCst);
         for activator in shared.activators.drain(..) {
-            // A worker that has ended need not be woken.
+            // A worker that has ended does not need to be woken.
             let _ = activator.activate();
         }
     }

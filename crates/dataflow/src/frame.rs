@@ -58,7 +58,7 @@ impl Framer {
             }
         }
         decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
-        // Whole keys: timely keeps no order among the messages of a tick.
+        // By complete keys, because timely does not keep the messages of a tick in order.
         let key = |p: &Performance| (p.metric, p.threshold, p.percentile, p.window_us);
         performance.sort_by(|a, b| {
             (&a.site, &a.target, &a.network, key(a)).cmp(&(&b.site, &b.target, &b.network, key(b)))
@@ -115,7 +115,7 @@ where
     frames.filter_map(Result::transpose).collect()
 }
 
-/// One frame; nothing where there are no items.
+/// One frame; none without items.
 fn frame<T: Framed>(
     tick: u64,
     topic: &'static str,

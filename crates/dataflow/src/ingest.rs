@@ -1,4 +1,4 @@
-//! Reads a tick's records: decodes, drops repeats, resolves names, and hands samples to the worker of their site.
+//! Reads a tick's records: decodes them, drops repeats, resolves names, and sends samples to the worker of their site.
 
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ impl Ingest {
         self.directory.update(&change.state, &change.changed);
     }
 
-    /// Everything that one tick sends on from this worker.
+    /// Everything that this worker sends for one tick.
     ///
     /// # Errors
     /// If state cannot be encoded for a checkpoint.
@@ -229,7 +229,8 @@ impl Ingest {
         Ok((worker, sample))
     }
 
-    /// What CDNs report of themselves; of `only` this one where an inbox says who speaks.
+    /// Reads the reports of CDNs about themselves. From the inbox of a CDN, only reports about that CDN (`only`) are
+    /// accepted.
     fn statistics(
         &mut self,
         record: &InputRecord,
@@ -247,7 +248,7 @@ impl Ingest {
         };
         if !is_known {
             let why = match only {
-                Some(_) => "the inbox is not this source's",
+                Some(_) => "the inbox belongs to another source",
                 None => "no CDN or site of that name is provisioned",
             };
             self.reject_source(routes, record, batch.aggregates.len(), why);
@@ -260,8 +261,10 @@ impl Ingest {
         for aggregate in &batch.aggregates {
             if !speaks_for_itself(&aggregate.cdn) {
                 let (topic, partition) = (record.topic.name(), record.partition);
-                let why =
-                    format!("it reports on CDN {}, but an inbox speaks for its own alone", aggregate.cdn);
+                let why = format!(
+                    "it reports on CDN {}, but only reports about the CDN of the inbox are accepted",
+                    aggregate.cdn
+                );
                 self.reject(routes, &topic, partition, record.offset, 1, why);
                 continue;
             }
@@ -317,13 +320,13 @@ impl Ingest {
         why: String,
     ) {
         let rejected = Rejected { topic: topic.to_owned(), partition, offset, measurements, why };
-        // Every worker takes provisioning over; one of them says what was wrong with it.
+        // Every worker applies the provisioning; one of them reports what was wrong with it.
         if topic != "provisioning" || self.worker == 0 {
             routes.push(to_itself(self.worker, Ingested::Item(Item::Rejected(rejected))));
         }
     }
 
-    /// Rejects a batch of a source that is not known.
+    /// Rejects a batch of an unknown source.
     fn reject_source(&self, routes: &mut Routes, record: &InputRecord, count: usize, why: &str) {
         let (topic, count, why) = (record.topic.name(), count as u64, format!("unknown source: {why}"));
         self.reject(routes, &topic, record.partition, record.offset, count, why);

@@ -12,7 +12,7 @@ pub enum InputTopic {
     Measurements,
     /// Statistics.
     Statistics,
-    /// Statistics that a CDN writes to the log itself, about itself only.
+    /// Statistics that a CDN writes to the log itself, only about itself.
     Inbox(CdnName),
 }
 
@@ -59,7 +59,7 @@ pub struct TickInput {
     pub tick: Tick,
     /// Its offset in `ticks`.
     pub tick_offset: u64,
-    /// What the provisioning records that the tick reads change; nothing if it reads none.
+    /// The change by the provisioning records that the tick reads; `None` if it reads none.
     pub provisioning: Option<ProvisioningChange>,
     /// The records that the tick reads, by topic and partition in offset order.
     pub records: Vec<InputRecord>,

@@ -1,4 +1,4 @@
-//! The pure parts wired into one graph. No I/O: ticks with their records come in over bounded channels, frames and
+//! The pure crates, connected to one graph. No I/O: ticks with their records come in over bounded channels, frames and
 //! checkpoints go out over one. Timely's timestamp is the tick's number.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! What travels between the operators.
+//! The messages between the operators.
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{CdnReport, Decision, Performance, Receipt, Rejected};
@@ -14,7 +14,7 @@ pub(crate) struct Routed<M> {
 }
 
 /// Which periodic records are due at a tick: those for which time divided by the period, rounded down, is another number than
-/// at the tick before. So they go on after time has started again.
+/// at the tick before. They therefore continue after a restart of time.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Due {
     pub(crate) performance: bool,

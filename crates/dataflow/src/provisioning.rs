@@ -30,13 +30,13 @@ pub struct ProvisioningChange {
 }
 
 impl Provisioning {
-    /// As of a checkpoint, or of the start of the log.
+    /// The provisioning as of a checkpoint, or as of the start of the log.
     #[must_use]
     pub fn new(restored: Option<&Restored>) -> Self {
         restored.map_or_else(Self::default, |restored| Self { state: restored.provisioning.clone() })
     }
 
-    /// Applies the records that a tick reads, in offset order. Nothing if it reads none.
+    /// Applies the records that a tick reads, in offset order. Returns `None` if it reads none.
     pub fn apply(&mut self, records: &[ProvisioningRecord]) -> Option<ProvisioningChange> {
         if records.is_empty() {
             return None;
@@ -60,7 +60,7 @@ impl Provisioning {
 }
 
 impl ProvisioningChange {
-    /// Everything that a checkpoint's provisioning has, as a change from nothing.
+    /// The provisioning of a checkpoint, as a change of an empty state.
     pub(crate) fn of_checkpoint(restored: &Restored) -> Self {
         let state = restored.provisioning.clone();
         let changed = state.ids().collect();

@@ -1,4 +1,4 @@
-//! Makes snapshots: the table as routes and provisioning change it.
+//! Makes snapshots of the routing table as routes and provisioning change.
 //!
 //! A tick that changes the table writes a delta. A full table follows at the first tick at which the deltas since the last
 //! one have more bytes than it had, or when one is due.
@@ -48,8 +48,8 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// From a checkpoint the table is built again, from the provisioning and the routes that hold: it has to have the
-    /// digest that it had.
+    /// Rebuilds the table of a checkpoint from its provisioning and its routes. The digest must be the one in the
+    /// checkpoint.
     pub(crate) fn new(restored: Option<&Restored>) -> Result<Self, DataflowError> {
         let Some(restored) = restored else { return Ok(Self::default()) };
         let mut publisher = Self::default();
@@ -73,7 +73,7 @@ impl Publisher {
         Ok(publisher)
     }
 
-    /// What a checkpoint holds of the table beside the provisioning and the routes.
+    /// What a checkpoint stores of the table in addition to the provisioning and the routes.
     pub(crate) fn save(&self) -> Result<(u32, Vec<u8>), DataflowError> {
         let table = TableVersion {
             version: self.version,
@@ -84,8 +84,8 @@ impl Publisher {
         encode_state(0, StateItem::TableVersion(table))
     }
 
-    /// The items of one tick: a delta where something changed, a full table or a heartbeat where one is due. Decisions are in
-    /// the order of sites.
+    /// The items of one tick: a delta if something changed, a full table or a heartbeat if one is due. Decisions are in the
+    /// order of sites.
     pub(crate) fn tick(
         &mut self,
         input: &TickInput,

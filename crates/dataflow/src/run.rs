@@ -1,4 +1,4 @@
-//! Starts the graph on worker threads and hands out its ends.
+//! Starts the graph on worker threads, and returns its inputs and outputs.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -30,18 +30,19 @@ use crate::message::{Ingested, Item, Routed};
 use crate::output::Output;
 use crate::steer::Steer;
 
-/// How many ticks wait before a worker takes them.
+/// The maximum number of ticks that wait for a worker.
 const INPUT_TICKS_MAX: usize = 64;
-/// How many outputs wait before a worker waits.
+/// The maximum number of outputs that wait to be received; a worker that sends another one blocks.
 const OUTPUTS_MAX: usize = 4_096;
-/// How many ticks `ingest` takes in one go.
+/// The maximum number of ticks that `ingest` takes at once.
 const TICKS_AT_ONCE_MAX: usize = 32;
 
-/// A dataflow that runs. When all inputs are dropped, it finishes what it has been given and ends. When a worker fails, all
-/// workers of this process end at once.
+/// A dataflow that runs. When all inputs are dropped, it processes the ticks that it has been given and ends. When a worker
+/// fails, all workers of this process end at once.
 pub struct Running {
-    /// One for each worker of this process; each must be given every tick in order. Dropping one says that no more ticks
-    /// come: in a dataflow of several processes only after all have been given the same ticks.
+    /// One for each worker of this process; each must be given every tick in order. After an input is dropped its worker
+    /// expects no more ticks. In a dataflow of several processes, inputs may be dropped only after all processes have been
+    /// given the same ticks.
     pub inputs: Vec<Input>,
     /// What the workers of this process send; closes when they have ended.
     pub outputs: Receiver<Output>,
@@ -60,12 +61,12 @@ impl Workers {
     /// # Errors
     /// The first failure of a worker.
     pub fn join(self) -> Result<(), DataflowError> {
-        // A worker that panicked has said so in `failure`.
+        // The error of a worker that panicked is in `failure`.
         drop(self.guards.join());
         self.failure.first().map_or(Ok(()), Err)
     }
 
-    /// Lets the workers run until the process ends: they may wait for other processes for ever.
+    /// Lets the workers run until the process ends, because they may wait for other processes for ever.
     ///
     /// # Errors
     /// The first failure of a worker so far.
@@ -76,14 +77,14 @@ impl Workers {
 }
 
 impl Running {
-    /// Takes the ends apart, so that the inputs and the outputs can be served by different threads.
+    /// Returns the parts, so that different threads can use the inputs and the outputs.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Input>, Receiver<Output>, Workers) {
         (self.inputs, self.outputs, self.workers)
     }
 }
 
-/// The way into one worker.
+/// The input of one worker.
 pub struct Input {
     // Before the activator: the worker is woken after the channel has closed.
     sender: Option<SyncSender<TickInput>>,
@@ -96,7 +97,7 @@ pub struct Input {
 pub struct Stopped;
 
 impl Input {
-    /// Gives the worker its part of the next tick; waits while too many wait.
+    /// Gives the worker its part of the next tick; blocks while the maximum number of ticks waits.
     ///
     /// # Errors
     /// When the dataflow has stopped.
@@ -109,7 +110,7 @@ impl Input {
 impl Drop for Input {
     fn drop(&mut self) {
         self.sender = None;
-        // A worker that is gone need not be woken.
+        // A worker that has ended does not need to be woken.
         let _ = self.activator.activate();
     }
 }
@@ -143,7 +144,7 @@ pub fn start<S: Stream + 'static>(
     let of_workers = Arc::clone(&failure);
     let guards = timely::execute::execute_from(builders, others, WorkerConfig::default(), move |worker| {
         let local = worker.index() - config.first_worker();
-        // Each worker takes what is its own, so that nothing of it outlives the worker.
+        // Each worker takes its own part, so that the part is dropped when the worker ends.
         let taken =
             starting.lock().unwrap_or_else(PoisonError::into_inner).get_mut(local).and_then(Option::take);
         let Some(starting) = taken else { return };
@@ -153,7 +154,7 @@ pub fn start<S: Stream + 'static>(
             let message = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             of_workers.fail(DataflowError::Panicked { worker: index, message });
-            // Timely would go on with the dataflows of a worker that returns.
+            // Timely continues the dataflows of a worker that returns.
             resume_unwind(panic);
         }
     })
@@ -175,7 +176,7 @@ pub fn start<S: Stream + 'static>(
 struct Starting {
     ticks: Receiver<TickInput>,
     output: SyncSender<Output>,
-    /// Is told the worker's index and how to wake it, once its part of the graph is built.
+    /// Receives the worker's index and its activator, once its part of the graph is built.
     started: SyncSender<(usize, SyncActivator)>,
     restored: Option<Arc<Restored>>,
 }
@@ -186,7 +187,7 @@ fn work(worker: &mut Worker, config: Config, starting: Starting, failure: &Arc<F
     match graph(worker, config, restored.as_deref(), ticks, output, failure) {
         Ok(activator) => {
             failure.register(activator.clone());
-            // Nobody waits any more if another worker could not start.
+            // The receiver is gone if another worker could not start.
             let _ = started.send((worker.index(), activator));
         }
         Err(error) => failure.fail(error),
@@ -201,7 +202,7 @@ fn work(worker: &mut Worker, config: Config, starting: Starting, failure: &Arc<F
     }
 }
 
-/// What the workers exchange messages by.
+/// The allocators for the messages between workers, and a value that keeps their threads running.
 type Allocated = (Vec<AllocatorBuilder>, Box<dyn Any + Send>);
 
 fn allocate<S: Stream + 'static>(config: Config, peers: Vec<Option<S>>) -> Result<Allocated, String> {
@@ -220,8 +221,8 @@ fn allocate<S: Stream + 'static>(config: Config, peers: Vec<Option<S>>) -> Resul
     Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads)))
 }
 
-/// Builds one worker's part of the graph that is drawn at the top of this crate. An operator that fails says so in `failure`
-/// and sends nothing more.
+/// Builds one worker's part of the graph that is drawn at the top of this crate. An operator that fails records its error in
+/// `failure` and sends nothing more.
 fn graph(
     worker: &mut Worker,
     config: Config,
@@ -297,9 +298,9 @@ fn graph(
 
 type Container<M> = CapacityContainerBuilder<Vec<Routed<M>>>;
 
-/// Gives `ingest` the ticks that its worker is sent.
+/// Passes the ticks of its worker to `ingest`.
 struct Feeder {
-    /// The right to send at the next tick, until the ticks have ended.
+    /// The capability to send at the next tick, until the ticks have ended.
     capability: Option<Capability<u64>>,
     ticks: Receiver<TickInput>,
     ingest: Ingest,
@@ -307,7 +308,7 @@ struct Feeder {
 }
 
 impl Feeder {
-    /// Takes the ticks that wait, a bounded number of them; true if more may wait.
+    /// Takes waiting ticks, at most [`TICKS_AT_ONCE_MAX`]; true if more may wait.
     fn feed(&mut self, output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>) -> bool {
         for _ in 0..TICKS_AT_ONCE_MAX {
             let Some(held) = self.capability.as_mut().filter(|_| !self.failure.has_failed()) else {
@@ -334,7 +335,7 @@ impl Feeder {
     }
 }
 
-/// Messages by tick, with the right to send at it.
+/// Messages by tick, with the capability to send at that tick.
 type Stash<M> = BTreeMap<u64, (Capability<u64>, Vec<M>)>;
 
 fn stash_messages<M>(
@@ -347,7 +348,7 @@ fn stash_messages<M>(
     messages.extend(data.flat_map(|some| some.drain(..)).map(|routed| routed.message));
 }
 
-/// The first tick that the frontier has passed; nothing after a failure.
+/// The first tick that the frontier has passed; `None` after a failure.
 fn complete<M>(
     stash: &mut Stash<M>,
     failure: &Failure,

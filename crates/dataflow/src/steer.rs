@@ -1,4 +1,4 @@
-//! The sites of one worker: applies a tick's facts, samples and statistics, and says what changed.
+//! The sites of one worker: applies a tick's facts, samples and statistics, and emits what changed.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ impl Steer {
         };
         if let Some(restored) = restored {
             steer.provision(&ProvisioningChange::of_checkpoint(restored));
-            // Before the sites: which CDNs are usable has been decided on.
+            // Before the sites are restored, because their routes were decided with the CDNs that were usable.
             restored.reports.iter().cloned().for_each(|report| steer.report(report));
             steer
                 .steering
@@ -56,8 +56,8 @@ impl Steer {
         self.state = change.state.clone();
     }
 
-    /// The greatest (event time, source, boot, sequence) is the latest; where all are equal, within one batch,
-    /// the one that calls the CDN unusable.
+    /// The greatest (event time, source, boot, sequence) is the latest; if all are equal, within one batch, the report of an
+    /// unusable CDN is the latest.
     fn report(&mut self, report: CdnReport) {
         let order = |report: &CdnReport| {
             (report.at_us, report.source.clone(), report.boot, report.sequence, !report.usable)
@@ -69,7 +69,7 @@ impl Steer {
         self.steering.set_usable(&latest.cdn, latest.usable);
     }
 
-    /// Everything that one complete tick sends on from this worker.
+    /// Everything that this worker sends for one complete tick.
     ///
     /// # Errors
     /// If state cannot be encoded for a checkpoint.
@@ -111,9 +111,8 @@ impl Steer {
         Ok(items)
     }
 
-    /// The worker of an item's output partition. Decisions go to the publisher as well, which is where partitions
-    /// other than by site are owned: to worker 0; there they are framed for every partition. State goes to the first
-    /// worker of this process, which writes its part of the checkpoint.
+    /// The worker of an item's output partition. Decisions go to worker 0, because the publisher needs them; worker 0 frames
+    /// them for every partition. State goes to the first worker of this process, which writes its part of the checkpoint.
     fn route(&self, item: Item) -> Routed<Item> {
         let to = match &item {
             Item::Performance(performance) => {
@@ -133,7 +132,7 @@ impl Steer {
         let windows =
             windows.map(|windows| of_site(&windows.site.clone(), StateItem::SeriesWindows(windows)));
         let mut items: Vec<(u32, Vec<u8>)> = routes.chain(windows).collect::<Result<_, _>>()?;
-        // Every worker has the same of these.
+        // All workers have the same values of these, so one of them saves them.
         if self.worker == 0 {
             let revision = StateItem::Revision(Revision { revision: self.state.revision() });
             items.push(encode_state(0, revision)?);

@@ -1,8 +1,8 @@
-//! A worker that fails ends all workers: the error is told, and no thread is left.
+//! A worker that fails ends all workers: its error is returned, and no thread is left.
 //!
-//! A failure is brought about from outside: a tick whose number Avro cannot hold cannot be encoded, and a tick that goes back
-//! in time makes timely panic. The threads of the process are counted, so this is one test:
-//! the threads of other tests would come and go.
+//! The test causes failures from outside: a tick whose number Avro cannot hold cannot be encoded, and a tick that goes back
+//! in time makes timely panic. The threads of the process are counted, so this is one test: other tests would start and end
+//! threads.
 
 #![allow(clippy::disallowed_types, reason = "the type of connections to peers, of which there are none")]
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
@@ -30,7 +30,7 @@ fn begin(workers: usize, restored: Option<Restored>) -> Result<Running, Dataflow
 }
 
 fn tick(number: u64) -> TickInput {
-    // In a second of its own, so that it has a heartbeat.
+    // Each tick is in another second, so that it has a heartbeat.
     let at_us = TimeMicros(1_000_000 * number.min(100).cast_signed());
     let tick =
         Tick { restart: false, installation: String::new(), number, at_us, rules: 1, offsets: Vec::new() };
@@ -42,8 +42,8 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Gives every worker two ticks and then these to one of them; what the dataflow failed with. `inputs` are held until the
-/// workers have ended, so they do not end because no more ticks come.
+/// Gives every worker two ticks, and then these to one of them. Returns the error of the dataflow. `inputs` are held until
+/// the workers have ended, so they do not end because no more ticks come.
 fn failure(workers: usize, of: usize, last: &[TickInput], others: &[TickInput]) -> DataflowError {
     let before = threads();
     let (inputs, outputs, running) = begin(workers, None).unwrap().into_parts();

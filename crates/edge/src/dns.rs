@@ -1,7 +1,7 @@
 //! DNS over UDP and TCP, from the current table.
 //!
-//! hickory-server decodes and encodes; [`spillway_routing::answer`] computes the answers. The loops are our own, because
-//! the library's have no cap on connections, spawn a task for each query, and answer malformed responses:
+//! hickory-server decodes and encodes; [`spillway_routing::answer`] computes the answers. This module has its own loops,
+//! because those of the library do not bound connections, spawn a task for each query, and answer malformed responses:
 //!
 //! - UDP: a fixed number of tasks for each socket, each one query at a time; only the kernel queues;
 //! - TCP (RFC 7766): a bounded number of connections, in all and for each client; each one query at a time, closed when
@@ -32,15 +32,15 @@ const BIND_ATTEMPTS_MAX: usize = 16;
 pub struct DnsConfig {
     /// Addresses and ports, each for UDP and TCP.
     pub listen: Vec<SocketAddr>,
-    /// What this node is called in answers to the NSID option (RFC 5001).
+    /// The id of this node in answers to the NSID option (RFC 5001).
     pub nsid: Option<String>,
     /// The provider's own zone.
     pub zone: Option<Zone>,
     /// Tasks for each UDP socket.
     pub udp_tasks: usize,
-    /// TCP connections over all addresses; more are closed at once.
+    /// The maximum number of TCP connections over all addresses; further ones are closed at once.
     pub tcp_connections_max: usize,
-    /// TCP connections of one client: an IPv4 address, or the first 64 bits of an IPv6 one.
+    /// The maximum number of TCP connections of one client: an IPv4 address, or the first 64 bits of an IPv6 address.
     pub tcp_connections_per_client_max: usize,
     /// How long a TCP connection may stay open without a query.
     pub tcp_idle_max: Duration,
@@ -48,15 +48,15 @@ pub struct DnsConfig {
     pub tcp_message_max: Duration,
 }
 
-/// The most TCP connections, however many files the process may open.
+/// The maximum number of TCP connections, whatever the limit of open files is.
 const TCP_CONNECTIONS_MAX: u64 = 8_192;
-/// Of the files that the process may open, one in this many may be a TCP connection to the DNS port.
+/// The limit of open files divided by this is the maximum number of TCP connections.
 const FILES_PER_TCP_CONNECTION: u64 = 4;
-/// One client may have one in this many of all connections.
+/// The maximum number of connections divided by this is the maximum of one client.
 const CLIENTS_MIN: usize = 8;
 
 impl DnsConfig {
-    /// Bounds the TCP connections by how many files the process may open.
+    /// Bounds the TCP connections by the limit of open files of the process.
     #[must_use]
     pub fn with_files_max(mut self, files_max: u64) -> Self {
         let connections = (files_max / FILES_PER_TCP_CONNECTION).clamp(1, TCP_CONNECTIONS_MAX);
@@ -95,10 +95,10 @@ pub enum DnsError {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A task that serves a socket ended, which is a defect.
+    /// A task that serves a socket ended unexpectedly.
     #[error("a task that serves DNS ended: {0}")]
     Ended(String),
 }
@@ -150,10 +150,10 @@ impl Dns {
         self.sockets.iter().filter_map(|(udp, _)| udp.local_addr().ok()).collect()
     }
 
-    /// Serves until `shutdown` is ready, and then stops at once, since resolvers ask again.
+    /// Serves until `shutdown` is ready, and then stops at once; resolvers retry.
     ///
     /// # Errors
-    /// When a task ends, which is a defect.
+    /// When a task ends unexpectedly.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), DnsError> {
         let mut tasks = JoinSet::new();
         let limits = Arc::new(ConnectionLimits::new(&self.config));

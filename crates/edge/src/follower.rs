@@ -1,4 +1,4 @@
-//! The current table: built from snapshots, kept on disk, swapped whole.
+//! The current table: built from snapshots, saved on disk, and replaced as a whole.
 //!
 //! ```text
 //! snapshots ──► follow ──► Follower ──► shared table ──► readers
@@ -6,7 +6,7 @@
 //!                  └─────► Saver (a thread) ──► file: full table, deltas
 //! ```
 //!
-//! Nothing in the log or on the disk ends the follower or the readers; [`Status`] says what is wrong.
+//! Nothing in the log or on the disk ends the follower or the readers; [`Status`] shows what is wrong.
 
 mod adopt;
 mod file;
@@ -28,7 +28,7 @@ pub use self::status::{Ignored, Status};
 use self::store::OnDisk;
 pub use self::store::StoreError;
 
-/// Where readers find the current table; nothing until there is a first one.
+/// The current table, shared with the readers; empty until there is a first one.
 pub type SharedTable = Arc<ArcSwapOption<Table>>;
 
 /// Owns the current table. It is the only writer; readers share [`Follower::table`].
@@ -37,16 +37,16 @@ pub struct Follower {
     shared: SharedTable,
     current: Arc<Table>,
     status: Arc<Status>,
-    /// The file, if it has the current table.
+    /// The state of the file, if the file has the current table.
     on_disk: Option<OnDisk>,
 }
 
 /// A snapshot became the current table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adopted {
-    /// What kind of snapshot it was.
+    /// The kind of the snapshot.
     pub kind: SnapshotKind,
-    /// The table's version now.
+    /// The version of the new table.
     pub version: u64,
     /// The snapshot's time.
     pub at: TimeMicros,
@@ -65,7 +65,7 @@ impl Default for Follower {
 }
 
 impl Follower {
-    /// Where readers find the table.
+    /// The table, shared with the readers.
     #[must_use]
     pub fn table(&self) -> SharedTable {
         Arc::clone(&self.shared)
@@ -77,7 +77,7 @@ impl Follower {
         self.shared.load_full()
     }
 
-    /// What went wrong so far.
+    /// The counts of errors, and what is wrong now.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
@@ -86,11 +86,11 @@ impl Follower {
     /// Builds the next table beside the current one and swaps it in.
     ///
     /// # Errors
-    /// When the snapshot is refused; the current table stays.
+    /// When the snapshot is refused. The current table is then unchanged.
     pub fn offer(&mut self, snapshot: &Snapshot) -> Result<Adopted, TableError> {
         let started = self.shared.load().is_some();
         if !started && snapshot.kind == SnapshotKind::Heartbeat {
-            // A heartbeat says nothing of a table that this node does not have.
+            // A heartbeat is of no use to a node without a table.
             return Err(TableError::Base { base: snapshot.version, current: 0 });
         }
         let next = Arc::new(self.current.apply(snapshot)?);
@@ -99,7 +99,7 @@ impl Follower {
         Ok(Adopted { kind: snapshot.kind, version: snapshot.version, at: snapshot.at_us })
     }
 
-    /// Puts another table, which the file has, in the place of the current one.
+    /// Replaces the current table by another one, which is in the file.
     fn replace(&mut self, table: Table, on_disk: OnDisk) {
         self.current = Arc::new(table);
         self.shared.store(Some(Arc::clone(&self.current)));
@@ -111,7 +111,7 @@ impl Follower {
     /// written.
     ///
     /// # Errors
-    /// When the file system refuses; the former file stays.
+    /// When the file cannot be written. The former file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
         match self.current() {
             Some(table) => store::replace(path, &table).map(|_| ()),
@@ -122,7 +122,7 @@ impl Follower {
     /// Starts from the table in a file, at any age.
     ///
     /// # Errors
-    /// When there is no file ([`StoreError::is_missing`]), or it does not start with a whole table.
+    /// When there is no file ([`StoreError::is_missing`]), or it does not start with a complete table.
     pub fn load(path: &Path) -> Result<Self, StoreError> {
         let (table, on_disk) = store::load(path)?;
         let current = Arc::new(table);
@@ -130,8 +130,8 @@ impl Follower {
         Ok(Self { shared, current, on_disk, ..Self::default() })
     }
 
-    /// Starts from the table in a file, or without one: a file that cannot be read is logged, and replaced once the log
-    /// gives a table.
+    /// Starts from the table in a file, or without one: if the file cannot be read, that is logged, and the file is replaced
+    /// once the log has a table.
     #[must_use]
     pub fn start(path: &Path) -> Self {
         Self::load(path).unwrap_or_else(|error| {
@@ -139,7 +139,7 @@ impl Follower {
                 let error: &dyn std::error::Error = &error;
                 tracing::error!(
                     error,
-                    "the saved routing table cannot be used; the node waits for the log's"
+                    "the saved routing table cannot be used; the node waits for the table of the log"
                 );
             }
             Self::default()

@@ -1,4 +1,4 @@
-//! The edge: follows snapshots into a routing table, and answers DNS queries from it.
+//! The edge: builds a routing table from snapshots, and answers DNS queries from it.
 //!
 //! ```text
 //! snapshots ──► Follower ──► Arc<ArcSwapOption<Table>> ──► dns ──► resolvers

@@ -13,7 +13,7 @@ pub(crate) struct LogLimit {
 }
 
 impl LogLimit {
-    /// Whether to log an event: then how many were suppressed since the last one logged.
+    /// Whether to log an event. If so, returns how many events were suppressed since the last logged one.
     pub(crate) fn pass(&mut self) -> Option<u64> {
         let now = Instant::now();
         if self.last.is_some_and(|last| now.duration_since(last) < LOG_INTERVAL) {

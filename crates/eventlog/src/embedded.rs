@@ -26,7 +26,7 @@ pub use self::retention::{LogSize, RetentionRule};
 use self::store::Store;
 use self::topics::{Awaited, Topics, wait_any};
 use crate::block::Packed;
-use crate::limits::{check_batches, check_topic};
+use crate::checks::{check_batches, check_topic};
 use crate::{Appended, Batch, Entry, EventLog, LogError, PARTITIONS_MAX};
 
 /// The log in a folder. Dropping it finishes the queued jobs and closes the file.

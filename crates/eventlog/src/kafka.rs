@@ -38,7 +38,7 @@ use self::decided::Decided;
 use self::reader::{Fetched, Readers};
 pub use self::settings::{KafkaSecurity, KafkaSettings};
 pub use self::topics::{Kept, TopicMismatch, TopicSpec};
-use crate::limits::{check_batches, check_topic};
+use crate::checks::{check_batches, check_topic};
 use crate::{Appended, Batch, Entry, EventLog, LogError};
 
 /// The log on a cluster. Dropping it discards records that are not acknowledged.

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod block;
+mod checks;
 #[cfg(feature = "contract")]
 pub mod cluster;
 mod connector;

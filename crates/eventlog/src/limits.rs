@@ -1,9 +1,5 @@
 //! The bounds of the log. Bounds that depend on each other are checked at compile time.
 
-use spillway_events::topics::record_bytes_max;
-
-use crate::{Batch, LogError};
-
 /// The maximum size of a record in bytes.
 pub const RECORD_BYTES_MAX: usize = spillway_events::RECORD_BYTES_MAX;
 /// The maximum size of one append call in bytes, over all its batches.
@@ -34,47 +30,3 @@ const _: () = assert!(BLOCK_BYTES_TARGET <= APPEND_BYTES_MAX);
 const _: () = assert!(QUEUE_BYTES_MAX <= CACHE_BYTES);
 // A block stores its record count and record lengths in 32 bits.
 const _: () = assert!(APPEND_BYTES_MAX + 5 * APPEND_RECORDS_MAX < u32::MAX as usize);
-
-/// Checks a new topic's name: 1 to 249 of `a-z A-Z 0-9 . _ -`, not `.` or `..`. Kafka's rule.
-pub(crate) fn check_topic(topic: &str) -> Result<(), LogError> {
-    let reason = if topic.is_empty() {
-        "it is empty"
-    } else if topic.len() > TOPIC_BYTES_MAX {
-        "it is longer than 249 bytes"
-    } else if topic == "." || topic == ".." {
-        "`.` and `..` are not allowed"
-    } else if !topic.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
-        "only a-z A-Z 0-9 . _ - are allowed"
-    } else {
-        return Ok(());
-    };
-    // The refused name may be of any length, so the message shortens it.
-    Err(LogError::BadTopic { topic: topic.chars().take(TOPIC_BYTES_MAX).collect(), reason })
-}
-
-/// Checks the bounds of one append call.
-pub(crate) fn check_batches(batches: &[Batch<'_>]) -> Result<(), LogError> {
-    let (mut records, mut bytes) = (0_usize, 0_usize);
-    for batch in batches {
-        for record in batch.records {
-            let bytes_max = record_bytes_max(batch.topic);
-            if record.len() > bytes_max {
-                return Err(LogError::RecordTooLong {
-                    topic: batch.topic.to_owned(),
-                    partition: batch.partition,
-                    bytes: record.len(),
-                    bytes_max,
-                });
-            }
-            bytes = bytes.saturating_add(record.len());
-        }
-        records = records.saturating_add(batch.records.len());
-        if records > APPEND_RECORDS_MAX || bytes > APPEND_BYTES_MAX {
-            return Err(LogError::AppendTooLong {
-                topic: batch.topic.to_owned(),
-                partition: batch.partition,
-            });
-        }
-    }
-    Ok(())
-}

@@ -32,8 +32,8 @@ const V6_SPECIAL: &[(Ipv6Addr, u32)] = &[
 
 /// Whether an address is public: globally reachable unicast that embeds no other address.
 ///
-/// Of IPv6 only 2000::/3 is (RFC 4291, section 2.4, and the IANA registry of global unicast assignments); an IPv4
-/// address mapped into IPv6 counts as the IPv4 address.
+/// Of IPv6, only addresses in 2000::/3 are public (RFC 4291, section 2.4, and the IANA registry of global unicast
+/// assignments); an IPv4 address mapped into IPv6 counts as the IPv4 address.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_public_is_told_at_its_edges() {
+    fn addresses_at_the_bounds_of_special_prefixes() {
         for text in
             ["1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "172.15.255.255"]
         {

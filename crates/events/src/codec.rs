@@ -1,4 +1,4 @@
-//! The only codec: Avro single-object encoding out, the same or JSON of the same types in.
+//! The only codec. It writes Avro single-object encoding, and reads that or JSON of the same types.
 //!
 //! Layout: the marker `C3 01`, the CRC-64-AVRO fingerprint of the schema (8 bytes, little endian), the datum
 //! (Apache Avro specification, "Single-object encoding").
@@ -16,18 +16,18 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 const HEADER_BYTES: usize = 10;
 const MARKER: [u8; 2] = [0xC3, 0x01];
 
-/// A record kind: a type with its place in `schemas/`.
+/// A record kind: a type with its schema file in `schemas/`.
 pub trait Record: Serialize + DeserializeOwned {
-    /// The parsed schemas of all versions, the current one first. What a version adds has a default for records of
-    /// the older ones.
+    /// The parsed schemas of all versions, the current one first. A field that a version adds has a default, for records of
+    /// older versions.
     fn schemas() -> &'static [Schema];
 
-    /// The schema of the current version: what is written.
+    /// The schema of the current version, with which records are written.
     fn schema() -> &'static Schema {
         &Self::schemas()[0]
     }
 
-    /// Checks what the schema cannot say, such as indexes into the record's own tables.
+    /// Checks what the schema cannot express, such as indexes into the record's own tables.
     ///
     /// # Errors
     /// With the field and the reason.
@@ -40,13 +40,15 @@ pub trait Record: Serialize + DeserializeOwned {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Longer than [`RECORD_BYTES_MAX`].
-    #[error("the record has {0} bytes, at most {RECORD_BYTES_MAX} are taken")]
+    #[error("the record has {0} bytes, at most {RECORD_BYTES_MAX} are accepted")]
     TooLong(usize),
     /// Neither Avro single-object encoding nor a JSON object.
     #[error("the record starts neither with the Avro marker C3 01 nor with a JSON object")]
     NoMarker,
-    /// Avro, but of no schema of this record kind.
-    #[error("the schema fingerprint {found} is none of this record kind, which has {expected}")]
+    /// Avro, but with the schema of another record kind.
+    #[error(
+        "the schema fingerprint {found} belongs to no version of this record kind; the current version has {expected}"
+    )]
     Fingerprint {
         /// The fingerprint in the record, in hexadecimal.
         found: String,

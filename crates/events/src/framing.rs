@@ -1,4 +1,4 @@
-//! Frames and checkpoints on the log: whole items cut into chunks, and frames put together again once and in order.
+//! Frames and checkpoints on the log: items are cut into chunks, and complete frames are assembled from chunks.
 
 use crate::codec::{DecodeError, Record, decode, encode};
 use crate::records::checkpoint::{CheckpointChunk, StateItem};
@@ -32,7 +32,7 @@ where
     frames.collect()
 }
 
-/// How many bytes items take in frames, the heads of the frames apart.
+/// The number of bytes that items take in frames, without the heads of the frames.
 ///
 /// # Errors
 /// When an item does not encode.
@@ -43,7 +43,7 @@ where
     items.iter().try_fold(0, |sum, item| Ok(sum + item_bytes(item.clone())?.len()))
 }
 
-/// The Avro bytes of one item: those of a frame that holds it alone, without the frame's own.
+/// The Avro bytes of one item, cut out of an encoded frame that holds only this item.
 fn item_bytes<T: Framed>(item: T) -> Result<Vec<u8>, DecodeError>
 where
     Frame<T>: Record,
@@ -80,7 +80,7 @@ pub fn encode_state_item(item: StateItem) -> Result<Vec<u8>, DecodeError> {
     Ok(only_item(encode(&alone)?, 3))
 }
 
-/// Encoded items that stand together in one chunk.
+/// The encoded items of one chunk.
 #[derive(Default)]
 struct EncodedItems {
     bytes: Vec<u8>,
@@ -91,7 +91,7 @@ impl EncodedItems {
     /// Puts the items into an encoded record whose last field is an empty array.
     fn put_into(self, mut record: Vec<u8>) -> Vec<u8> {
         if self.count > 0 {
-            // An Avro array: a block's count, its items, and the count 0 that ends it, which stands there already.
+            // An Avro array is a block's count, its items, and the count 0 that ends it. The empty array already has that 0.
             record.pop();
             put_long(&mut record, self.count);
             record.extend(self.bytes);
@@ -119,7 +119,7 @@ fn cut(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<EncodedItems> {
 /// The bytes of the only item of an encoded record whose last field is an array. The `fields_before` fields before it are
 /// numbers of one byte each.
 fn only_item(mut record: Vec<u8>, fields_before: usize) -> Vec<u8> {
-    // Marker and fingerprint, the fields, the array's count of 1; behind the item the count 0 that ends the array.
+    // Marker and fingerprint, the fields, the array's count of 1; after the item the count 0 that ends the array.
     let head_bytes = 10 + fields_before + 1;
     record.pop();
     record.drain(..head_bytes.min(record.len()));
@@ -150,7 +150,7 @@ pub struct FrameHead {
 }
 
 impl FrameHead {
-    /// Reads the head of an encoded chunk; nothing if the bytes are not a chunk.
+    /// Reads the head of an encoded chunk; `None` if the bytes are not a chunk.
     #[must_use]
     pub fn of(record: &[u8]) -> Option<Self> {
         // After the marker and the fingerprint: Avro longs, zigzag, 7 bits a byte. None of the four is negative.
@@ -213,7 +213,7 @@ impl FrameAssembler {
             return Ok(None);
         }
         // Two writers of one frame may alternate; both write the same bytes, so the first copy of a chunk counts. An
-        // incomplete frame is followed by a different frame of the same tick only after records were given up.
+        // incomplete frame is followed by a different frame of the same tick only after the loss of records was accepted.
         let is_same = |open: &OpenFrame| (open.head.tick, open.head.digest) == (head.tick, head.digest);
         match &mut self.open {
             Some(open) if is_same(open) => {
@@ -231,8 +231,8 @@ impl FrameAssembler {
         Ok(Some(EncodedFrame { tick: head.tick, offset: complete.offset, chunks: complete.chunks }))
     }
 
-    /// The last complete frame turned out to be unusable: its tick no longer counts, so that frames of lower ticks, and a
-    /// sound one of the same tick, are still read.
+    /// Forgets the tick of the last complete frame, because the frame is unusable. A valid frame of the same tick, and
+    /// frames of lower ticks, are then still read.
     pub fn reject(&mut self) {
         self.last = self.before_last;
     }
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!((head.tick, head.chunk, head.chunks as usize), (1, 1, first.len()));
         assert_eq!(FrameHead::of(&first[1][..11]), None);
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
-        // Cut short, then derived anew without records that were given up.
+        // Cut short, then derived again after the loss of records was accepted.
         let other = records(1, receipts(900));
         let log = [&first[..2], &other[..], &first[..], &second[..]].concat();
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(900)), (2, receipts(1))]));
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_no_chunk_is_refused_and_the_next_frame_is_read() {
+    fn a_record_that_is_not_a_chunk_is_refused_and_the_next_frame_is_read() {
         let mut assembler = FrameAssembler::default();
         assert!(assembler.push(0, b"junk".to_vec()).is_err());
         let frame = records(3, receipts(1));

@@ -1,10 +1,10 @@
 //! Identifiers, units and the versioned records of the log, with the only codec that writes and reads them.
 //!
-//! Every record kind has one schema file in `schemas/` and one Rust type that mirrors it; a test holds the two
-//! equal. Bytes on the log are Avro single-object encoding; whoever cannot write Avro may write JSON of the same
+//! Every record kind has one schema file in `schemas/` and one Rust type that mirrors it; a test checks that the two are
+//! equal. Bytes on the log are Avro single-object encoding; a producer that cannot write Avro may write JSON of the same
 //! types ([`decode`] takes both).
 //!
-//! This crate knows no clock, no file and no network.
+//! This crate uses no clock, file or network.
 #![warn(missing_docs)]
 
 mod address;

@@ -42,7 +42,7 @@ fn check(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// What two names of one kind must not have in common: the name in lower case, with `_` in place of `.`.
+/// The name in lower case, with `_` in place of `.`. Two names of one kind must differ in this form.
 ///
 /// Kafka does not distinguish `.` from `_` in the names of its metrics, and some file systems do not distinguish upper case
 /// from lower case.
@@ -60,7 +60,7 @@ macro_rules! names {
         pub struct $name(String);
 
         impl $name {
-            /// Checks the text and makes it a name.
+            /// Makes a name of a text that keeps the rule of names.
             ///
             /// # Errors
             /// When the text is empty or too long, holds a character other than `A-Z a-z 0-9 . _ -`, or does not start
@@ -116,7 +116,7 @@ names! {
     NetworkName
     /// A probe agent.
     AgentName
-    /// Who wrote a batch: an agent, a CDN, an edge node.
+    /// The source of a batch: an agent, a CDN or an edge node.
     SourceName
 }
 
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_in_case_dots_or_underscores_only_fold_to_one() {
+    fn names_that_differ_only_in_case_dots_or_underscores_fold_to_one() {
         assert_eq!(folded_name("Edge.One_2-b"), "edge_one_2-b");
         assert_eq!(folded_name("edge_one.2-B"), "edge_one_2-b");
         assert_ne!(folded_name("edge-one"), folded_name("edge_one"));

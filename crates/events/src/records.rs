@@ -1,4 +1,4 @@
-//! One record kind a file.
+//! The record kinds, one in each file.
 
 pub(crate) mod checkpoint;
 pub(crate) mod decision;

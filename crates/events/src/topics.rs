@@ -2,10 +2,10 @@
 
 use crate::codec::RECORD_BYTES_MAX;
 
-/// Every fact an operator or client states; one partition; decides.
+/// What operators and clients provision. A deciding topic: one partition, numbered records.
 pub const PROVISIONING: &str = "provisioning";
-/// What the name of an inbox begins with; the name of the CDN that writes it follows. The topic's name is its
-/// authority: what stands in it speaks for that CDN alone.
+/// What the name of an inbox begins with; the name of the CDN that writes it follows. The topic's name is its authority: its
+/// records count only for that CDN.
 pub const INBOX_PREFIX: &str = "inbox.";
 
 /// Whether a topic's records are numbered and the first of a number is the only one that counts.
@@ -48,9 +48,9 @@ pub fn tick_records_max(topic: &str) -> u64 {
 
 /// What probes measured, keyed by source.
 pub const MEASUREMENTS: &str = "measurements";
-/// What CDNs and origins report of themselves, keyed by source.
+/// What CDNs and origins report about themselves, keyed by source.
 pub const STATISTICS: &str = "statistics";
-/// The clock of everything derived; one partition; decides.
+/// The clock of everything derived. A deciding topic: one partition, numbered records.
 pub const TICKS: &str = "ticks";
 /// Route, verdict and reason changes, keyed by site.
 pub const DECISIONS: &str = "decisions";
@@ -58,7 +58,7 @@ pub const DECISIONS: &str = "decisions";
 pub const PERFORMANCE: &str = "performance";
 /// Routing tables, deltas and heartbeats; one partition.
 pub const SNAPSHOTS: &str = "snapshots";
-/// The dataflow's own state in chunks, so that it need not read from the beginning.
+/// The dataflow's own state in chunks, so that it does not start from the first tick.
 pub const CHECKPOINTS: &str = "checkpoints";
 /// Which chunks make up a checkpoint: a manifest follows the chunks that it names.
 pub const MANIFESTS: &str = "manifests";
@@ -69,8 +69,8 @@ pub const REJECTED: &str = "rejected";
 /// What an edge node adopted, and when.
 pub const ADOPTED: &str = "adopted";
 
-/// The partition of a key, such as a source's name: its CRC-32 (IEEE 802.3) modulo the number of partitions. The same
-/// for every adapter and for ever: what is keyed alike stays in order.
+/// The partition of a key, such as a source's name: its CRC-32 (IEEE 802.3) modulo the number of partitions. All adapters
+/// use it, and it never changes, so that records with the same key stay in order.
 #[must_use]
 pub fn partition_of(key: &str, partitions: u32) -> u32 {
     crc32fast::hash(key.as_bytes()) % partitions.max(1)

@@ -29,7 +29,7 @@ pub struct TimeMicros(pub i64);
 #[serde(transparent)]
 pub struct BitsPerSecond(pub u64);
 
-/// What an objective is about.
+/// The metric of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(rename_all = "snake_case")]
@@ -60,7 +60,7 @@ impl Metric {
     }
 }
 
-/// A performance value: a number in the metric's unit, or worse than any number.
+/// A performance value: a number in the metric's unit, or a failure, which is worse than any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Value {
     /// The bucket's number: microseconds or bit/s.
@@ -83,7 +83,7 @@ pub enum UnitError {
     Unit {
         /// The text as given.
         text: String,
-        /// What could have stood there.
+        /// The units that are accepted.
         units: &'static str,
     },
     /// The text is not a time.
@@ -124,7 +124,7 @@ pub fn scaled_decimal(text: &str, scale: u64) -> Result<u64, UnitError> {
     for place in 0..point.max(i64::try_from(digits.len()).map_err(|_| too_great())?).max(0) {
         let digit = usize::try_from(place).ok().and_then(|place| digits.get(place)).copied().unwrap_or(0);
         if place >= point {
-            // Below 10^-18 nothing reaches the unit: no scale exceeds 10^15.
+            // Digits below 10^-18 do not change the result, because no scale exceeds 10^15.
             if divisor >= 1_000_000_000_000_000_000 {
                 break;
             }
@@ -135,7 +135,7 @@ pub fn scaled_decimal(text: &str, scale: u64) -> Result<u64, UnitError> {
             return Err(too_great());
         }
     }
-    // A point left of all digits: that many zeros stand between.
+    // The point is left of all digits, with that many zeros in between.
     let zeros = u32::try_from((-point).max(0)).map_err(|_| too_great())?;
     let shift = 10_u128.checked_pow(zeros.min(18)).ok_or_else(too_great)?;
     let whole = number / divisor;
@@ -254,11 +254,11 @@ fn date_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Reads a point in time: RFC 3339, with `T` or a space, seconds and offset optional; UTC where no offset stands.
-/// A whole or decimal number of 9 to 11 whole digits is seconds since 1970.
+/// Reads a point in time: RFC 3339, with `T` or a space, seconds and offset optional; UTC without an offset. A whole or
+/// decimal number of 9 to 11 whole digits is seconds since 1970.
 ///
 /// # Errors
-/// When the text is no such time.
+/// When the text is not such a time.
 pub fn parse_time(text: &str) -> Result<TimeMicros, UnitError> {
     let error = || UnitError::NotATime(shorten(text));
     let text = text.trim();

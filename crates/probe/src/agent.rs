@@ -1,4 +1,4 @@
-//! The agent: runs assignments when they are due and hands the measurements over.
+//! The agent: runs assignments when they are due, and hands the measurements to the sink.
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -21,33 +21,33 @@ use crate::outbox::Outbox;
 use crate::schedule::Schedule;
 use crate::sender::Sender;
 
-/// What an agent is told at its start.
+/// The settings of an agent.
 #[derive(Debug, Clone)]
 pub struct AgentSettings {
     /// The source of its batches.
     pub source: SourceName,
-    /// Greater at every start: the time in microseconds will do.
+    /// The boot id of its batches. It must differ at every start.
     pub boot: u64,
-    /// Spreads the attempts over their intervals; the same seed, the same spread.
+    /// Spreads the attempts over their intervals. The same seed gives the same times.
     pub seed: u64,
     /// Bounds of each attempt.
     pub limits: Limits,
-    /// How long a measurement waits at most until its batch is closed.
+    /// The maximum time from a measurement until its batch is closed.
     pub flush_interval: Duration,
-    /// A batch with so many measurements is closed; at least 1, at most [`BATCH_RECORDS_LIMIT`].
+    /// A batch with this many measurements is closed; at least 1, at most [`BATCH_RECORDS_LIMIT`].
     pub batch_records_max: usize,
-    /// So many closed batches wait for the sink; then the oldest is dropped. At least 1, at most
+    /// The maximum number of closed batches that wait for the sink; beyond it the oldest is dropped. At least 1, at most
     /// [`QUEUE_BATCHES_LIMIT`].
     pub queue_batches_max: usize,
-    /// The pause after the sink failed; it doubles up to 10 seconds while the sink goes on to fail.
+    /// The pause after the sink failed; it doubles up to 10 seconds while the sink keeps failing.
     pub retry_interval: Duration,
-    /// How long the agent tries to hand over what it has once it is told to stop.
+    /// How long the agent tries to hand over its measurements after it is cancelled.
     pub stop_timeout: Duration,
     /// The wall clock, for the time of each measurement.
     pub now: fn() -> TimeMicros,
 }
 
-/// What an agent has done since its start.
+/// Counts since the start of an agent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AgentCounts {
     /// Assignments that it runs now.
@@ -56,19 +56,19 @@ pub struct AgentCounts {
     pub assignments_dropped: u64,
     /// Attempts that ended.
     pub attempts: u64,
-    /// Those of them that failed.
+    /// Attempts that failed.
     pub attempts_failed: u64,
-    /// Those of them that were refused: nothing was tried.
+    /// Attempts that were refused: nothing was tried.
     pub attempts_refused: u64,
-    /// Slots that went by unused: too many attempts at once, or the last one of the series still ran.
+    /// Slots that were skipped because too many attempts ran, or because the last attempt of the series still ran.
     pub slots_missed: u64,
-    /// Batches that the sink took.
+    /// Batches that the sink accepted.
     pub batches_delivered: u64,
     /// Times that the sink failed.
     pub deliveries_failed: u64,
     /// Batches dropped because the queue was full, or undelivered at the end.
     pub batches_dropped: u64,
-    /// The measurements in them.
+    /// The measurements in the dropped batches.
     pub measurements_dropped: u64,
 }
 
@@ -86,18 +86,17 @@ impl Agent {
         Self { settings, counts: watch::Sender::default() }
     }
 
-    /// What the agent has done; follows it while it runs.
+    /// The counts of the agent, updated while it runs.
     #[must_use]
     pub fn counts(&self) -> watch::Receiver<AgentCounts> {
         self.counts.subscribe()
     }
 
-    /// Runs the newest assignments until cancelled; then hands over the measurements that it has.
+    /// Runs the newest assignments until cancelled; then hands over the remaining measurements.
     ///
-    /// The sink is given one batch at a time, and the same one again until it says `Ok`: an error means "later". A
-    /// sink that will never take a batch says `Ok` too. It may take as long as it needs; one that could hang forever sets
-    /// itself a limit. Attempts under way at the end are left unknown. Returns what
-    /// was done.
+    /// The sink gets one batch at a time, and the same one again until it returns `Ok`: an error means "retry later". A sink
+    /// that will never accept a batch must return `Ok` too. A call may take any time; a sink that could block for ever needs
+    /// a timeout of its own. Attempts in flight at the end are dropped. Returns the counts.
     pub async fn run<S, F>(
         self,
         mut assignments: watch::Receiver<Arc<Vec<Assignment>>>,
@@ -117,7 +116,7 @@ impl Agent {
             tokio::select! {
                 () = cancel.cancelled() => break,
                 changed = assignments.changed(), if provisioned => {
-                    // Once nobody can change them any more, the last ones stay.
+                    // If the sender is gone, the last assignments stay.
                     provisioned = changed.is_ok();
                     if provisioned {
                         let newest = Arc::clone(&assignments.borrow_and_update());
@@ -134,7 +133,7 @@ impl Agent {
     }
 }
 
-/// An attempt that ended: of which series, what came of it, and when.
+/// An attempt that ended: its series, its outcome, and its time.
 type Ended = (Series, Attempt, TimeMicros);
 
 struct Running {
@@ -169,7 +168,7 @@ impl Running {
         }
     }
 
-    /// Takes new assignments. Targets that cannot be measured are among them: each of their attempts is recorded as refused.
+    /// Applies new assignments, including targets that cannot be measured: each attempt on them is recorded as refused.
     fn adopt(&mut self, assignments: &[Assignment]) {
         let given = assignments.len() as u64;
         let taken = given.min(ASSIGNMENTS_MAX as u64);
@@ -208,7 +207,7 @@ impl Running {
         let (series, attempt, at_us) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                tracing::error!(%error, "an attempt did not end by itself");
+                tracing::error!(%error, "the task of an attempt ended with a panic");
                 self.under_way.retain(|_, id| *id != error.id());
                 return;
             }
@@ -230,7 +229,7 @@ impl Running {
 
     fn delivered(&self, outcome: &Result<(), String>) {
         if let Err(error) = outcome {
-            tracing::warn!(error, queued = self.outbox.queue.len(), "a batch was not taken");
+            tracing::warn!(error, queued = self.outbox.queue.len(), "the sink did not accept a batch");
         }
         self.counts.send_modify(|counts| match outcome {
             Ok(()) => counts.batches_delivered += 1,
@@ -248,7 +247,7 @@ impl Running {
         }
     }
 
-    /// Hands over what there is, while there is time.
+    /// Hands over the remaining batches until the time is over.
     async fn stop<S, F>(mut self, mut sender: Sender<S, F>) -> AgentCounts
     where
         S: Fn(MeasurementBatch) -> F,
@@ -274,7 +273,7 @@ impl Running {
     }
 }
 
-/// Returns at a time; never, when there is none.
+/// Returns at a time; never returns without one.
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,

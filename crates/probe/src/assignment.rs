@@ -6,21 +6,21 @@ use spillway_events::{Cdn, CdnName, Probe, Series, Site};
 
 use crate::target::Target;
 
-/// One series that an agent keeps up.
+/// One series that an agent measures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// What the measurements are of.
+    /// The series of the measurements.
     pub series: Series,
-    /// What is asked.
+    /// The target.
     pub target: Target,
-    /// How often; from [`INTERVAL_MIN`](crate::INTERVAL_MIN) to [`INTERVAL_MAX`](crate::INTERVAL_MAX).
+    /// The interval between attempts; from [`INTERVAL_MIN`](crate::INTERVAL_MIN) to [`INTERVAL_MAX`](crate::INTERVAL_MAX).
     pub interval: Duration,
 }
 
-/// What a probe measures: the origin and every CDN of each site, where they have a URL for probes.
+/// The assignments of a probe: the origin and every CDN of each site, if they have a URL for probes.
 ///
-/// Each is asked for the site's first host name; a site without one is left out. Origins are connected to by their
-/// addresses where they have any, CDNs by name.
+/// The probe asks each target for the site's first host name; a site without one is left out. It connects to the addresses
+/// of an origin if it has any, and to CDNs by name.
 pub fn assignments<'a>(
     sites: impl Iterator<Item = &'a Site>,
     cdn: impl Fn(&CdnName) -> Option<&'a Cdn>,

@@ -1,4 +1,4 @@
-//! What came of an attempt.
+//! The result of an attempt.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -8,31 +8,31 @@ use spillway_events::{Measurement, Micros, Outcome, Phases, TimeMicros, Tried};
 
 use crate::target::TargetError;
 
-/// What came of one attempt on one target.
+/// The result of one attempt on one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// Connect start to last byte, in microseconds; only of an attempt that succeeded.
     pub response_time: Option<Micros>,
-    /// The status of the answer, when one came.
+    /// The status of the answer, if there was one.
     pub status: Option<u16>,
     /// The address connected to.
     pub address: Option<IpAddr>,
-    /// Bytes of content received, without the frames of chunks; none before the head was whole.
+    /// Bytes of content received, without chunk headers; absent before the head was complete.
     pub bytes: Option<u64>,
-    /// How long each phase took that came to its end.
+    /// The duration of each phase that was completed.
     pub phases: Phases,
-    /// Why it did not succeed: absent when a status from 200 to 399 and the whole body came.
+    /// Why it did not succeed; absent if a status from 200 to 399 and the complete body were received.
     pub error: Option<AttemptError>,
 }
 
-/// What an attempt was at.
+/// The phase of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Resolving the name.
     Resolve,
     /// Connecting.
     Connect,
-    /// Sending the request and awaiting the head of the answer.
+    /// Sending the request and waiting for the head of the answer.
     Answer,
     /// Reading the body.
     Body,
@@ -44,7 +44,7 @@ pub enum AttemptError {
     /// The target cannot be measured; nothing was tried.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// None of the target's addresses may be connected to.
+    /// The probe is not allowed to connect to any of the target's addresses.
     #[error("address not allowed")]
     NotAllowed,
     /// The name has no address.
@@ -53,13 +53,13 @@ pub enum AttemptError {
     /// The operating system reported an error.
     #[error("{0}: {1}")]
     Io(Stage, ErrorKind),
-    /// The time was over.
+    /// The timeout passed.
     #[error("{0}: timed out")]
     TimedOut(Stage),
     /// The connection ended before the answer did.
     #[error("{0}: ended early")]
     EndedEarly(Stage),
-    /// What came is no HTTP/1 answer.
+    /// The answer is not HTTP/1.
     #[error("the answer is not HTTP/1")]
     NotHttp,
     /// The head has more than [`HEAD_BYTES_MAX`](crate::HEAD_BYTES_MAX) bytes.
@@ -77,8 +77,8 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    /// Whether it is the target's failure, or nothing was tried. A target that cannot be asked, or whose addresses the probe
-    /// may not connect to, is misconfigured: that says nothing of how the target performs.
+    /// Failed if the target failed, refused if nothing was tried. A target that cannot be asked, or whose addresses the
+    /// probe is not allowed to connect to, is misconfigured: that is no evidence about its performance.
     #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
@@ -97,7 +97,7 @@ impl AttemptError {
 }
 
 impl Attempt {
-    /// An attempt that nothing has come of yet.
+    /// An attempt without a result yet.
     pub(crate) fn new() -> Self {
         let phases = Phases {
             resolve_us: None,
@@ -109,7 +109,7 @@ impl Attempt {
         Self { response_time: None, status: None, address: None, bytes: None, phases, error: None }
     }
 
-    /// What came of the attempt.
+    /// The outcome of the attempt.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.error.map_or(Outcome::Ok, AttemptError::outcome)

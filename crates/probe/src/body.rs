@@ -3,10 +3,10 @@
 use crate::attempt::AttemptError;
 use crate::head::Framing;
 
-/// A body as far as it has come.
+/// The state of reading a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// So many bytes are to come.
+    /// The number of bytes that are still to come.
     Length(u64),
     /// In chunks.
     Chunked(Chunk),
@@ -14,7 +14,7 @@ pub(crate) enum Body {
     Close,
 }
 
-/// What comes next in a chunked body.
+/// The next part of a chunked body.
 ///
 /// ```text
 /// Size ──▶ SizeEnd ──▶ Data ──▶ DataEnd ──▶ Size …
@@ -26,7 +26,7 @@ pub(crate) enum Chunk {
     Size { size: u64, digits: u8 },
     /// Extensions up to the end of the line.
     SizeEnd { size: u64 },
-    /// So many bytes of the chunk.
+    /// The number of bytes of the chunk that are still to come.
     Data { left: u64 },
     /// The line end after a chunk.
     DataEnd,
@@ -45,7 +45,7 @@ impl Body {
         }
     }
 
-    /// Takes bytes and returns how many belong to the content; what follows the end is left alone.
+    /// Takes bytes and returns how many belong to the content; bytes after the end are not consumed.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<u64, AttemptError> {
         match self {
             Self::Length(left) => {
@@ -58,12 +58,12 @@ impl Body {
         }
     }
 
-    /// Whether all of the body has come. One that ends with its connection is never known to be.
+    /// Whether the body is complete. This is never known of a body that ends with its connection.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::End))
     }
 
-    /// Whether the body may end where the connection does.
+    /// Whether the end of the connection may be the end of the body.
     pub(crate) fn may_end(&self) -> bool {
         *self == Self::Close || self.is_complete()
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_counted_without_their_frames() {
+    fn chunks_are_counted_without_their_headers() {
         check("3\r\nabc\r\n0\r\n\r\n", Ok(3), true);
         check("3;x=\"y\"\r\n0\r\n\r\n10\r\n0123456789abcdef\r\n0\r\nTrailer: x\r\n\r\nmore", Ok(19), true);
         check("A ; x\n0123456789\n0\nTrailer: x\n\nmore", Ok(10), true);

@@ -3,14 +3,14 @@
 use crate::attempt::AttemptError;
 use crate::limits::HEAD_BYTES_MAX;
 
-/// What an answer's head says.
+/// The head of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub status: u16,
     pub framing: Framing,
 }
 
-/// How the end of a body is told (RFC 9112, section 6.3).
+/// How the end of a body is found (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// By its length in bytes.
@@ -21,18 +21,19 @@ pub(crate) enum Framing {
     Close,
 }
 
-/// Collects an answer's head from what the connection brings.
+/// Collects an answer's head from the received bytes.
 #[derive(Debug, Default)]
 pub(crate) struct HeadReader {
     bytes: Vec<u8>,
-    /// How far the end of the head has been looked for, so that slow bytes cost no more than fast ones.
+    /// The index up to which the end of the head has been searched, so that bytes that arrive one by one are not searched
+    /// again.
     searched: usize,
-    /// Bytes of interim answers, which count too.
+    /// Bytes of interim answers, which count towards the maximum.
     interim: usize,
 }
 
 impl HeadReader {
-    /// Takes bytes; once the final answer's head is whole, returns it and the bytes of the body that came with it.
+    /// Takes bytes; once the final answer's head is complete, returns it and the bytes of the body that came with it.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Option<(Head, Vec<u8>)>, AttemptError> {
         self.bytes.extend_from_slice(bytes);
         loop {
@@ -108,7 +109,7 @@ fn parse_status(line: &[u8]) -> Option<u16> {
         return None;
     }
     let status = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'));
-    // The protocol changes only for who asked for it.
+    // A server may switch protocols only if the client asked for it.
     (100..=599).contains(&status).then_some(status).filter(|status| *status != 101)
 }
 
@@ -121,7 +122,7 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Feeds an answer whole, and then byte by byte, which must lead to the same.
+    /// Feeds an answer at once, and then byte by byte; both must give the same result.
     fn check(answer: &str, expected: Result<Option<(Head, &str)>, AttemptError>) {
         let text = |taken: Option<(Head, Vec<u8>)>| {
             taken.map(|(head, rest)| (head, String::from_utf8(rest).unwrap()))
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_read_whole_and_in_pieces() {
+    fn heads_are_read_at_once_and_in_pieces() {
         let head = |status, framing| Head { status, framing };
         let length = |length| head(200, Framing::Length(length));
         check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", Ok(Some((length(3), "abc"))));
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_head_is_refused() {
+    fn an_invalid_head_is_refused() {
         let heads = [
             "SSH-2.0-x\r\n",
             "HTTP/2 200\r\n\r\n",

@@ -5,8 +5,8 @@
 //!                                 (jitter)          (bounded)              (bounded, oldest dropped)    (retried)
 //! ```
 //!
-//! This first version speaks plain HTTP/1.1 and measures response time only. What it cannot measure it reports as refused,
-//! which says nothing of the target: one with `https` is never reported as failed.
+//! This first version speaks plain HTTP/1.1 and measures response time only. It reports a target that it cannot measure,
+//! such as one with `https`, as refused and not as failed: that is no evidence about the target.
 //!
 //! Nothing here follows a redirect, connects to an address that was not vetted, or keeps a body.
 #![warn(missing_docs)]

@@ -16,10 +16,10 @@ use crate::target::{Parts, Target};
 
 /// Measures a target's response time once, over plain HTTP/1.1.
 ///
-/// The attempt succeeds when a status from 200 to 399 and the whole body come in time. Response time is from the
-/// start of the first connect to the last byte of the body. Redirects are not followed. Only addresses that
-/// [`Limits::allow`] are connected to: those that it does not are passed over, and when none is left the attempt
-/// is refused. Never an error: what went wrong is in the attempt.
+/// The attempt succeeds if a status from 200 to 399 and the complete body are received in time. Response time is from the
+/// start of the first connect to the last byte of the body. Redirects are not followed. The probe connects only to addresses
+/// that [`Limits`] allow; it skips the others, and if none is left the attempt is refused. This function never fails: an
+/// error is part of the attempt.
 pub async fn measure(target: &Target, limits: &Limits) -> Attempt {
     let mut run = Run { limits, attempt: Attempt::new(), stage: Stage::Resolve };
     let outcome = timeout(limits.timeout.min(TIMEOUT_MAX), run.all(target)).await;
@@ -31,7 +31,7 @@ pub async fn measure(target: &Target, limits: &Limits) -> Attempt {
     run.attempt
 }
 
-/// An attempt under way; what it has found so far outlives its time.
+/// An attempt in flight. Its results so far are kept if the timeout passes.
 struct Run<'a> {
     limits: &'a Limits,
     attempt: Attempt,
@@ -60,7 +60,7 @@ impl Run<'_> {
         Ok(micros_since(start))
     }
 
-    /// The addresses to try, all of them vetted.
+    /// The addresses to try, all of them allowed.
     async fn addresses(&mut self, target: &Target, parts: Parts<'_>) -> Result<Vec<IpAddr>, AttemptError> {
         let found = if !target.addresses.is_empty() {
             target.addresses.clone()

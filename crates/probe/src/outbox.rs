@@ -1,4 +1,4 @@
-//! Measurements on their way to the sink: one batch that fills, and a bounded queue of full ones.
+//! Measurements that wait for the sink: one open batch, and a bounded queue of closed ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::attempt::Attempt;
 
-/// Where measurements wait.
+/// The measurements that wait for the sink.
 pub(crate) struct Outbox {
     source: SourceName,
     boot: u64,
@@ -47,7 +47,7 @@ impl Outbox {
         }
     }
 
-    /// Adds an attempt and closes the batch when it is full; returns what had to be dropped for it.
+    /// Adds an attempt, and closes the batch if it is full. Returns the batch that was dropped for it, if any.
     pub(crate) fn push(
         &mut self,
         series: &Series,
@@ -69,13 +69,13 @@ impl Outbox {
         if self.measurements.len() >= self.records_max { self.close() } else { None }
     }
 
-    /// When the batch that fills has to be closed; while others wait before it, not until it is full: so the queue holds
-    /// as many measurements as it can, however long the log is away.
+    /// The time at which the open batch has to be closed. While other batches wait it is closed only when it is full, so
+    /// that the queue holds as many measurements as possible while the log is unavailable.
     pub(crate) fn flush_at(&self) -> Option<Instant> {
         self.flush_at.filter(|_| self.queue.is_empty())
     }
 
-    /// Closes the batch that fills, unless it is empty; returns the oldest of the queue when that had to be dropped.
+    /// Closes the open batch, unless it is empty. Returns the oldest batch of the queue if it had to be dropped.
     pub(crate) fn close(&mut self) -> Option<MeasurementBatch> {
         self.flush_at = None;
         if self.measurements.is_empty() {

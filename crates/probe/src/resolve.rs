@@ -8,8 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::limits::RESOLUTIONS_AT_ONCE_MAX;
 
-/// A resolution cannot be stopped: it holds its permit until the operating system is done with it, also when nobody
-/// waits any more.
+/// A resolution cannot be cancelled: it holds its permit until the operating system returns, even if its attempt has ended.
 static PERMITS: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(RESOLUTIONS_AT_ONCE_MAX)));
 

@@ -1,8 +1,8 @@
-//! When each assignment is due.
+//! Computes when each assignment is due.
 //!
 //! Slot k of an assignment lies at `phase + k × interval + jitter(k)` after the agent's start. Phase and jitter are
-//! hashes of the seed and the series, so that an assignment keeps its slots when others come and go, and agents with
-//! other seeds ask at other times.
+//! hashes of the seed and the series, so that an assignment keeps its slots when others are added or removed, and agents
+//! with different seeds measure at different times.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,19 +16,19 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::assignment::Assignment;
 use crate::limits::{INTERVAL_MAX, INTERVAL_MIN, JITTER_PART};
 
-/// All slots to come, the next first.
+/// All future slots, the next one first.
 pub(crate) struct Schedule {
     start: Instant,
     seed: u64,
     assignments: Vec<(Arc<Assignment>, Slots)>,
-    /// When, which assignment, which of its slots.
+    /// The time, the assignment, and the number of the slot.
     due: BinaryHeap<Reverse<(Instant, usize, u64)>>,
 }
 
 /// An assignment that is due.
 pub(crate) struct Due {
     pub assignment: Arc<Assignment>,
-    /// Slots of it that have gone by since unused.
+    /// The number of its slots that were skipped since.
     pub missed: u64,
 }
 
@@ -78,7 +78,7 @@ struct Slots {
 impl Slots {
     fn new(seed: u64, series: &Series, interval: Duration) -> Self {
         let interval = interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
-        // Names have no control characters, so what stands between them is not part of one.
+        // Names have no control characters, so the separator is not part of a name.
         let Series { site, target, agent, network } = series;
         let text = format!("{site}\0{target}\0{agent}\0{network}");
         Self {
@@ -98,7 +98,7 @@ impl Slots {
     /// The first slot later than a time.
     fn after(self, time: Duration) -> u64 {
         let time_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        // The slot two intervals back is surely past: phase and jitter are less than two intervals together.
+        // The slot two intervals back is always past, because phase and jitter together are less than two intervals.
         let mut slot = (time_us / self.interval_us).saturating_sub(2);
         while self.at(slot) <= time {
             slot += 1;
@@ -125,7 +125,7 @@ mod tests {
         Assignment { series, target, interval: Duration::from_millis(interval_ms) }
     }
 
-    /// The first slots of one assignment, as the schedule hands them out when it is asked on time.
+    /// The first slots of one assignment, as the schedule returns them if it is asked on time.
     fn slots(seed: u64, names: &[&str], wanted: &str, count: usize) -> Vec<Duration> {
         let start = Instant::now();
         let mut schedule = Schedule::new(start, seed);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_asked_late_hands_out_one_slot_and_counts_the_others() {
+    fn a_schedule_asked_late_returns_one_slot_and_counts_the_others() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start, 7);
         schedule.adopt([assignment("a", 1_000)].into_iter(), start);

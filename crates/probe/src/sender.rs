@@ -1,4 +1,4 @@
-//! Hands batches over, one at a time, each until it is taken.
+//! Hands batches to the sink, one at a time, each until the sink accepts it.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::limits::RETRY_INTERVAL_MAX;
 
-/// The sink, and the batch that it is to take now.
+/// The sink, and the batch that is handed over now.
 pub(crate) struct Sender<S, F> {
     sink: S,
     in_hand: Option<MeasurementBatch>,
@@ -37,18 +37,18 @@ where
         }
     }
 
-    /// The batch that was handed over, or is to be, and is not known to be taken.
+    /// The batch that is being handed over, and is not known to be accepted.
     pub(crate) fn in_hand(&self) -> Option<&MeasurementBatch> {
         self.in_hand.as_ref()
     }
 
-    /// Does not wait before the next try.
+    /// Retries without a pause.
     pub(crate) fn hurry(&mut self) {
         self.retry_at = None;
     }
 
-    /// Hands over the batch in hand, or else the queue's oldest, and returns what the sink said. Never returns while
-    /// there is no batch. Dropped halfway, it goes on with the same batch when called again.
+    /// Hands over the current batch, or else the oldest of the queue, and returns the result of the sink. Does not return
+    /// while there is no batch. If the call is dropped, the next call continues with the same batch.
     pub(crate) async fn step(&mut self, queue: &mut VecDeque<MeasurementBatch>) -> Result<(), String> {
         if self.in_hand.is_none() {
             self.in_hand = queue.pop_front();

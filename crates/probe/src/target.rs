@@ -1,17 +1,17 @@
-//! What is measured: a URL, perhaps with addresses, asked for a site's host name.
+//! The target of measurements: a URL, optional addresses, and the site's host name.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::limits::URL_BYTES_MAX;
 
-/// What an attempt asks for.
+/// The target of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// `http://host[:port]/path`.
     pub url: String,
-    /// The addresses to connect to; empty: the URL's host is resolved.
+    /// The addresses to connect to; if empty, the URL's host is resolved.
     pub addresses: Vec<IpAddr>,
-    /// The site's own host name, which the target is asked for.
+    /// The site's own host name, which is sent in the request.
     pub host_header: String,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Parts<'a> {
     /// Without the brackets of an IPv6 address.
     pub host: &'a str,
     pub port: u16,
-    /// Path and query; begins with `/`, or with `?`, or is empty.
+    /// Path and query. Begins with `/` or `?`, or is empty.
     pub path: &'a str,
 }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_refused() {
+    fn targets_that_cannot_be_asked_are_refused() {
         assert_eq!(target("https://a.example/", "s.example").parts(), Err(TargetError::Https));
         let long = format!("http://a.example/{}", "x".repeat(URL_BYTES_MAX));
         let urls = [

@@ -1,4 +1,4 @@
-//! Runs agents against stand-ins on real sockets, with sinks that remember what they were given.
+//! Runs agents against test servers on real sockets, with sinks that record their batches.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 mod common;
@@ -52,7 +52,7 @@ fn assignment(target: &str, url: String) -> Assignment {
     }
 }
 
-/// An agent that runs, and what reaches its sink: every batch, and whether the sink took it.
+/// A running agent, and the calls of its sink: each batch, and whether the sink accepted it.
 struct Running {
     agent: JoinHandle<AgentCounts>,
     assignments: watch::Sender<Arc<Vec<Assignment>>>,
@@ -62,7 +62,7 @@ struct Running {
 }
 
 impl Running {
-    /// The sink asks `takes` whether it takes its nth batch, counted from 0.
+    /// `takes` decides whether the sink accepts its nth batch, counted from 0.
     fn start(settings: AgentSettings, assignments: Vec<Assignment>, takes: fn(u64) -> bool) -> Self {
         let (to_given, given) = mpsc::channel(10_000);
         let cancel = CancellationToken::new();
@@ -138,7 +138,7 @@ async fn batches_are_counted_from_one_and_hold_every_series() {
 }
 
 #[tokio::test]
-async fn a_batch_is_repeated_until_the_sink_takes_it() {
+async fn a_batch_is_repeated_until_the_sink_accepts_it() {
     let server = StandIn::start(LOCAL, 10).await.unwrap();
     let assigned = vec![assignment("origin", format!("http://{}/", server.address()))];
     let mut running = Running::start(settings(1, 100), assigned, |count| count >= 2);
@@ -174,12 +174,12 @@ async fn batches_fill_while_others_wait() {
     let assigned = vec![assignment("origin", format!("http://{}/", server.address()))];
     let settings = AgentSettings { stop_timeout: Duration::from_millis(10), ..settings(1_000, 2) };
     let mut running = Running::start(settings, assigned, |_| false);
-    // At one a tenth of a second each of them would be a batch of its own.
+    // At one measurement each tenth of a second, each would be in a batch of its own.
     let some = running.counts.wait_for(|counts| counts.attempts >= 12);
     tokio::time::timeout(PATIENCE, some).await.unwrap().unwrap();
     assert_eq!(running.counts.borrow().batches_dropped, 0);
     let (counts, _) = running.stop().await;
-    // One in hand, one behind it, and the one that was filling.
+    // The current one, one in the queue, and the open one.
     assert_eq!((counts.batches_dropped, counts.measurements_dropped), (3, counts.attempts));
 }
 
@@ -213,7 +213,7 @@ async fn new_assignments_are_adopted() {
     assert_eq!((counts.assignments, counts.assignments_dropped, counts.attempts_failed), (1, 0, 0));
 }
 
-/// A target that cannot be asked, and one whose address the probe may not connect to, beside one that fails.
+/// A target that cannot be asked, and one whose address the probe may not connect to, and one that fails.
 #[tokio::test]
 async fn misconfigured_targets_are_refused_and_do_not_fail() {
     let server = StandIn::start(LOCAL, 10).await.unwrap();

@@ -1,4 +1,4 @@
-//! Measures servers on real sockets of this machine: the stand-in, and ones that write what no server should.
+//! Measures servers on real sockets of this machine: the test server, and servers that write invalid answers.
 //!
 //! No test asserts an upper bound of time: the machine may be slow.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// So long that a busy machine does not run into it.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn limits() -> Limits {
@@ -47,7 +47,7 @@ async fn measure_raw(pieces: &[&[u8]], pause: Duration, hold: bool, limits: &Lim
             if at > 0 {
                 tokio::time::sleep(pause).await;
             }
-            // The probe may have had enough.
+            // The probe may have closed the connection.
             let _ = stream.write_all(piece).await;
         }
         if hold {
@@ -212,7 +212,7 @@ async fn an_address_that_is_not_allowed_is_not_connected_to() {
 }
 
 #[tokio::test]
-async fn a_name_is_resolved_and_its_address_vetted() {
+async fn a_name_is_resolved_and_its_address_checked() {
     let server = StandIn::start(LOCAL, 10).await.unwrap();
     let url = format!("http://localhost:{}/", server.address().port());
     let attempt = measure(&Target { url, ..target(server.address()) }, &limits()).await;
@@ -221,7 +221,7 @@ async fn a_name_is_resolved_and_its_address_vetted() {
 }
 
 #[tokio::test]
-async fn https_is_said_to_be_missing() {
+async fn https_is_reported_as_not_supported() {
     let target = Target { url: String::from("https://127.0.0.1/"), ..target(LOCAL) };
     let attempt = measure(&target, &limits()).await;
     assert_eq!(attempt.error, Some(AttemptError::Target(TargetError::Https)));

@@ -54,6 +54,16 @@ impl Command {
     }
 }
 
+/// Whether a command may hold this text.
+pub(crate) fn is_command_text(text: &str) -> bool {
+    (1..=COMMAND_TEXT_BYTES_MAX).contains(&text.len())
+}
+
+/// Refuses a reason that is empty or too long.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Refusal> {
+    if is_command_text(reason) { Ok(()) } else { Err(Refusal::BadReason) }
+}
+
 /// Why a command changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

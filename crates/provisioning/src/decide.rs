@@ -7,8 +7,7 @@ mod gap;
 
 use spillway_events::{Event, ProvisioningRecord, RECORD_BYTES_MAX, encode};
 
-use crate::command::{Change, Command, Refusal};
-use crate::limits::COMMAND_TEXT_BYTES_MAX;
+use crate::command::{Change, Command, Refusal, is_command_text};
 use crate::state::State;
 
 /// Decides what a command changes: the events of its record, or why it is refused.
@@ -36,16 +35,6 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
         Change::ResetClock { reason } => clock::reset(reason)?,
     };
     check_length(command, events)
-}
-
-/// Whether a command may hold this text.
-fn is_command_text(text: &str) -> bool {
-    (1..=COMMAND_TEXT_BYTES_MAX).contains(&text.len())
-}
-
-/// Refuses a reason that is empty or too long.
-fn check_reason(reason: &str) -> Result<(), Refusal> {
-    if is_command_text(reason) { Ok(()) } else { Err(Refusal::BadReason) }
 }
 
 /// Passes events on whose record the log can hold.

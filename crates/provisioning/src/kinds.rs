@@ -1,10 +1,11 @@
 //! The kinds of provisioned objects. This is the only list of them in this crate.
 //!
-//! To add a kind: add its record to the crate `events`, write its file below this module (fields, rules of one object,
-//! references to other objects), and add it to the lists here.
+//! To add a kind, whose record is in the crate `events`: write its file below this module (fields, rules of one object,
+//! references to other objects), add it to the lists here, and add its look-ups to `state/lookup.rs`.
 
 pub(crate) mod cdn;
 pub(crate) mod client;
+mod kind;
 pub(crate) mod network;
 pub(crate) mod probe;
 mod probed;
@@ -15,11 +16,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Probe, Site};
 
-use crate::field_path::FieldPath;
 use crate::fields::Rules;
-use crate::object::{Claim, ObjectId, Reference};
-use crate::state::State;
-use crate::text::node::NodeReader;
+use crate::node::NodeReader;
+use crate::object::ObjectId;
+pub(crate) use kind::Kind;
 
 /// A provisioned object. Only this crate makes one, so that every object keeps the rules of its kind. Other crates see what is
 /// in it as an event.
@@ -51,27 +51,6 @@ pub(crate) enum Spec {
     Cdn(cdn::CdnSpec),
     Probe(probe::ProbeSpec),
     Site(site::SiteSpec),
-}
-
-/// What every kind says of its objects.
-pub(crate) trait Kind {
-    /// The object's kind and name.
-    fn id(&self) -> ObjectId;
-
-    /// The objects that it names.
-    fn references(&self) -> Vec<Reference>;
-
-    /// What it has for itself alone, with the fields that say so.
-    fn claims(&self) -> Vec<(FieldPath, Claim)>;
-
-    /// Checks the rules between it and other objects beyond references and claims. `after` is the state with all objects of
-    /// the command; `is_checked` tells which objects are part of the command, and so are checked by themselves.
-    fn check(&self, _after: &State, _is_checked: &dyn Fn(&ObjectId) -> bool, _rules: &mut Rules) {}
-
-    /// The number of objects of its own kind that must exist before it.
-    fn depth(&self, _after: &State) -> usize {
-        0
-    }
 }
 
 impl Object {
@@ -113,6 +92,19 @@ impl Object {
             Self::Probe(probe) => probe,
             Self::Site(site) => &**site,
         }
+    }
+
+    /// The site, if the object is one.
+    pub(crate) fn as_site(&self) -> Option<&Arc<Site>> {
+        match self {
+            Self::Site(site) => Some(site),
+            _ => None,
+        }
+    }
+
+    /// Whether an object has the same objectives as the version before it, so that its agreement goes on.
+    pub(crate) fn keeps_agreement_of(&self, before: &Self) -> bool {
+        before.as_site().map(|site| &site.objectives) == self.as_site().map(|site| &site.objectives)
     }
 
     pub(crate) fn spec(&self) -> Spec {

@@ -13,9 +13,10 @@
 //! | `kinds` | one file for each kind: its fields, the rules of one object, its references to others |
 //! | `fields`, `values` | how fields are read, and the types of values that kinds share |
 //! | `object`, `field_path`, `fault` | identities of objects; paths of fields; a fault is an object, a field and a rule |
-//! | `text` | YAML text to objects, and the positions of their fields |
+//! | `node`, `text` | YAML text to objects, and the positions of their fields |
 //! | `decide`, `command` | what a command changes, or why it is refused |
-//! | `state`, `tree` | what is provisioned, with the indexes that keep the cost of a change independent of its size |
+//! | `state` | what is provisioned, with the indexes that keep the cost of a change independent of its size |
+//! | `tree` | the tree of networks, and its rules |
 //! | `diff`, `export` | objects to text |
 //!
 //! Everything is a pure function of its arguments: this crate uses no clock, file, network or task.
@@ -30,6 +31,7 @@ mod field_path;
 mod fields;
 mod kinds;
 pub mod limits;
+mod node;
 mod object;
 mod state;
 mod text;
@@ -43,9 +45,8 @@ pub use export::{ExportError, export};
 pub use fault::{Fault, ObjectFault};
 pub use field_path::FieldPath;
 pub use kinds::Object;
-pub use kinds::site::ProvisionedSite;
 pub use object::ObjectId;
-pub use state::{ApplyError, SavedObject, State};
+pub use state::{ApplyError, ProvisionedSite, SavedObject, State};
 pub use text::{Mistake, Parsed, Positions, SourceFile, parse, parse_files};
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! A state shares its structure with its clones: a clone costs nothing, and applying a record costs what it changes.
 
 mod index;
+mod lookup;
 mod saved;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use spillway_events::{Deleted, Event, Gap, NetworkName, ObjectKind, ProvisioningRecord};
 
 use crate::kinds::Object;
-use crate::kinds::site::keeps_agreement;
 use crate::object::{Claim, ObjectId};
 use index::Index;
+pub use lookup::ProvisionedSite;
 pub use saved::SavedObject;
 
 /// All provisioned objects. The network `everywhere` always exists and is not among them.
@@ -91,7 +91,7 @@ impl State {
     pub(crate) fn put(&mut self, number: u64, object: Object) -> ObjectId {
         let id = object.id();
         let before = self.stored(id.kind, &id.name);
-        let kept = before.filter(|before| keeps_agreement(&before.object, &object));
+        let kept = before.filter(|before| object.keeps_agreement_of(&before.object));
         let agreement = kept.map_or(number, |before| before.agreement);
         self.insert(id.clone(), Stored { object, changed: number, agreement });
         id
@@ -196,12 +196,4 @@ impl State {
         }
         names
     }
-}
-
-/// The range of all pairs whose first part is `first`.
-fn pairs_of<T: Clone>(first: &T) -> RangeInclusive<(T, ObjectId)> {
-    // No name is less than the empty text, and none is greater than the greatest character.
-    let least = ObjectId::new(ObjectKind::ALL[0], "");
-    let greatest = ObjectId::new(ObjectKind::ALL[ObjectKind::ALL.len() - 1], "\u{10FFFF}");
-    (first.clone(), least)..=(first.clone(), greatest)
 }

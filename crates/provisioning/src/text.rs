@@ -3,7 +3,6 @@
 
 mod documents;
 mod mistake;
-pub(crate) mod node;
 mod yaml;
 
 pub use mistake::Mistake;
@@ -12,9 +11,9 @@ use crate::fault::ObjectFault;
 use crate::field_path::FieldPath;
 use crate::kinds::Object;
 use crate::limits::{FILES_BYTES_MAX, OBJECTS_PER_COMMAND_MAX};
+use crate::node::Lines;
 use crate::object::ObjectId;
 use mistake::Mistakes;
-use node::Lines;
 
 /// A file and its name, as messages show it.
 #[derive(Debug, Clone, Copy)]

@@ -42,7 +42,8 @@ impl Checkpoint {
     ) -> Result<Option<Self>, RuntimeError> {
         // By tick: a dataflow that was paused may append an old checkpoint after a newer one.
         let mut all: BTreeMap<(u64, u32), Vec<Manifest>> = BTreeMap::new();
-        for manifest in all_manifests(log)?.into_iter().filter(is_wanted) {
+        let manifests = all_manifests(log).map_err(RuntimeError::Checkpoint)?;
+        for manifest in manifests.into_iter().filter(is_wanted) {
             all.entry((manifest.tick, manifest.parts)).or_default().push(manifest);
         }
         for manifests in all.values().rev() {
@@ -62,7 +63,7 @@ impl Checkpoint {
         for part in 0..parts {
             let mut whole = None;
             for manifest in manifests.iter().rev().filter(|manifest| manifest.part == part) {
-                whole = read_chunks(log, manifest)?;
+                whole = read_chunks(log, manifest).map_err(RuntimeError::Checkpoint)?;
                 if whole.is_some() {
                     break;
                 }
@@ -76,7 +77,8 @@ impl Checkpoint {
 
     /// The tick of the newest checkpoint, complete or not: its number and its offset in `ticks`.
     pub(crate) fn newest_tick(log: &dyn EventLog) -> Result<Option<(u64, u64)>, RuntimeError> {
-        Ok(all_manifests(log)?.iter().map(|manifest| (manifest.tick, manifest.tick_offset)).max())
+        let manifests = all_manifests(log).map_err(RuntimeError::Checkpoint)?;
+        Ok(manifests.iter().map(|manifest| (manifest.tick, manifest.tick_offset)).max())
     }
 
     pub(crate) fn read_tick(&self, log: &dyn EventLog) -> Result<Tick, RuntimeError> {
@@ -93,14 +95,14 @@ pub(crate) fn read_tick(log: &dyn EventLog, number: u64, offset: u64) -> Result<
 }
 
 /// All manifests of a log. A running dataflow may truncate what is being read; then the new start is read from.
-fn all_manifests(log: &dyn EventLog) -> Result<Vec<Manifest>, RuntimeError> {
+fn all_manifests(log: &dyn EventLog) -> Result<Vec<Manifest>, ReadError> {
     loop {
         let all = manifests(log, log.start(topics::MANIFESTS, 0)?);
         let all: Result<Vec<Manifest>, ReadError> =
             all.map(|found| found.map(|(_, manifest)| manifest)).collect();
         match all {
             Err(ReadError::Log(LogError::Truncated { .. })) => {}
-            all => return Ok(all?),
+            all => return all,
         }
     }
 }
@@ -112,10 +114,7 @@ pub(crate) fn manifests(log: &dyn EventLog, from: u64) -> RecordReader<'_, Manif
 
 /// The chunks of a manifest; nothing if one is not in the log any more, or has another checksum. They lie close together, so
 /// one pass reads them; chunks of other processes in between are skipped.
-fn read_chunks(
-    log: &dyn EventLog,
-    manifest: &Manifest,
-) -> Result<Option<Vec<CheckpointChunk>>, RuntimeError> {
+fn read_chunks(log: &dyn EventLog, manifest: &Manifest) -> Result<Option<Vec<CheckpointChunk>>, ReadError> {
     let wanted: BTreeMap<u64, u32> =
         manifest.chunks.iter().map(|digest| (digest.offset, digest.crc)).collect();
     let (Some((&first, _)), Some((&last, _))) = (wanted.first_key_value(), wanted.last_key_value()) else {
@@ -132,7 +131,7 @@ fn read_chunks(
             Ok(Some(entry)) => entry,
             Ok(None) => break,
             Err(ReadError::Log(LogError::Truncated { .. })) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         if wanted.get(&entry.offset).is_some_and(|crc| crc32fast::hash(&entry.bytes) == *crc) {
             chunks.push(decode_entry(topics::CHECKPOINTS, 0, &entry)?);

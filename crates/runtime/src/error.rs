@@ -4,8 +4,8 @@ use spillway_dataflow::{DataflowError, Stopped};
 use spillway_eventlog::{LogError, ReadError};
 use spillway_events::DecodeError;
 
+use crate::missing::MissingRecords;
 use crate::peers::PeerError;
-use crate::ticks::MissingRecords;
 
 /// Why a dataflow on a log stopped. `Display` does not print the cause; print the chain of sources.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum RuntimeError {
     /// Reading the log failed.
     #[error("the dataflow cannot read its input")]
     Read(#[from] ReadError),
+    /// The checkpoints of the log cannot be read. The dataflow does not start without them: the newest one may be there.
+    #[error("the newest checkpoint cannot be read")]
+    Checkpoint(#[source] ReadError),
     /// Another call on the log failed.
     #[error("the log failed")]
     Log(#[from] LogError),
@@ -108,7 +111,7 @@ impl RuntimeError {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         match self {
-            Self::Read(error) => error.is_cancelled(),
+            Self::Read(error) | Self::Checkpoint(error) => error.is_cancelled(),
             Self::Log(error) => matches!(error, LogError::Cancelled),
             _ => false,
         }

@@ -17,6 +17,7 @@ mod checkpoint;
 mod clock;
 mod error;
 mod in_flight;
+mod missing;
 mod peers;
 pub mod process;
 mod replay;
@@ -29,12 +30,13 @@ mod writer;
 
 pub use checkpoint::Checkpoint;
 pub use error::RuntimeError;
+pub use missing::MissingRecords;
 pub use peers::PeerError;
 pub use replay::{Verification, verify};
 pub use retention::drop_expired;
 pub use run::{OUTPUT_PARTITIONS, Step, config, measurement_record, run};
 pub use ticker::TAKEOVER_TIMEOUT;
-pub use ticks::{LogTicks, MissingRecords};
+pub use ticks::LogTicks;
 pub use writer::{FrameWriter, catch_up};
 
 #[cfg(test)]

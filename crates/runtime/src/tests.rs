@@ -11,7 +11,7 @@ use std::time::Duration;
 use spillway_control::{Explainer, Provisioner};
 use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{
-    Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError, RecordReader,
+    Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError, ReadError, RecordReader,
 };
 use spillway_events::{
     AgentName, Decision, Gap, Manifest, Measurement, MeasurementBatch, Micros, NetworkName, Outcome,
@@ -41,6 +41,8 @@ enum Fault {
     Pause { before: usize, until_snapshots: u64 },
     /// Appends only the first half of the batches, then fails for good.
     FailIn { append: usize },
+    /// Fails all reads of a topic, and all appends of frames: a dataflow that starts all the same ends at its first one.
+    FailReads { topic: &'static str },
 }
 
 impl EventLog for Faulty {
@@ -70,6 +72,9 @@ impl EventLog for Faulty {
                 }
                 return Err(LogError::Stopped { reason: "the test says so".to_owned() });
             }
+            Fault::FailReads { .. } => {
+                return Err(LogError::Stopped { reason: "the dataflow has started".to_owned() });
+            }
             _ => {}
         }
         self.log.append_many(batches)
@@ -85,6 +90,9 @@ impl EventLog for Faulty {
         records_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<Entry>, LogError> {
+        if matches!(self.fault, Fault::FailReads { topic: failing } if failing == topic) {
+            return Err(LogError::Damaged { topic: topic.to_owned(), partition, offset: from });
+        }
         self.log.read(topic, partition, from, records_max, bytes_max)
     }
     fn start(&self, topic: &str, partition: u32) -> Result<u64, LogError> {
@@ -237,8 +245,8 @@ fn assert_found_is_replayed(log: &dyn EventLog) {
     assert!(found == replayed, "{} frames found, {} replayed", found.len(), replayed.len());
 }
 
-/// The command that the refusal names; run on the log, given that it names what is missing.
-fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
+/// Checks that the refusal names these records, and does what its command does.
+fn accept_loss(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
     let numbers = format!("--topic measurements --partition 0 --from {from} --to {to}");
     assert!(refusal.contains(&numbers), "{refusal}");
     let (topic, reason) = (topics::MEASUREMENTS.to_owned(), String::from("lost"));
@@ -247,11 +255,11 @@ fn give_up(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
 }
 
 #[test]
-fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_never_sent() {
+fn missing_records_stop_the_dataflow_until_their_loss_is_accepted_and_count_as_never_sent() {
     const STOPPED_AT: usize = 140;
-    const GIVEN_UP_AT: u64 = 250;
+    const ACCEPTED_AT: u64 = 250;
     let (folder, log) = provisioned();
-    tick(&log, 0..GIVEN_UP_AT);
+    tick(&log, 0..ACCEPTED_AT);
     let mut writer = FrameWriter::new(log.as_ref(), config(2));
     let ticks = LogTicks::new(log.as_ref(), config(2), None).unwrap().take(STOPPED_AT);
     super::run(config(2), None, Vec::new(), ticks, |step| match step {
@@ -264,8 +272,8 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     log.truncate_before(topics::MEASUREMENTS, 0, 240).unwrap();
     let refusal = derive_on(log.as_ref(), 2, &CancellationToken::new()).unwrap_err();
     let RuntimeError::MissingRecords(missing) = refusal else { panic!("{refusal}") };
-    give_up(&log, &missing.command(), from, 240);
-    tick(&log, GIVEN_UP_AT..TICKS);
+    accept_loss(&log, &missing.command(), from, 240);
+    tick(&log, ACCEPTED_AT..TICKS);
 
     drop(log);
     let copy = tempfile::tempdir().unwrap();
@@ -293,12 +301,12 @@ fn records_that_are_gone_stop_the_dataflow_until_they_are_given_up_and_count_as_
     assert!(last(140..240).values().all(|verdict| *verdict == Verdict::Unknown));
     assert_eq!(last(140..240).len(), 8);
     assert!(last(240..TICKS).values().all(|verdict| *verdict != Verdict::Unknown));
-    // What was emitted with the records before may differ: the tick that reads that they are given up says it all anew.
-    assert_eq!(decisions(GIVEN_UP_AT..GIVEN_UP_AT + 1).len(), 8 * 2);
-    let snapshots = &one[&(topics::SNAPSHOTS.to_owned(), 0, GIVEN_UP_AT)];
+    // What was emitted with the records may differ, so the tick that reads the acceptance emits everything again.
+    assert_eq!(decisions(ACCEPTED_AT..ACCEPTED_AT + 1).len(), 8 * 2);
+    let snapshots = &one[&(topics::SNAPSHOTS.to_owned(), 0, ACCEPTED_AT)];
     let snapshots = Snapshot::from_items(decode_frame(snapshots).unwrap()).unwrap();
     let full = snapshots.iter().find(|snapshot| snapshot.kind == SnapshotKind::Full).unwrap();
-    assert_eq!((full.version, full.sites.len()), (GIVEN_UP_AT, 8));
+    assert_eq!((full.version, full.sites.len()), (ACCEPTED_AT, 8));
 }
 
 /// Derives with one process, from the newest checkpoint on.
@@ -436,6 +444,71 @@ fn a_checkpoint_counts_once_all_its_parts_are_there() {
     }
     assert_eq!(Checkpoint::newest(&copy).unwrap().unwrap().restored.tick(), 70);
     assert!(Checkpoint::of_tick(&copy, 100).is_err());
+}
+
+/// Taken for absence, a failed read would make the dataflow derive everything again from the first tick.
+#[test]
+fn a_read_error_of_a_checkpoint_stops_the_start() {
+    let (_folder, log) = provisioned();
+    tick(&log, 0..110);
+    derive_to_the_end(log.as_ref(), 2);
+    let newest = Checkpoint::newest(log.as_ref()).unwrap().unwrap().restored.tick();
+    let snapshots = log.end(topics::SNAPSHOTS, 0).unwrap();
+    for topic in [topics::MANIFESTS, topics::CHECKPOINTS] {
+        let fault = Fault::FailReads { topic };
+        let failing = Faulty { log: Arc::clone(&log), appends: AtomicUsize::new(0), fault };
+        for error in [
+            derive_on(&failing, 1, &CancellationToken::new()).unwrap_err(),
+            Checkpoint::of_tick(&failing, newest).err().unwrap(),
+        ] {
+            assert!(matches!(error, RuntimeError::Checkpoint(_)), "{error}");
+            let (mut chain, mut next) = (error.to_string(), std::error::Error::source(&error));
+            while let Some(cause) = next {
+                chain = format!("{chain}: {cause}");
+                next = cause.source();
+            }
+            assert!(chain.starts_with("the newest checkpoint cannot be read"), "{chain}");
+            assert!(
+                chain.contains(&format!("topic `{topic}`, partition 0: the records at offset")),
+                "{chain}"
+            );
+        }
+    }
+    assert_eq!(log.end(topics::SNAPSHOTS, 0).unwrap(), snapshots, "nothing is derived");
+    // A manifest that does not decode.
+    log.append(topics::MANIFESTS, 0, &[b"junk"]).unwrap();
+    let fault = Fault::FailReads { topic: topics::REJECTED };
+    let failing = Faulty { log, appends: AtomicUsize::new(0), fault };
+    let error = derive_on(&failing, 1, &CancellationToken::new()).unwrap_err();
+    assert!(matches!(error, RuntimeError::Checkpoint(ReadError::Record { .. })), "{error}");
+}
+
+/// The log has a tick a second, each with a snapshot.
+#[test]
+fn output_that_is_missing_at_the_end_is_accepted_only_of_the_last_ten_seconds() {
+    for (derived, missing) in [(TICKS, 0), (TICKS - 1, 0), (TICKS - 11, 0), (TICKS - 12, 1), (TICKS - 14, 3)]
+    {
+        let (_folder, log) = recorded();
+        let mut writer = FrameWriter::new(log.as_ref(), super::config(1));
+        let ticks = LogTicks::new(log.as_ref(), super::config(1), None).unwrap();
+        let ticks = ticks.take(usize::try_from(derived).unwrap());
+        super::run(super::config(1), None, Vec::new(), ticks, |step| match step {
+            Step::Output(output) => writer.take(output),
+            Step::Idle | Step::Ended => writer.flush(),
+        })
+        .unwrap();
+        writer.flush().unwrap();
+        let found = super::verify(log.as_ref()).unwrap();
+        let snapshots = found.differences.iter().filter(|difference| difference.starts_with("snapshots/0: "));
+        assert_eq!(snapshots.count(), missing, "{derived} ticks derived: {found:?}");
+        assert_eq!(found.differences.is_empty(), missing == 0, "{found:?}");
+        let not_yet_emitted = usize::try_from((TICKS - derived).min(11)).unwrap();
+        assert!(found.frames_not_yet_emitted >= not_yet_emitted as u64, "{found:?}");
+        if missing > 0 {
+            let first = format!("snapshots/0: the frame of tick {derived} is missing");
+            assert!(found.differences.contains(&first), "{found:?}");
+        }
+    }
 }
 
 #[test]

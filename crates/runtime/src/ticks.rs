@@ -10,7 +10,7 @@ use spillway_events::{PartitionOffset, ProvisioningRecord, Tick, TimeMicros, top
 use spillway_provisioning::State;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Checkpoint, RuntimeError};
+use crate::{Checkpoint, MissingRecords, RuntimeError};
 
 /// The ticks of a log from a number on, each with the records of the input partitions that this process owns.
 pub struct LogTicks<'a> {
@@ -116,7 +116,7 @@ impl<'a> LogTicks<'a> {
                 Err(ReadError::Log(LogError::Truncated { wanted, first, .. })) => {
                     let (topic, partition) = (offset.topic.clone(), offset.partition);
                     let missing = MissingRecords { topic, partition, wanted, first };
-                    input.skip_to(missing.accepted_up_to(log)?);
+                    input.skip_to(accepted_up_to(missing, log)?);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -133,42 +133,15 @@ impl Iterator for LogTicks<'_> {
     }
 }
 
-/// Records that ticks read, but that are no longer in the log.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "ticks read topic {topic}, partition {partition} from offset {wanted} on, but the log starts at offset {first}: {} \
-     records are missing",
-    first - wanted
-)]
-pub struct MissingRecords {
-    topic: String,
-    partition: u32,
-    wanted: u64,
-    first: u64,
-}
-
-impl MissingRecords {
-    /// The command that accepts the loss, so that the dataflow can go on.
-    #[must_use]
-    pub fn command(&self) -> String {
-        let Self { topic, partition, wanted, first } = self;
-        format!(
-            "spillway gap --topic {topic} --partition {partition} --from {wanted} --to {first} --reason TEXT"
-        )
+/// The offset up to which an operator has accepted the loss. All of provisioning is searched, also beyond what ticks have
+/// read: every reader of these ticks finds the records missing from now on, and does the same.
+fn accepted_up_to(missing: MissingRecords, log: &dyn EventLog) -> Result<u64, RuntimeError> {
+    let mut state = State::default();
+    let from = log.start(topics::PROVISIONING, 0)?;
+    for record in RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, from) {
+        // A record that does not follow its predecessor changes nothing, as in the dataflow.
+        let _ = state.apply(&record?.1);
     }
-
-    /// The offset up to which an operator has accepted the loss. All of provisioning is searched, also beyond what ticks
-    /// have read: every reader of these ticks finds the records missing from now on, and does the same.
-    fn accepted_up_to(self, log: &dyn EventLog) -> Result<u64, RuntimeError> {
-        let mut state = State::default();
-        let from = log.start(topics::PROVISIONING, 0)?;
-        for record in RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, from) {
-            // A record that does not follow its predecessor changes nothing, as in the dataflow.
-            let _ = state.apply(&record?.1);
-        }
-        match state.accepted_gap_end(&self.topic, self.partition, self.wanted) {
-            Some(to) => Ok(to),
-            None => Err(self.into()),
-        }
-    }
+    let accepted = state.accepted_gap_end(&missing.topic, missing.partition, missing.wanted);
+    accepted.ok_or_else(|| missing.into())
 }

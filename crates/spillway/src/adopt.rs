@@ -1,4 +1,4 @@
-//! `dns adopt`: lets a DNS node take the log's table.
+//! `dns adopt`: makes a DNS node replace its table by the log's.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,17 +14,20 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A DNS node never takes by itself a table of another installation, or one of its own that is older (the log was restored
-from a backup): it serves its last table on, and says so in its log. This command lets it take the log's table, which must
-have sites if the node's has. It works on the node's folder: a running node acts on it within seconds, one that does not
-run at its next start. A restart does not undo it.
+A DNS node ignores the table of another installation. It also ignores a table that is older than its own, for \
+example after the log was restored from a backup. It keeps serving its last table and logs the reason.
 
-Exit status: 0 the node has taken the log's table, 1 it will do so once it runs and the log has a table, 2 nothing was
-requested.
+This command makes the node replace its table by the log's. If the node's table has sites, the log's must have \
+sites too. The command works on the node's folder: a running node acts within seconds, a stopped one at its next \
+start. A restart does not undo it.
+
+Exit status: 0 the node has adopted the log's table; 1 it will do so once it runs and the log has a table; 2 \
+nothing was changed.
 
 Examples:
   spillway dns adopt --data ./node
-  spillway dns adopt --data ./data --wait 60     of `spillway up`; waits up to a minute")]
+  # of `spillway up`; waits up to a minute
+  spillway dns adopt --data ./data --wait 60")]
 pub(crate) struct Options {
     /// The folder in which the node keeps its last table
     #[arg(long, env = "SPILLWAY_DATA", value_name = "DIR")]
@@ -41,13 +44,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let table = follower.current().context("the file has no table")?;
         Ok(format!("installation {}, version {}", table.installation(), table.version()))
     };
-    let before = describe().context("a node without a table takes the log's by itself")?;
-    request_adoption(&file).with_context(|| format!("{}: cannot be written", options.data.display()))?;
-    line(format_args!("the node's table before: {before}"))?;
+    let before = describe().context("a node without a table needs no adoption: it uses the log's table")?;
+    request_adoption(&file).with_context(|| format!("cannot write {}", options.data.display()))?;
+    line(format_args!("before: {before}"))?;
     let started = Instant::now();
     while is_adoption_requested(&file) {
         if started.elapsed() >= Duration::from_secs(options.wait) {
-            line(format_args!("requested; the node takes the log's table once it runs and the log has one"))?;
+            line(format_args!(
+                "requested; the node adopts the log's table once it runs and the log has one"
+            ))?;
             return Ok(ExitCode::from(1));
         }
         std::thread::sleep(POLL_INTERVAL);

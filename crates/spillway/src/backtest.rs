@@ -1,4 +1,4 @@
-//! `backtest`: tries a policy on recorded measurements.
+//! `backtest`: runs a policy over recorded measurements.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,13 +16,15 @@ use crate::documents;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 done; 1 done, but some rows were wrong and --strict was given; 2 not done.
+Exit status: 0 done; 1 done, but some rows were wrong or late and --strict was given; 2 not done.
 
 Examples:
   spillway backtest -f site.yaml measurements.csv.gz
-  spillway backtest -f site.yaml --column at=time,network=as_name,site=page --format json rows.csv
-  spillway backtest -f site.yaml --log ./recorded measurements.csv    durable; run again to continue after a stop
-  spillway backtest --log ./recorded                                   the ticks and policy of a recorded log")]
+  spillway backtest -f site.yaml --column at=time,site=page --format json a.csv
+  # durable: run it again to continue after a stop
+  spillway backtest -f site.yaml --log ./recorded measurements.csv
+  # with the ticks and the policy of a recorded log
+  spillway backtest --log ./recorded")]
 pub(crate) struct Options {
     /// CSV file of recorded measurements, gzip or not; its first row names the columns
     #[arg(value_name = "INPUT")]
@@ -31,10 +33,10 @@ pub(crate) struct Options {
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
     /// Which column holds which field: FIELD=COLUMN,… with the fields at, agent, network, target, site, response_time_ms,
-    /// throughput_bps, ok. A field that is not named has the column of its own name
+    /// throughput_bps, ok. A field that is not given is in the column of its own name
     #[arg(long, value_name = "FIELD=COLUMN,…", default_value = "", hide_default_value = true)]
     column: String,
-    /// YAML file that renames what matches nothing provisioned: maps `sites`, `targets`, `networks`, `agents`
+    /// YAML file with new names for names that are not provisioned: maps `sites`, `targets`, `networks`, `agents`
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     /// How to print route changes

@@ -34,7 +34,7 @@ pub(crate) struct ApplyOptions {
     /// File of documents; may be repeated, all are applied together
     #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Only say what would change
+    /// Only print what would change
     #[arg(long)]
     dry_run: bool,
     /// Print every change, however many there are
@@ -58,7 +58,7 @@ pub(crate) struct DeleteOptions {
     kind: String,
     /// Its name; a probe's is AGENT/NETWORK
     name: String,
-    /// Only say what would change
+    /// Only print what would change
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -99,15 +99,15 @@ pub(crate) fn delete(options: &DeleteOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An id for a command, of its own.
+/// A new id for a command.
 pub(crate) fn command_id() -> String {
     format!("cli-{}-{}", now().0, std::process::id())
 }
 
-/// How many changes are printed one by one unless all are asked for.
+/// The maximum number of changes that are printed one by one without --verbose.
 const LINES_MAX: usize = 20;
 
-/// Prints what a command changed, as the API says it: a line for each change, or how many there are.
+/// Prints the changes of a command from the answer of the API: a line for each change, or only their number.
 pub(crate) fn print_applied(applied: &serde_json::Value, all_lines: bool) -> anyhow::Result<()> {
     let changes = applied["changes"].as_array().map_or(&[][..], Vec::as_slice);
     let shown = if all_lines || changes.len() <= LINES_MAX { changes.len() } else { 0 };
@@ -135,7 +135,7 @@ pub(crate) fn url(server: &Server, path: &str) -> String {
     format!("http://{}/v1/{path}", server.api)
 }
 
-/// The body of a good answer; of a problem its details.
+/// The body of a successful answer. A problem is an error with its details.
 pub(crate) fn call(request: RequestBuilder) -> anyhow::Result<String> {
     let response = request.send().context("no answer from the API; is `spillway up` running there?")?;
     let good = response.status().is_success();

@@ -14,24 +14,26 @@ use crate::clock::now;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The clock of ticks never goes back by itself. If the machine's clock was wrong and the clock of ticks took its time, set
-the machine's clock right, then reset: the next tick takes the wall clock's time, which may be lower than the last tick's.
-All measurements and statistics so far are forgotten, and every site keeps its route (unknown_hold) until there is enough
-evidence again. It cannot be taken back.
+The clock of ticks never goes back by itself. If the clock of the machine was wrong and the clock of ticks \
+followed it, first correct the clock of the machine, then run this command: the next tick gets the time of the \
+wall clock, which may be lower than that of the last tick.
 
-Exit status: 0 the clock starts again at the next tick, 2 nothing was changed.
+All measurements and statistics so far are forgotten, and every site keeps its route (unknown_hold) until there \
+is enough new evidence. A reset cannot be undone.
+
+Exit status: 0 the clock starts again at the next tick; 2 nothing was changed.
 
 Examples:
   spillway clock reset --reason 'NTP was 2 hours ahead until 14:05'
-  spillway clock reset --reason 'the hardware clock was in 2031' --log ./data")]
+  spillway clock reset --reason 'hardware clock was in 2031' --log ./data")]
 pub(crate) struct Options {
-    /// Why; it stays in the log
+    /// The reason, which is kept in the log
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Only say what would change
+    /// Only print what would change
     #[arg(long)]
     dry_run: bool,
-    /// Work on the folder of an embedded log that nothing has open, instead of asking a running system
+    /// Work on the folder of an embedded log that no process has open, instead of asking a running system
     #[arg(long, value_name = "FOLDER")]
     log: Option<PathBuf>,
     #[command(flatten)]

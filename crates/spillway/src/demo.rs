@@ -27,7 +27,7 @@ use web_server::WebServer;
 /// The response times of the origin; the threshold is 100 ms.
 const SLOW: Duration = Duration::from_millis(250);
 const FAST: Duration = Duration::from_millis(10);
-/// How long each change may take. The window is 4 s, so this is far more than enough.
+/// The timeout of each change, much longer than the window of 4 s.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long each state is shown: more than a window.
 const HOLD: Duration = Duration::from_secs(5);
@@ -36,8 +36,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The window is 4 seconds here, so that a person can wait for it; real ones are minutes.
-Exit status: 0 the answer turned to the CDN and back, 2 it did not.")]
+The window is 4 seconds here, so that you can watch; real windows are minutes.
+
+Exit status: 0 the answer changed to the CDN and back; 2 it did not.")]
 pub(crate) struct Options {}
 
 pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
@@ -56,7 +57,7 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
         hosts: Vec::new(),
         process: 0,
         probe_allow: vec![Prefix::containing(IpAddr::V4(Ipv4Addr::LOCALHOST), 8)],
-        // Values every second, for the person who watches.
+        // Performance values every second, so that a person can watch them.
         performance_period_us: 1_000_000,
         kafka: None,
     };
@@ -126,7 +127,7 @@ fn provision(log: &Arc<EmbeddedLog>, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The story: fast, slow, fast again.
+/// The origin is fast, then slow, then fast again.
 fn play(
     log: &dyn EventLog,
     server: SocketAddr,

@@ -21,7 +21,7 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Parsed> {
     }
 }
 
-/// Prints where the documents are at fault if a refusal says so; gives the error to end with.
+/// Prints the faults of a refusal with their files and lines, and returns the error to exit with.
 pub(crate) fn refused(parsed: &Parsed, error: BacktestError) -> anyhow::Error {
     if let BacktestError::Refused(Refusal::Faults { faults, unlisted }) = &error {
         let mistakes = parsed.positions.mistakes(faults, *unlisted);

@@ -1,4 +1,4 @@
-//! `gap`: gives up records that the log has no more.
+//! `gap`: accepts the loss of records that the log no longer holds.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,15 +15,17 @@ use crate::clock::now;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A dataflow that needs records which retention has deleted stops and says which. Once they are given up it goes on as if
-they had never been sent: where they leave too little evidence, verdicts are unknown. Records that the log still has
-cannot be given up. It cannot be taken back.
+If a dataflow needs records that retention has deleted, it stops and names them. Once their loss is accepted, it \
+continues as if they had never been sent: where the remaining evidence is too little, verdicts are unknown. Only \
+the loss of records that the log has deleted can be accepted. It cannot be undone.
 
-Exit status: 0 given up or given up before, 2 nothing was changed.
+Exit status: 0 the loss is accepted, now or before; 2 nothing was changed.
 
 Examples:
-  spillway gap --topic measurements --partition 2 --from 120 --to 4500 --reason 'down for 31 days'
-  spillway gap --topic measurements --partition 0 --from 120 --to 4500 --reason 'disk lost' --log ./data")]
+  spillway gap --topic measurements --partition 2 --from 120 --to 4500 \\
+    --reason 'down for 31 days'
+  spillway gap --topic measurements --partition 0 --from 120 --to 4500 \\
+    --reason 'disk lost' --log ./data")]
 pub(crate) struct Options {
     /// The topic: measurements, statistics or an inbox
     #[arg(long, value_name = "NAME")]
@@ -34,16 +36,16 @@ pub(crate) struct Options {
     /// The first offset that is lost
     #[arg(long, value_name = "OFFSET")]
     from: u64,
-    /// The first offset behind what is lost
+    /// The first offset after the lost records
     #[arg(long, value_name = "OFFSET")]
     to: u64,
-    /// Why; it stays in the log
+    /// The reason, which is kept in the log
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Only say what would change
+    /// Only print what would change
     #[arg(long)]
     dry_run: bool,
-    /// Work on the folder of an embedded log that nothing has open, instead of asking a running system
+    /// Work on the folder of an embedded log that no process has open, instead of asking a running system
     #[arg(long, value_name = "FOLDER")]
     log: Option<PathBuf>,
     #[command(flatten)]

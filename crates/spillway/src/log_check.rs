@@ -1,4 +1,4 @@
-//! `log check`: reads all of an embedded log and says what is damaged.
+//! `log check`: reads all of an embedded log and lists what is damaged.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,12 +11,13 @@ use crate::output::line;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Opening a log reads a small part of it; this reads all, the store's pages and every record. The pages of a file that
-cannot be written are not checked: copy the folder to a place that is writable.
+Opening a log reads only a small part of it. This command reads everything: the pages of the store and every \
+record. The pages of a file that cannot be written are not checked: copy the folder to a place that is \
+writable.
 
-Exit status: 0 nothing is damaged, 1 something is, 2 the log could not be opened.
+Exit status: 0 nothing is damaged; 1 something is damaged; 2 the log could not be opened.
 
-Example:
+Examples:
   spillway log check --log ./data")]
 pub(crate) struct Options {
     /// The folder of an embedded log that no process has open

@@ -12,22 +12,22 @@ use spillway_runtime::topics::specs;
 use crate::output::line;
 use crate::settings::{Kafka, LogOptions};
 
-/// How much is appended in one go.
+/// The maximum size of one append.
 const GROUP_RECORDS_MAX: usize = 10_000;
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every record keeps its offset, so that checkpoints and ticks say what they said. Records that were truncated before are
-void on Kafka and truncated again. The topics of the cluster must be missing or empty; should a copy be cut short, remove
-them and start anew. The folder is only read.
+Every record keeps its offset, so that checkpoints and ticks stay valid. Records that were truncated before the \
+copy are written as void records and truncated again. The topics of the cluster must be missing or empty. If a \
+copy is interrupted, delete the topics and start again. The folder is only read.
 
-Exit status: 0 copied and verified, 2 not.
+Exit status: 0 copied and verified; 2 not copied.
 
-Example:
+Examples:
   spillway log copy --from ./data --to kafka --kafka 127.0.0.1:9092")]
 pub(crate) struct Options {
-    /// The folder of an embedded log that nothing has open
+    /// The folder of an embedded log that no process has open
     #[arg(long, value_name = "FOLDER")]
     from: PathBuf,
     /// What to copy to; --kafka or --config names the cluster
@@ -43,7 +43,7 @@ enum Target {
     Kafka,
 }
 
-/// What a partition holds, for comparing: how many records, and the CRC-32 of their offsets and bytes.
+/// The content of a partition for a comparison: the number of records, and the CRC-32 of their offsets and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Content {
     start: u64,
@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The topics of the log with the partitions that they have there.
+/// The topics of the log with their numbers of partitions.
 fn topics(from: &EmbeddedLog) -> anyhow::Result<Vec<TopicSpec>> {
     let there = from.topics()?;
     let known = specs(1, 1);
@@ -169,7 +169,10 @@ fn append(
 ) -> anyhow::Result<()> {
     // On the embedded log a record's number is its offset.
     let at = to.append_copied(topic, partition, is_numbered.then_some(next), records)?;
-    ensure!(at == next || records.is_empty(), "somebody else appends to the cluster: {at} instead of {next}");
+    ensure!(
+        at == next || records.is_empty(),
+        "another process appends to the cluster: offset {at} instead of {next}"
+    );
     Ok(())
 }
 

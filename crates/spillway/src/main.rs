@@ -45,46 +45,46 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch it work, on this machine alone: an origin slows down, DNS moves to a CDN and back
+    /// Run a demonstration on this machine: an origin slows down, and DNS moves to a CDN and back
     Demo(demo::Options),
     /// Run all roles in one process on an embedded log, until stopped
     Up(roles::UpOptions),
-    /// Tick and derive on a log on Kafka, or stand by for one that does
+    /// Run the dataflow on a log on Kafka, or stand by for another one
     Dataflow(roles::DataflowOptions),
-    /// Answer DNS queries by the snapshots on Kafka, and by the last table on disk whatever happens
+    /// Answer DNS queries from the snapshots on Kafka, or from the last table on disk
     Dns(DnsOptions),
     /// Serve the API of an installation on Kafka
     Web(roles::OneRoleOptions),
-    /// Measure what is provisioned on Kafka; or say what probes have tried lately
+    /// Measure the targets that are provisioned on Kafka, or show what probes have tried lately
     Probe(ProbeOptions),
-    /// Make or check the topics of an installation on Kafka
+    /// Create or check the topics of an installation on Kafka
     Topics {
         #[command(subcommand)]
         command: TopicsCommand,
     },
-    /// Bring what is provisioned on a running system to what documents say
+    /// Apply documents to what is provisioned on a running system
     Apply(client::ApplyOptions),
     /// Delete an object from a running system
     Delete(client::DeleteOptions),
     /// Print what is provisioned on a running system, as documents
     Get(client::GetOptions),
-    /// Give up records that retention has deleted, so that the dataflow goes on without them
+    /// Accept the loss of records that retention has deleted, so that the dataflow continues
     Gap(gap::Options),
-    /// Let the time of ticks start again after a wrong machine clock
+    /// Restart the clock of ticks after the clock of the machine was wrong
     Clock {
         #[command(subcommand)]
         command: ClockCommand,
     },
-    /// Say where a site's traffic goes or went, why, and by which numbers
+    /// Explain where a site's traffic goes or went, with the numbers
     Explain(explain::Options),
-    /// Try a provisioning file on recorded measurements: what would have been steered where, when and why
+    /// Run a provisioning file over recorded measurements: which routes it would have chosen, when and why
     Backtest(backtest::Options),
-    /// Check or move a log
+    /// Check or copy a log
     Log {
         #[command(subcommand)]
         command: LogCommand,
     },
-    /// Recompute what was derived, and compare
+    /// Recompute what was derived from a log, and compare
     Replay {
         #[command(subcommand)]
         command: ReplayCommand,
@@ -93,9 +93,9 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum TopicsCommand {
-    /// Make the topics that are not there, with the settings that Spillway relies on
+    /// Create the missing topics, with the settings that Spillway needs
     Create(topics::CreateOptions),
-    /// Say which topics or settings are not as they should be, and how to mend each
+    /// List the topics and settings that are wrong, and how to correct each
     Check(topics::CheckOptions),
 }
 
@@ -110,7 +110,7 @@ struct DnsOptions {
 
 #[derive(Debug, Subcommand)]
 enum DnsCommand {
-    /// Let a node take the log's table, although it is another installation's or older than the node's
+    /// Replace a node's table by the log's, even if that is of another installation or older
     Adopt(adopt::Options),
 }
 
@@ -125,19 +125,19 @@ struct ProbeOptions {
 
 #[derive(Debug, Subcommand)]
 enum ProbeCommand {
-    /// Say what every probe has tried lately on which target, and why attempts did not succeed
+    /// Show what each probe has tried lately on each target, and why attempts failed
     Status(probe_status::Options),
 }
 
 #[derive(Debug, Subcommand)]
 enum ClockCommand {
-    /// The next tick takes the wall clock's time, also if that is lower; routes are held until there is new evidence
+    /// Give the next tick the time of the wall clock, even if that is lower; routes are held until there is new evidence
     Reset(clock_reset::Options),
 }
 
 #[derive(Debug, Subcommand)]
 enum LogCommand {
-    /// Read all of an embedded log and say what is damaged
+    /// Read all of an embedded log and list what is damaged
     Check(log_check::Options),
     /// Copy an embedded log to Kafka, offset for offset, and verify the copy
     Copy(log_copy::Options),
@@ -145,11 +145,11 @@ enum LogCommand {
 
 #[derive(Debug, Subcommand)]
 enum ReplayCommand {
-    /// Recompute everything derived from a log folder and compare it byte for byte with what was emitted
+    /// Recompute everything derived from a log, and compare it byte for byte with what was emitted
     Verify(replay::Options),
 }
 
-/// What the parts have to say besides, on standard error: warnings, or what `SPILLWAY_LOG` asks for.
+/// Logs to standard error: warnings, or what `SPILLWAY_LOG` selects.
 fn say_warnings() {
     let wanted =
         EnvFilter::try_from_env("SPILLWAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,spillway=info"));
@@ -189,7 +189,7 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        // A reader that has enough, such as `head`, closes the pipe: that is no failure.
+        // A closed pipe is not a failure: a reader such as `head` closes it when it has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

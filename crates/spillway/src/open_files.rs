@@ -1,8 +1,8 @@
-//! How many files, sockets included, this process may open.
+//! The limit of open files of this process, sockets included.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit to what the system allows, and returns the limit that holds then.
+/// Raises the limit to what the system allows, and returns the new limit.
 pub(crate) fn raise_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };

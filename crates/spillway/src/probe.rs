@@ -18,7 +18,7 @@ use crate::clock::now;
 /// How often provisioning is read for new assignments.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The way to tell an agent what to measure, and its task.
+/// The sender of an agent's assignments, and its task.
 type RunningAgent = (watch::Sender<Arc<Vec<Assignment>>>, JoinHandle<anyhow::Result<()>>);
 
 /// Runs an agent for every agent that is provisioned until cancelled, each with its current assignments.

@@ -12,8 +12,12 @@ use crate::output::line;
 use crate::settings::{Kafka, LogOptions};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 all equal, 1 something differs, 2 the log could not be read.\n\n\
-    Examples:\n  spillway replay verify --log ./data\n  spillway replay verify --kafka 127.0.0.1:9092")]
+#[command(after_help = "\
+Exit status: 0 everything is equal; 1 something differs or is missing; 2 the log could not be read.
+
+Examples:
+  spillway replay verify --log ./data
+  spillway replay verify --kafka 127.0.0.1:9092")]
 pub(crate) struct Options {
     /// The folder of an embedded log that no process has open; without it, the log on Kafka
     #[arg(long, value_name = "FOLDER")]

@@ -1,7 +1,7 @@
 //! Roles of a running system in one process: all of them (`up`), or one.
 //!
-//! The DNS node starts first and from the table on disk. It needs neither the log nor another role, and nothing that happens
-//! to these ends it.
+//! The DNS node starts first, from the table on disk. It needs neither the log nor another role, and no failure of these
+//! ends it.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -39,8 +39,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Flags go before the environment, that before the configuration file. With --kafka the log is a Kafka cluster whose
-topics `spillway topics create` has made; without it, an embedded log in the folder named by --data.
+Flags override environment variables, which override the configuration file. With --kafka the log is a Kafka \
+cluster whose topics `spillway topics create` has created; without it, an embedded log in the folder given by \
+--data.
 
 Examples:
   spillway up --data ./data
@@ -53,11 +54,12 @@ pub(crate) struct UpOptions {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-One role of an installation on Kafka, until stopped. All roles take the same configuration file.
+Runs one role of an installation on Kafka until stopped. All roles read the same configuration file.
 
 Examples:
   spillway topics create --kafka 127.0.0.1:9092
-  spillway dns --kafka 127.0.0.1:9092 --data ./node        keeps its last table in ./node
+  # keeps its last table in ./node
+  spillway dns --kafka 127.0.0.1:9092 --data ./node
   spillway web --config spillway.yaml
   spillway probe --config spillway.yaml")]
 pub(crate) struct OneRoleOptions {
@@ -67,15 +69,18 @@ pub(crate) struct OneRoleOptions {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The first dataflow ticks; a second one stands by, and takes over when nobody has ticked for 3 s. More cores of a machine
-are worker threads; past one machine, several processes make one dataflow: each is given the same list of hosts, and its
-own place in it. They speak to each other without encryption or passwords, so give them a network of their own. When one
-of them ends all do; started again, they go on from the last checkpoint.
+The first dataflow ticks. A second one stands by, and takes over if there has been no tick for 3 s.
+
+Worker threads use the cores of one machine. For more than one machine, several processes form one dataflow: \
+give each the same list of hosts and its own number. The processes communicate without encryption or passwords, \
+so give them a separate network. If one of them ends, all of them end; started again, they continue from the \
+last checkpoint.
 
 Examples:
   spillway dataflow --kafka 127.0.0.1:9092 --workers 2
-  spillway dataflow --kafka k:9092 --hosts a:5391,b:5391 --process 0     on a; it ticks
-  spillway dataflow --kafka k:9092 --hosts a:5391,b:5391 --process 1     on b")]
+  # on host a, which ticks, and on host b
+  spillway dataflow --kafka k:9092 --hosts a:5391,b:5391 --process 0
+  spillway dataflow --kafka k:9092 --hosts a:5391,b:5391 --process 1")]
 pub(crate) struct DataflowOptions {
     #[command(flatten)]
     options: RoleOptions,
@@ -83,7 +88,7 @@ pub(crate) struct DataflowOptions {
     cluster: ClusterOptions,
 }
 
-/// Which roles a process has.
+/// The roles of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Roles {
     /// All of them.
@@ -132,7 +137,7 @@ fn run_one(settings: &Settings, role: Roles) -> anyhow::Result<ExitCode> {
 }
 
 fn run_until_signal(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCode> {
-    // A DNS node starts whatever state the cluster is in.
+    // A DNS node starts even if the cluster cannot be reached.
     if let Some(kafka) = settings.kafka.as_ref().filter(|_| roles != Roles::Dns) {
         check_topics(kafka)?;
     }
@@ -162,7 +167,7 @@ async fn cancel_on_signal(cancel: CancellationToken) {
     cancel.cancel();
 }
 
-/// Refuses a cluster whose topics are not as they should be.
+/// Refuses a cluster with wrong topics or settings.
 fn check_topics(kafka: &Kafka) -> anyhow::Result<()> {
     let log = kafka.connect_for_a_command()?;
     let found = log.check(&specs(kafka.input_partitions, kafka.output_partitions))?;
@@ -170,7 +175,7 @@ fn check_topics(kafka: &Kafka) -> anyhow::Result<()> {
         return Ok(());
     }
     let found: Vec<String> = found.iter().map(|m| described(m, &kafka.settings.bootstrap)).collect();
-    bail!("topics are not as they should be:\n{}", found.join("\n"))
+    bail!("topics or settings are wrong:\n{}", found.join("\n"))
 }
 
 /// Runs roles until cancelled. `open` opens the log; it is called again if the roles that use the log could not be started.
@@ -199,7 +204,7 @@ pub(crate) fn run(
             });
         }
         let on_failure = if has_table {
-            // DNS serves, so a log that does not open is tried again.
+            // DNS is served, so opening the log is retried.
             OnFailure::Restart
         } else {
             OnFailure::EndProcess
@@ -253,7 +258,7 @@ fn run_on_log(
             scope.spawn(|| supervisor.run("dataflow", on_failure, dataflow));
         }
         if roles.has(Roles::Dns) {
-            // The DNS node serves its table without it.
+            // The DNS node serves its table without the follower.
             scope.spawn(|| supervisor.run("follower", OnFailure::Restart, follower));
         }
         if let Connector::Embedded(log) = connector {

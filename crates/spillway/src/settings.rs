@@ -1,4 +1,4 @@
-//! Settings of roles: flags before the environment, that before the configuration file.
+//! Settings of roles: flags override environment variables, which override the configuration file.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use spillway_events::Prefix;
 use tokio_util::sync::CancellationToken;
 
 const DNS: &str = "127.0.0.1:5300";
-/// Where the API listens unless told otherwise.
+/// The default address of the API.
 pub(crate) const API: &str = "127.0.0.1:5380";
-/// Partitions of a topic of input or of output, unless told otherwise, where the log is Kafka.
+/// The default number of partitions of an input or output topic on Kafka.
 const PARTITIONS: u32 = 4;
 const PROCESSES_MAX: usize = 64;
-/// Where the processes of a dataflow on one machine listen for each other, one port each.
+/// The ports at which the processes of a dataflow on one machine listen for each other, one for each.
 const FIRST_PEER_PORT: u16 = 5391;
 
 #[derive(Debug, Args)]
 pub(crate) struct RoleOptions {
-    /// Folder of the embedded log and of the last routing table; made if it is not there
+    /// Folder of the embedded log and of the last routing table; created if it does not exist
     #[arg(long, env = "SPILLWAY_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where the DNS node listens, UDP and TCP [default: 127.0.0.1:5300]
@@ -49,16 +49,16 @@ pub(crate) struct ClusterOptions {
     /// Where each process of the dataflow listens for the others: HOST:PORT,…; the same list for all
     #[arg(long, env = "SPILLWAY_HOSTS", value_name = "HOSTS", value_delimiter = ',')]
     hosts: Vec<String>,
-    /// Which of them this one is, from 0; the first one ticks
+    /// The number of this process, from 0; the first one ticks
     #[arg(long, env = "SPILLWAY_PROCESS", value_name = "N")]
     process: Option<usize>,
-    /// How many they are, on this machine at ports 5391 and up, where there is no list of hosts
+    /// Number of processes, on this machine at ports 5391 and up, if there is no list of hosts
     #[arg(long, env = "SPILLWAY_PROCESSES", value_name = "N")]
     processes: Option<usize>,
 }
 
 impl ClusterOptions {
-    /// The hosts of all processes and the number of this one; no hosts where it is the only one.
+    /// The hosts of all processes and the number of this one; no hosts if it is the only one.
     fn of(&self, file: Vec<String>) -> anyhow::Result<(Vec<String>, usize)> {
         let mut hosts = if self.hosts.is_empty() { file } else { self.hosts.clone() };
         if let Some(processes) = self.processes {
@@ -75,10 +75,10 @@ impl ClusterOptions {
         }
         let process = match (self.process, hosts.len()) {
             (process, 0 | 1) => process.unwrap_or(0),
-            (process, _) => process.context("say which of the hosts this process is, with --process")?,
+            (process, _) => process.context("give the number of this process with --process")?,
         };
         if process >= hosts.len().max(1) {
-            bail!("process: {process} is none of 0 to {}", hosts.len().max(1) - 1);
+            bail!("process: {process} is not from 0 to {}", hosts.len().max(1) - 1);
         }
         if hosts.len() == 1 {
             hosts.clear();
@@ -129,7 +129,7 @@ pub(crate) struct Settings {
     pub(crate) dns: SocketAddr,
     pub(crate) api: SocketAddr,
     pub(crate) workers: usize,
-    /// Where each process of the dataflow listens for the others; empty where there is one. Of no matter to other roles.
+    /// Where each process of the dataflow listens for the others; empty if there is one process. Other roles ignore it.
     pub(crate) hosts: Vec<String>,
     pub(crate) process: usize,
     pub(crate) probe_allow: Vec<Prefix>,
@@ -138,7 +138,7 @@ pub(crate) struct Settings {
     pub(crate) kafka: Option<Kafka>,
 }
 
-/// A cluster, and how its topics are cut.
+/// A cluster, and the numbers of partitions of its topics.
 #[derive(Clone)]
 pub(crate) struct Kafka {
     pub(crate) settings: KafkaSettings,
@@ -181,7 +181,7 @@ impl Settings {
         })
     }
 
-    /// The folder of what this process keeps.
+    /// The folder in which this process keeps its data.
     pub(crate) fn data(&self) -> anyhow::Result<&Path> {
         self.data.as_deref().context("name the folder to keep data in with --data")
     }
@@ -247,7 +247,7 @@ impl Kafka {
         Ok(Some(Self { settings, input_partitions, output_partitions }))
     }
 
-    /// A connection for a command that a person waits for.
+    /// A connection for a command, with a short timeout, because a person waits for it.
     pub(crate) fn connect_for_a_command(&self) -> anyhow::Result<KafkaLog> {
         const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
         let settings = KafkaSettings { retry_timeout: Some(RETRY_TIMEOUT), ..self.settings.clone() };

@@ -149,18 +149,18 @@ impl Supervisor {
     }
 }
 
-/// The chain of causes and, if the operator can mend it, how.
+/// The chain of causes, and what the operator can do about it.
 fn describe(error: &anyhow::Error) -> String {
     match error.downcast_ref() {
         Some(RuntimeError::MissingRecords(missing)) => format!(
-            "{error:#}; restore them, or go on without them, so that what they measured is unknown: {}",
+            "{error:#}; restore them, or accept their loss, so that what they measured is unknown: {}",
             missing.command()
         ),
         _ => format!("{error:#}"),
     }
 }
 
-/// Whether a call on the log ended because it was cancelled, which is no failure.
+/// Whether a call on the log ended because it was cancelled, which is not a failure.
 fn is_cancelled(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref::<LogError>(), Some(LogError::Cancelled)))
 }

@@ -11,9 +11,9 @@ use crate::settings::{Kafka, LogOptions};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 all topics are there, 2 not.
+Exit status: 0 all topics exist; 2 some could not be created.
 
-Example:
+Examples:
   spillway topics create --kafka 127.0.0.1:9092")]
 pub(crate) struct CreateOptions {
     #[command(flatten)]
@@ -22,9 +22,9 @@ pub(crate) struct CreateOptions {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 all is as it should be, 1 something differs, 2 the cluster could not be asked.
+Exit status: 0 all topics and settings are right; 1 something differs; 2 the cluster did not answer.
 
-Example:
+Examples:
   spillway topics check --config spillway.yaml")]
 pub(crate) struct CheckOptions {
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<ExitCode> {
     if options.json {
         line(format_args!("{}", serde_json::to_string(&found)?))?;
     } else if found.is_empty() {
-        line(format_args!("all topics are as they should be"))?;
+        line(format_args!("all topics and settings are right"))?;
     } else {
         for mismatch in &found {
             line(format_args!("{}", described(mismatch, &kafka.settings.bootstrap)))?;
@@ -60,7 +60,7 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!found.is_empty())))
 }
 
-/// What differs, and the command that mends it.
+/// The difference, and the command that corrects it.
 pub(crate) fn described(mismatch: &TopicMismatch, bootstrap: &str) -> String {
     let TopicMismatch { topic, setting, is, should_be } = mismatch;
     let mend = match setting.as_str() {
@@ -77,5 +77,5 @@ pub(crate) fn described(mismatch: &TopicMismatch, bootstrap: &str) -> String {
              --add-config {setting}={should_be}"
         ),
     };
-    format!("topic {topic}: {setting} is {is}, should be {should_be}; to mend it: {mend}")
+    format!("topic {topic}: {setting} is {is}, should be {should_be}; to correct it: {mend}")
 }

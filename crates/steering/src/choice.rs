@@ -1,4 +1,4 @@
-//! Which CDN a route that leaves the origin goes to.
+//! Chooses the CDN of a route that leaves the origin.
 
 use spillway_events::{PassedOver, Verdict};
 
@@ -6,20 +6,20 @@ use spillway_events::{PassedOver, Verdict};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permille(pub u64);
 
-/// Of a failed value, and of throughput 0.
+/// The permille of a failed value, and of throughput 0.
 pub const INFINITE: Permille = Permille(u64::MAX);
 
-/// An earlier CDN is taken back only at this level or below it.
+/// Traffic returns to an earlier CDN only at this level or below it.
 const RETURN_TO_EARLIER: Permille = Permille(900);
 
 /// A CDN of a site as seen from one network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CdnView {
-    /// Healthy, accepting, not full and not drained, as far as statistics say.
+    /// Whether it is healthy, accepting and not full, according to its latest statistics.
     pub usable: bool,
-    /// What the rule says of it.
+    /// The verdict on it.
     pub verdict: Verdict,
-    /// Its worst objective, those without evidence left out.
+    /// The permille of its worst objective; objectives without evidence do not count.
     pub permille: Option<Permille>,
 }
 
@@ -57,7 +57,7 @@ pub fn choose_cdn(views: &[CdnView], present: Option<usize>, origin_has_success:
         return Chosen::Cdn(index);
     }
     let permille = |index: usize| views[index].permille.unwrap_or(INFINITE);
-    // `min_by_key` keeps the first of equals, which is the order's.
+    // `min_by_key` returns the first of equals, which is the first in the site's order.
     let Some(least) = candidates.iter().copied().min_by_key(|index| permille(*index)) else {
         return Chosen::Origin;
     };

@@ -7,12 +7,10 @@ use rustc_hash::FxHashMap;
 use spillway_events::{AgentName, NetworkName, ObjectKind, Probe, Site, SiteName};
 use spillway_provisioning::{ObjectId, State};
 
-use crate::site::targets;
-
 /// Numbers for the names that samples refer to.
 ///
-/// All workers see the same changes in the same order, so they give the same numbers. The number of a site or probe that is
-/// deleted is given to a later one.
+/// All workers apply the same changes in the same order, so they assign the same numbers. The number of a deleted site or
+/// probe is assigned to a later one.
 #[derive(Debug, Default, Clone)]
 pub struct Directory {
     site_numbers: FxHashMap<SiteName, u32>,
@@ -62,9 +60,9 @@ impl<T> Numbered<T> {
 }
 
 impl Directory {
-    /// Brings the numbers to a state; `changed` names the objects that may differ from the state before, in order.
+    /// Updates the numbers to a state; `changed` names the objects that may differ from the state before, in order.
     pub fn update(&mut self, state: &State, changed: &[ObjectId]) {
-        // What is deleted goes first, so that its numbers are free.
+        // Deleted objects are removed first, so that their numbers are free.
         for id in changed.iter().filter(|id| state.object(id).is_none()) {
             match id.kind {
                 ObjectKind::Site => self.remove_site(&id.name),
@@ -150,4 +148,9 @@ impl Directory {
         let index = targets(self.sites.get(number)?).position(|name| name == target)?;
         Some((number, u16::try_from(index).ok()?))
     }
+}
+
+/// The names of a site's targets: the origin, then the CDNs in order.
+pub(crate) fn targets(site: &Site) -> impl Iterator<Item = &str> {
+    std::iter::once(site.origin.name.as_str()).chain(site.cdns.iter().map(|cdn| cdn.cdn.as_str()))
 }

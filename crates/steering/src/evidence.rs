@@ -1,4 +1,4 @@
-//! From the values of probes to the value of a network, for one target and one objective.
+//! Computes the value of a network from the values of probes, for one target and one objective.
 
 use spillway_events::{Metric, Objective, Value, Verdict};
 
@@ -6,7 +6,7 @@ use crate::choice::{INFINITE, Permille};
 use crate::rank::Rank;
 use crate::topology::Topology;
 
-/// What one probe's window says at a tick: what a change of a verdict can come from.
+/// The result of one probe's window at a tick. Only a change of it can change a verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProbeStat {
     /// The probe's value, if it has one.
@@ -15,7 +15,7 @@ pub struct ProbeStat {
     pub has_success: bool,
 }
 
-/// The value of a network and where it comes from.
+/// The value of a network, and the network whose probes it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evidence {
     /// The value.
@@ -62,7 +62,7 @@ pub(crate) fn verdict(objective: &Objective, evidence: Option<Evidence>) -> Verd
     }
 }
 
-/// Of several objectives: any at-or-above, else any unknown, else below. Unknown of none.
+/// Of several objectives: any at-or-above, else any unknown, else below. Unknown without objectives.
 pub(crate) fn combine(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
     let worst = |verdict: &Verdict| match verdict {
         Verdict::Below => 0,

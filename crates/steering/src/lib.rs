@@ -16,10 +16,10 @@
 //! # Values
 //!
 //! A probe with at least `samples_min` measurements in the window (failures count) has the value of rank ⌈p·n ÷ 100⌉ from the
-//! best; a failed measurement is worse than any number. Measurements that the probe refused to make, or made while it was cut
-//! off itself, are in no window. A network has the value of rank ⌈n ÷ 2⌉ from the best over the probes
-//! in it or below it in the tree that have a value. With fewer than `probes_min` of them (or than all that are provisioned
-//! there, if these are fewer), the nearest ancestor with enough evidence counts instead, and is named.
+//! best; a failed measurement is worse than any number. A measurement that the probe refused to make, or made while the
+//! probe itself was cut off, is in no window. A network has the value of rank ⌈n ÷ 2⌉ from the best over the probes in it or
+//! below it in the tree that have a value. With fewer than `probes_min` of them (or than all that are provisioned there, if
+//! these are fewer), the nearest ancestor with enough evidence counts instead, and is named.
 //!
 //! # Verdicts
 //!
@@ -35,20 +35,21 @@
 //!
 //! Which CDN: a CDN is usable unless its latest statistics exclude it. Among the usable ones, in the site's order: the present
 //! one while it is below and no earlier one is below at 900 permille of its level or less; the first that is below; the first
-//! that is unknown; with all at-or-above, the one with the least permille of its worst objective, where the present one stays
-//! unless the least is at most 90 % of its own. A held route whose CDN is no longer usable is chosen again. If no CDN is usable:
-//! the origin if a window of it holds a success, else the CDNs count as usable; without any CDN, the origin.
+//! that is unknown; if all are at-or-above, the one with the least permille of its worst objective, where the present one
+//! stays unless the least is at most 90 % of its own. A held route whose CDN is no longer usable is chosen again. If no CDN
+//! is usable: the origin if a window of it holds a success, else the CDNs count as usable; without any CDN, the origin.
 //!
 //! # Decisions
 //!
 //! The tick that first sees a site decides it in every network. After that, a decision is emitted whenever route, verdict or
-//! reason of a site in a network changes, in the order of site, then network. `tests/stories` tells these rules by examples.
+//! reason of a site in a network changes, in the order of site, then network. `tests/stories` shows these rules by examples.
 //!
-//! This crate knows no clock, no randomness, no file and no network.
+//! This crate uses no clock, randomness, file or network.
 #![warn(missing_docs)]
 
 mod choice;
 mod directory;
+mod error;
 mod evidence;
 mod moment;
 mod per_network;
@@ -62,10 +63,10 @@ mod window;
 
 pub use choice::{CdnView, Chosen, INFINITE, Permille, choose_cdn};
 pub use directory::Directory;
+pub use error::RestoreError;
 pub use evidence::{Evidence, ProbeStat};
 pub use per_network::PerNetwork;
 pub use rank::{FAILED, Rank, is_three_digits};
-pub use restore::RestoreError;
 pub use sample::{AHEAD_MAX_US, Sample, rank_measurement};
 pub use steering::{Outcome, Steering};
 pub use topology::Topology;

@@ -2,7 +2,7 @@
 
 use spillway_events::TimeMicros;
 
-/// Which tick decides.
+/// The tick that decides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     pub(crate) tick: u64,

@@ -15,7 +15,7 @@ impl<T: Clone + PartialEq> PerNetwork<T> {
         Self { usual, others: Vec::new() }
     }
 
-    /// The values by the networks' indexes. The one at `usual` is taken to be what most networks have.
+    /// The values by the networks' indexes. The value at index `usual` is taken as the one that most networks have.
     #[must_use]
     pub fn new(values: &[T], usual: usize) -> Self
     where

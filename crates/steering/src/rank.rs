@@ -8,7 +8,7 @@ use spillway_events::{Metric, Value};
 #[serde(transparent)]
 pub struct Rank(u16);
 
-/// Worse than any number.
+/// The rank of a failure, which is worse than any number.
 pub const FAILED: Rank = Rank(u16::MAX);
 
 /// The rank of bucket 0 of a metric of which more is better.
@@ -23,13 +23,13 @@ impl Rank {
         u32::from(self.0)
     }
 
-    /// The rank of a number from a checkpoint; nothing if no rank has it.
+    /// The rank of a number from a checkpoint; `None` if no rank has that number.
     pub(crate) fn from_number(number: u32) -> Option<Self> {
         u16::try_from(number).ok().map(Self)
     }
 
-    /// The rank of a number of a metric: response time rounds down to its bucket, throughput up. Numbers beyond
-    /// the metric's range get the rank of its end.
+    /// The rank of a number of a metric: response time rounds down to its bucket, throughput up. Numbers beyond the metric's
+    /// range get the rank of the nearest number in it.
     #[must_use]
     pub fn of(metric: Metric, number: u64) -> Self {
         match metric {
@@ -38,7 +38,7 @@ impl Rank {
         }
     }
 
-    /// What is printed and recorded: the bucket's number.
+    /// The value that is printed and recorded: the bucket's number.
     #[must_use]
     pub fn value(self, metric: Metric) -> Value {
         if self == FAILED {
@@ -57,7 +57,7 @@ pub fn is_three_digits(number: u64) -> bool {
     split(number).2
 }
 
-/// Mantissa below 1,000, power of ten, and whether nothing was dropped.
+/// The mantissa below 1,000, the power of ten, and whether the number is exact.
 fn split(number: u64) -> (u16, u16, bool) {
     if number < 1_000 {
         return (u16::try_from(number).unwrap_or(0), 0, true);

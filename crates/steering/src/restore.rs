@@ -2,27 +2,8 @@
 
 use spillway_events::{SeriesWindows, SiteName, SiteRoutes};
 
+use crate::error::RestoreError;
 use crate::steering::{Steering, schedule, site_mut};
-
-/// Why a part of a checkpoint does not fit the provisioning of its tick.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    /// A site is not provisioned.
-    #[error("the site is not provisioned")]
-    Site,
-    /// A site has a route in a network that is not provisioned.
-    #[error("a network of its routes is not provisioned")]
-    Network,
-    /// A window is of a probe that is not provisioned.
-    #[error("a probe of its windows is not provisioned")]
-    Probe,
-    /// A window is of a target that the site does not have.
-    #[error("a target of its windows is none of the site's")]
-    Target,
-    /// The windows of a series are not one an objective, or contradict themselves.
-    #[error("the windows of a series are not what its objectives ask for")]
-    Windows,
-}
 
 impl Steering {
     /// The routes of all sites that are steered here, in records of bounded size.
@@ -30,12 +11,12 @@ impl Steering {
         self.states().flat_map(|state| state.save_routes(&self.topology))
     }
 
-    /// The windows of all sites that are steered here, one record a series.
+    /// The windows of all sites that are steered here, one record for each series.
     pub fn save_windows(&self) -> impl Iterator<Item = SeriesWindows> + '_ {
         self.states().flat_map(|state| state.save_windows(&self.directory))
     }
 
-    /// Takes the saved state of all sites over, after [`Steering::provision`]. Sites that are steered elsewhere are skipped.
+    /// Restores the saved state of all sites, after [`Steering::provision`]. Sites that are steered elsewhere are skipped.
     /// What was decided before the checkpoint is not decided again.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What steering keeps of a measurement.
+//! The part of a measurement that steering uses.
 
 use spillway_events::{Measurement, Metric, Outcome, RESPONSE_TIME_MAX, THROUGHPUT_MAX, TimeMicros, Tried};
 
@@ -16,18 +16,19 @@ pub struct Sample {
     pub probe: u32,
     /// The target's index in the site: 0 is the origin, then the CDNs in order.
     pub target: u16,
-    /// Rank of the response time; nothing if the attempt says nothing of it.
+    /// Rank of the response time; `None` if the attempt is no evidence about it.
     pub response_time: Option<Rank>,
-    /// Rank of the available bandwidth; nothing if the attempt says nothing of it.
+    /// Rank of the available bandwidth; `None` if the attempt is no evidence about it.
     pub bandwidth: Option<Rank>,
-    /// Event time, not after the tick's.
+    /// Event time, at most the tick's time.
     pub at_us: TimeMicros,
 }
 
-/// What an attempt says of response time and of available bandwidth, or why it is refused.
+/// The ranks of the response time and of the available bandwidth of an attempt, or why the measurement is refused.
 ///
-/// An attempt counts for every metric it tried: failed, it failed for each; succeeded without a metric's number,
-/// it says nothing of that metric. One that was refused, or cut off with its probe, says nothing at all.
+/// An attempt counts for every metric that it tried. A failed attempt is a failure for each of them. A successful attempt
+/// without a number of a metric is no evidence about that metric. An attempt that was refused, or made while its probe was
+/// cut off, is no evidence at all.
 ///
 /// # Errors
 /// A reason, when a number is out of range.

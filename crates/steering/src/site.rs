@@ -1,4 +1,4 @@
-//! One site: its windows, what they say, and its route in every network.
+//! One site: its windows, their values, and its route in every network.
 
 mod saved;
 
@@ -13,7 +13,7 @@ use spillway_events::{
 };
 
 use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
-use crate::directory::Directory;
+use crate::directory::{Directory, targets};
 use crate::evidence::{Evidence, ProbeStat, combine, evidence, permille, verdict};
 use crate::moment::Moment;
 use crate::per_network::PerNetwork;
@@ -29,7 +29,7 @@ pub(crate) struct SiteState {
     agreement: u64,
     panes: Vec<Panes>,
     series: FxHashMap<SeriesKey, Series>,
-    /// By the network's index in the topology; nothing where the site has not been decided yet.
+    /// By the network's index in the topology; `None` if the site has not been decided yet.
     current: PerNetwork<Option<Current>>,
     /// Whether the verdict is below in every network, so that no CDN's value matters.
     is_below_everywhere: bool,
@@ -38,7 +38,7 @@ pub(crate) struct SiteState {
 /// The origin's index among the targets of a site.
 const ORIGIN: u16 = 0;
 
-/// One probe's view of one target: the origin is target 0, then the CDNs in order.
+/// One probe and one target: the origin is target 0, then the CDNs in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SeriesKey {
     pub(crate) target: u16,
@@ -47,20 +47,20 @@ pub(crate) struct SeriesKey {
 
 #[derive(Debug, Default)]
 struct Series {
-    /// One an objective.
+    /// One for each objective.
     windows: Vec<Window>,
     stats: Vec<ProbeStat>,
     /// Whether a window gained or lost since the last `restat`.
     touched: bool,
 }
 
-/// What holds for a site in a network since the last change.
+/// The route of a site in a network, as of its last change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Current {
     route: Route,
     verdict: Verdict,
     reason: Option<Reason>,
-    /// Whether the verdict has ever been anything but unknown.
+    /// Whether the verdict was ever known.
     known: bool,
     /// The tick that last changed route or reason.
     decided_tick: u64,
@@ -84,8 +84,8 @@ impl SiteState {
         *self.spec == *spec && self.agreement == agreement
     }
 
-    /// Takes a new specification over: windows stay with their target's name and their objective; a changed
-    /// objective starts with an empty window.
+    /// Applies a new specification. Windows are kept by the target's name and the objective; a changed objective starts with
+    /// an empty window.
     pub(crate) fn respecify(&mut self, spec: Arc<Site>, agreement: u64) {
         let targets: Vec<&str> = targets(&spec).collect();
         let old_targets: Vec<String> = self::targets(&self.spec).map(str::to_owned).collect();
@@ -111,7 +111,7 @@ impl SiteState {
         self.agreement = agreement;
     }
 
-    /// Moves what holds in each network to its index in a new topology; drops what is no longer there.
+    /// Moves the route of each network to the network's index in a new topology; drops the routes of networks that are gone.
     pub(crate) fn retopologize(&mut self, old: &Topology, new: &Topology) {
         let mut current = vec![None; new.networks_count()];
         for (network, held) in self.current.to_vec(old.networks_count()).into_iter().enumerate() {
@@ -137,8 +137,8 @@ impl SiteState {
         self.series.clear();
     }
 
-    /// Counts a sample into the windows it belongs to. Calls `schedule` with objective and time wherever the first
-    /// pane of a window is a new one. True when any window gained, for the first time since `restat`.
+    /// Counts a sample into the windows it belongs to. Calls `schedule` with objective and time for each window whose first
+    /// pane is new. Returns true if a window gained a sample for the first time since `restat`.
     pub(crate) fn add(
         &mut self,
         sample: &Sample,
@@ -168,8 +168,8 @@ impl SiteState {
         touched && !std::mem::replace(&mut series.touched, true)
     }
 
-    /// Lets panes leave. Calls `schedule` for the next one where any left. True when any did, for the first time since
-    /// `restat`.
+    /// Removes the panes that leave the window. Calls `schedule` for the next pane if any left. Returns true if any left for
+    /// the first time since `restat`.
     pub(crate) fn expire(
         &mut self,
         key: SeriesKey,
@@ -194,7 +194,7 @@ impl SiteState {
         !std::mem::replace(&mut series.touched, true)
     }
 
-    /// When each window next loses a pane.
+    /// The times at which each window loses its next pane.
     pub(crate) fn due(&self) -> Vec<(TimeMicros, SeriesKey, u16)> {
         let of_series = |(key, series): (&SeriesKey, &Series)| {
             let windows = series.windows.iter().zip(&self.panes).zip(0_u16..);
@@ -206,8 +206,8 @@ impl SiteState {
         self.series.iter().flat_map(of_series).collect()
     }
 
-    /// Works out anew what a touched series says. True when that can change a verdict or a choice: the origin's
-    /// values count by the side of the threshold on which they lie, a CDN's only where traffic may leave the origin.
+    /// Computes the values of a touched series again. Returns true if the result can change a verdict or a choice: values of
+    /// the origin only if they change their side of the threshold, values of a CDN only if traffic may leave the origin.
     pub(crate) fn restat(&mut self, key: SeriesKey) -> bool {
         let Some(series) = self.series.get_mut(&key) else { return false };
         series.touched = false;
@@ -251,8 +251,8 @@ impl SiteState {
         self.spec.objectives.iter().enumerate().map(of_objective).collect()
     }
 
-    /// Decides the site in every network; a decision for each whose route, verdict or reason is another than
-    /// before, or for all of them, in the order of networks.
+    /// Decides the site in every network. Returns a decision for each network whose route, verdict or reason changed, or for
+    /// all networks, in their order.
     pub(crate) fn decide(
         &mut self,
         moment: Moment,
@@ -276,7 +276,7 @@ impl SiteState {
             let decided_tick = same.map_or(moment.tick, |previous| previous.decided_tick);
             let current = Current { route, verdict: literal, reason, known, decided_tick };
             if !redecide_all && previous.is_some_and(|previous| same_outcome(previous, &current)) {
-                // `known` can only turn true with the verdict, which is an outcome.
+                // `known` changes only together with the verdict, so it is not compared.
                 continue;
             }
             let decision = Decision {
@@ -306,7 +306,7 @@ impl SiteState {
         decisions
     }
 
-    /// Sets what holds in each network.
+    /// Sets the route in each network.
     fn hold(&mut self, held: &[Option<Current>], topology: &Topology) {
         let is_below = |current: &Current| current.verdict == Verdict::Below;
         self.is_below_everywhere = held.iter().all(|current| current.as_ref().is_some_and(is_below));
@@ -340,7 +340,7 @@ impl SiteState {
         cdns.iter().zip(usable).map(view).collect()
     }
 
-    /// The route that follows a verdict, or why it does not, with the CDNs looked at.
+    /// The route for a verdict, the reason if the route differs from the verdict, and the CDNs that were considered.
     fn route(
         &self,
         topology: &Topology,
@@ -389,7 +389,7 @@ impl SiteState {
         self.spec.cdns.iter().zip(views).enumerate().map(candidate).collect()
     }
 
-    /// Whether any voter's window of the origin holds a success.
+    /// Whether a window of the origin holds a success, of any probe that counts for the network.
     fn origin_has_success(&self, topology: &Topology, network: usize) -> bool {
         let has_success = |probe: &u32| {
             let series = self.series.get(&SeriesKey { target: 0, probe: *probe });
@@ -502,11 +502,6 @@ impl Series {
             touched: false,
         }
     }
-}
-
-/// The names of a site's targets: the origin, then the CDNs in order.
-pub(crate) fn targets(site: &Site) -> impl Iterator<Item = &str> {
-    std::iter::once(site.origin.name.as_str()).chain(site.cdns.iter().map(|cdn| cdn.cdn.as_str()))
 }
 
 fn number(rank: Option<Rank>, objective: &Objective) -> (Option<u64>, bool) {

@@ -1,4 +1,4 @@
-//! The steering of many sites, a tick at a time.
+//! Steers many sites, tick by tick.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::topology::Topology;
 pub struct Outcome {
     /// By site, then network.
     pub decisions: Vec<Decision>,
-    /// Where performance is due: by site, target, objective, network.
+    /// Performance values, if they are due: by site, target, objective, network.
     pub performance: Vec<Performance>,
 }
 
@@ -27,7 +27,7 @@ pub struct Steering {
     state: State,
     pub(crate) directory: Directory,
     pub(crate) topology: Topology,
-    /// By the site's number; nothing for sites that other workers steer.
+    /// By the site's number; `None` for sites that other workers steer.
     pub(crate) sites: Vec<Option<Box<SiteState>>>,
     unusable: BTreeSet<CdnName>,
     pub(crate) calendar: Calendar,
@@ -39,17 +39,17 @@ pub struct Steering {
     redecide_all: bool,
 }
 
-/// When which windows lose a pane: site, series and objective. Every window that holds something is in it at the time at
-/// which its first pane leaves.
+/// The windows by the time at which they lose a pane. Every window that is not empty is listed at the time at which its
+/// first pane leaves.
 type Calendar = BTreeMap<TimeMicros, BTreeSet<DueWindow>>;
 
 /// A window by the site's number, the series, and the index of the objective.
 type DueWindow = (u32, SeriesKey, u16);
 
 impl Steering {
-    /// Takes provisioning over. `changed` names the objects that may differ from the state before, in order; the cost is
-    /// theirs, but for a change of the tree of networks or of the probes in it, which changes every site. The sites that
-    /// `owns` names are steered here.
+    /// Applies the provisioning. `changed` names the objects that may differ from the state before, in order. The cost
+    /// depends on these objects only, except that a change of the tree of networks or of its probes changes every site. The
+    /// sites for which `owns` is true are steered here.
     pub fn provision(&mut self, state: &State, changed: &[ObjectId], owns: impl Fn(&SiteName) -> bool) {
         let gone = |kind| changed.iter().filter(move |id| id.kind == kind && state.object(id).is_none());
         gone(ObjectKind::Site).for_each(|id| self.remove_site(&id.name));
@@ -128,7 +128,7 @@ impl Steering {
         &self.directory
     }
 
-    /// Sets whether a CDN can be used, as far as its statistics say.
+    /// Sets whether a CDN can be used, according to its statistics.
     pub fn set_usable(&mut self, cdn: &CdnName, usable: bool) {
         let changed = if usable { self.unusable.remove(cdn) } else { self.unusable.insert(cdn.clone()) };
         if changed {
@@ -144,7 +144,7 @@ impl Steering {
         self.mark_all_dirty();
     }
 
-    /// Empties all windows and forgets which CDNs cannot be used: time starts again, so nothing tells how old evidence is.
+    /// Empties all windows and forgets which CDNs cannot be used: time starts again, so the age of evidence is unknown.
     /// Every site is decided at the next tick.
     pub fn forget_evidence(&mut self) {
         self.sites.iter_mut().flatten().for_each(|state| state.forget_evidence());
@@ -159,7 +159,7 @@ impl Steering {
         self.dirty.extend(present.map(|(number, _)| number));
     }
 
-    /// Counts a sample into the windows as they stand at the tick's time.
+    /// Counts a sample into the windows as of the tick's time.
     pub fn add(&mut self, sample: &Sample, now: TimeMicros) {
         let Some(state) = site_mut(&mut self.sites, sample.site) else { return };
         let key = SeriesKey { target: sample.target, probe: sample.probe };
@@ -170,7 +170,7 @@ impl Steering {
         }
     }
 
-    /// Lets time pass to the tick's and decides what changed.
+    /// Advances the windows to the tick's time, and decides the sites that changed.
     pub fn decide(&mut self, tick: u64, at: TimeMicros, performance_is_due: bool) -> Outcome {
         let moment = Moment { tick, at };
         self.pass_time(at);
@@ -221,7 +221,7 @@ impl Steering {
         self.sites.iter().flatten().map(|state| &**state)
     }
 
-    /// When a window next loses a pane.
+    /// The time at which a window loses its next pane.
     #[must_use]
     pub fn next_due(&self) -> Option<TimeMicros> {
         self.calendar.keys().next().copied()
@@ -232,14 +232,14 @@ fn enter(calendar: &mut Calendar, time: TimeMicros, window: DueWindow) {
     calendar.entry(time).or_default().insert(window);
 }
 
-/// Enters all windows of a site.
+/// Adds all windows of a site to the calendar.
 pub(crate) fn schedule(calendar: &mut Calendar, site: u32, state: &SiteState) {
     for (time, key, objective) in state.due() {
         enter(calendar, time, (site, key, objective));
     }
 }
 
-/// Removes all windows of a site.
+/// Removes all windows of a site from the calendar.
 fn unschedule(calendar: &mut Calendar, site: u32, state: &SiteState) {
     for (time, key, objective) in state.due() {
         let Some(due) = calendar.get_mut(&time) else { continue };

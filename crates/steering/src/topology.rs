@@ -1,4 +1,4 @@
-//! The tree of networks with the probes in it, in the form the rules walk.
+//! The tree of networks with its probes, in the form that the rules use.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl Topology {
         probes.sort();
         for (probe, number) in probes {
             let mut at = index.get(&probe.network).copied();
-            // Bounded by the number of networks, should the tree ever hold a cycle.
+            // Bounded by the number of networks, in case the tree has a cycle.
             for _ in 0..nodes.len() {
                 let Some(index) = at else { break };
                 nodes[index].voters.push(number);
@@ -61,7 +61,7 @@ impl Topology {
         Self { networks: nodes, from_root }
     }
 
-    /// How many networks there are, the root counted. Their indexes are in the order of names.
+    /// The number of networks, including the root. Their indexes are in the order of names.
     #[must_use]
     pub fn networks_count(&self) -> usize {
         self.networks.len()

@@ -11,7 +11,7 @@ use crate::rank::{FAILED, Rank};
 pub struct Window {
     /// In the order of panes; within a pane in the order of arrival.
     entries: VecDeque<Entry>,
-    /// Ranks from the best, with how often each occurs in the window.
+    /// The ranks from the best on, with the number of times that each occurs in the window.
     counts: Vec<(Rank, u32)>,
     samples: u64,
 }
@@ -52,7 +52,7 @@ impl Panes {
         self.pane(now) - self.panes + 1
     }
 
-    /// When a pane leaves the window.
+    /// The time at which a pane leaves the window.
     #[must_use]
     pub fn leaves_at(self, pane: i64) -> TimeMicros {
         TimeMicros((pane + self.panes).saturating_mul(self.pane_us))
@@ -94,7 +94,7 @@ impl Window {
         }
     }
 
-    /// What a checkpoint holds of the window; it does not depend on the order in which measurements came.
+    /// The window for a checkpoint. It does not depend on the order in which measurements came.
     pub(crate) fn save(&self) -> WindowCounts {
         let mut counts: BTreeMap<(i64, Rank), u32> = BTreeMap::new();
         for entry in &self.entries {
@@ -105,7 +105,7 @@ impl Window {
         WindowCounts { counts: counts.collect() }
     }
 
-    /// The window that a checkpoint holds; nothing if panes or ranks are not in order, or a count is 0.
+    /// The window from a checkpoint; `None` if panes or ranks are not in order, or a count is 0.
     pub(crate) fn restore(saved: &WindowCounts) -> Option<Self> {
         let mut window = Self::default();
         let mut counts: BTreeMap<Rank, u32> = BTreeMap::new();
@@ -124,12 +124,12 @@ impl Window {
         Some(window)
     }
 
-    /// The oldest pane that holds something.
+    /// The oldest pane that is not empty.
     pub(crate) fn first_pane(&self) -> Option<i64> {
         self.entries.front().map(|entry| entry.pane)
     }
 
-    /// How many measurements it holds, failures counted.
+    /// The number of measurements, including failures.
     #[must_use]
     pub fn samples(&self) -> u64 {
         self.samples
@@ -149,7 +149,7 @@ impl Window {
         }
         let from_best = (u64::from(percentile) * self.samples).div_ceil(100);
         let from_worst = self.samples + 1 - from_best;
-        // From the nearer end: usual percentiles are near the worst.
+        // Searches from the nearer end, because common percentiles are near the worst value.
         if from_worst < from_best {
             nth(self.counts.iter().rev(), from_worst)
         } else {
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        // A window against a sorted list of what lies in it.
+        // Compares a window with a sorted list of its measurements.
         #[test]
         fn the_value_is_that_of_a_sorted_list(
             steps in prop::collection::vec((0_i64..100, 0_u64..5_000, any::<bool>()), 1..200),

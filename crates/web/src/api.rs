@@ -19,7 +19,7 @@ use spillway_serve::{Problem, not_found, wrong_method};
 /// Makes the body of `GET /ready`.
 pub type ReadyBody = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
-/// What the API works on.
+/// The parts that the API uses.
 #[derive(Clone)]
 pub struct Api {
     explainer: Arc<Explainer>,
@@ -72,7 +72,7 @@ struct CommandQuery {
 }
 
 impl CommandQuery {
-    /// The id that was given, or one that no other command has.
+    /// The given id, or a new one.
     fn id(&self, at: TimeMicros) -> String {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let new = || format!("api-{}-{}-{}", at.0, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -185,7 +185,7 @@ fn outcome(outcome: Result<Applied, ProvisionError>) -> Response {
     }
 }
 
-/// Foreign text, cut if it is long.
+/// Cuts foreign text for a message.
 fn shorten(text: &str) -> String {
     const CHARACTERS_MAX: usize = 100;
     text.chars().take(CHARACTERS_MAX).collect()
@@ -215,9 +215,9 @@ async fn explained(
 ) -> Response {
     blocking(move || {
         let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
-        let Ok(site) = SiteName::new(site) else { return bad("the site's name is no name") };
+        let Ok(site) = SiteName::new(site) else { return bad("the site's name is not a valid name") };
         let Ok(network) = query.network.map(NetworkName::new).transpose() else {
-            return bad("network: is no name");
+            return bad("network: is not a valid name");
         };
         let at = match query.at.map(|at| parse_time(&at)).transpose() {
             Ok(at) => at,
@@ -253,7 +253,7 @@ async fn probes(State(api): State<Api>) -> Response {
     .await
 }
 
-/// Calls that wait for the disk run beside the tasks that serve sockets.
+/// Runs a call that may block on the disk, outside the threads that serve sockets.
 async fn blocking(run: impl FnOnce() -> Response + Send + 'static) -> Response {
     let ran = tokio::task::spawn_blocking(run).await;
     ran.unwrap_or_else(|_| {

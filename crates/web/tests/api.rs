@@ -57,7 +57,7 @@ impl Server {
 }
 
 #[tokio::test]
-async fn documents_are_tried_applied_and_read_back() {
+async fn documents_are_applied_and_read_back_after_a_dry_run() {
     let server = Server::start().await;
     let (status, tried) = server.apply("?dry_run=true", DOCUMENTS).await;
     assert_eq!((status, &tried["revision"], &tried["dry_run"]), (StatusCode::OK, &0.into(), &true.into()));
@@ -81,7 +81,7 @@ async fn a_command_sent_again_with_its_id_returns_its_first_result() {
 }
 
 #[tokio::test]
-async fn targets_that_probes_skip_are_warned_of_and_applied() {
+async fn targets_that_probes_skip_are_applied_with_a_warning() {
     let server = Server::start().await;
     let origin = "origin: {addresses: [10.0.0.1], probe_url: 'http://shop.example/'}\n";
     let (status, applied) = server.apply("?file=a.yaml", &format!("{DOCUMENTS}{origin}")).await;

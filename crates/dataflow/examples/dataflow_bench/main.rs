@@ -31,7 +31,7 @@ const TARGETS: [&str; 2] = ["origin", "one"];
 const TICK_US: i64 = 100_000;
 const START_US: i64 = 1_700_000_000_000_000;
 
-/// What is fed: ticks, each with the records that it reads.
+/// The input: ticks, each with the records that it reads.
 struct Input {
     provisioning: ProvisioningRecord,
     ticks: Vec<(TimeMicros, Vec<Vec<u8>>)>,
@@ -75,7 +75,7 @@ fn many_keys(keys: usize) {
     const TOUCHED_TICKS: usize = 100;
     let mut filled = input(1, keys, keys * 20, 250);
     let ticks_filling = filled.ticks.len();
-    // As if the agents had started again, with a hundredth of the keys.
+    // New boots of the agents, with a hundredth of the keys.
     let few = input(2, 10_000, TOUCHED_TICKS * 1_000, 250);
     let last = filled.ticks.last().unwrap().0;
     let later = (1..).zip(few.ticks);
@@ -85,7 +85,7 @@ fn many_keys(keys: usize) {
     let before_kib = resident_kib();
     let mut marks = Vec::new();
     run(&filled, |tick| {
-        // The first of them owes the values of all keys.
+        // The first of these ticks emits the values of all keys.
         if tick == ticks_filling + 1 || tick == ticks_filling + TOUCHED_TICKS {
             marks.push((Instant::now(), resident_kib()));
         }

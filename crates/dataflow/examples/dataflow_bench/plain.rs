@@ -1,4 +1,4 @@
-//! The same values in one loop with nothing around it: no ticks to wait for, no repeats, no tree of networks.
+//! The same values in one plain loop: without ticks, deduplication or a tree of networks.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -13,7 +13,7 @@ const PANE_US: i64 = 1_000_000;
 const PERCENTILE: u64 = 95;
 const SAMPLES_MIN: u64 = 20;
 
-/// One window: what came when, and how often each rank stands in it.
+/// One window: its samples with their panes, and the count of each rank.
 #[derive(Default)]
 struct Key {
     samples: VecDeque<(i64, Rank)>,
@@ -24,7 +24,7 @@ struct Key {
 pub(crate) fn run(ticks: &[(TimeMicros, Vec<Vec<u8>>)]) -> Recorded {
     let mut places: HashMap<Series, usize> = HashMap::new();
     let mut keys: Vec<Key> = Vec::new();
-    // Which keys gained in a pane: they lose it together.
+    // The keys that gained in a pane; they lose it at the same time.
     let mut gained: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     let mut values = Vec::new();
     let mut period = None;

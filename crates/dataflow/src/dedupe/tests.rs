@@ -8,7 +8,7 @@ use super::*;
 
 const HOUR_US: i64 = 3_600 * 1_000_000;
 
-/// What has been counted, as plainly as the rules say it: by boot, all sequences, and when the last one was counted.
+/// A plain model of the rules: by boot, all sequence numbers that were counted, and when the last one was.
 #[derive(Default)]
 struct Model(BTreeMap<u64, (Vec<u64>, u64, i64)>);
 
@@ -57,7 +57,7 @@ proptest! {
         }
     }
 
-    // Full of boots from the start, and many more to come.
+    // Starts with the maximum number of boots, and many more follow.
     #[test]
     fn boots_are_replaced_as_by_the_model(
         steps in prop::collection::vec((1_u64..2_100, 1_u64..3, 0_i64..3), 1..100),

@@ -15,7 +15,7 @@ use spillway_steering::PerNetwork;
 
 use crate::provisioning::ProvisioningChange;
 
-/// The table that the snapshots so far make.
+/// The table as of the last snapshot.
 #[derive(Debug)]
 pub(super) struct PublishedTable {
     state: State,
@@ -31,7 +31,7 @@ pub(super) struct PublishedTable {
 struct PublishedSite {
     /// The hash of the site's entry.
     hash: u128,
-    /// As decided, in every network.
+    /// The decided routes, in every network.
     decided: Decided,
 }
 
@@ -58,7 +58,7 @@ impl PublishedTable {
         self.state.revision()
     }
 
-    /// Brings sites and networks of the table to what is provisioned.
+    /// Updates the sites and networks of the table to what is provisioned.
     pub(super) fn provision(&mut self, change: &ProvisioningChange, delta: &mut Snapshot) {
         self.state = change.state.clone();
         let mut sites: BTreeSet<&ObjectId> = BTreeSet::new();
@@ -147,7 +147,7 @@ impl PublishedTable {
         (self.sites, self.names) = (sites, names);
     }
 
-    /// Brings the routes of the table to what was decided; decisions are in the order of sites.
+    /// Updates the routes of the table to the decisions, which are in the order of sites.
     pub(super) fn decide(&mut self, decisions: &[Decision], delta: &mut Snapshot) {
         for of_site in decisions.chunk_by(|a, b| a.site == b.site) {
             let Some(name) = of_site.first().map(|decision| &decision.site) else { continue };
@@ -165,17 +165,17 @@ impl PublishedTable {
                 }
             }
             let decided = Decided::new(&decided, self.root());
-            self.update_routes(&name.clone(), decided, delta);
+            self.update_routes(&name.clone(), &decided, delta);
         }
         delta.routes_gone.sort();
     }
 
-    /// Brings the routes of a site in the table to what was decided.
-    fn update_routes(&mut self, name: &SiteName, decided: Decided, delta: &mut Snapshot) {
+    /// Updates the routes of a site in the table to what was decided.
+    fn update_routes(&mut self, name: &SiteName, decided: &Decided, delta: &mut Snapshot) {
         let root = self.root();
-        let Some(site) = self.sites.get_mut(name).filter(|site| site.decided != decided) else { return };
+        let Some(site) = self.sites.get_mut(name).filter(|site| site.decided != *decided) else { return };
         let old = std::mem::replace(&mut site.decided, decided.clone());
-        let (old, new) = (routes(&old, root), routes(&decided, root));
+        let (old, new) = (routes(&old, root), routes(decided, root));
         for (network, route) in &old {
             match new.get(network) {
                 Some(new) if new == route => {}
@@ -202,7 +202,7 @@ impl PublishedTable {
         delta.routes_gone.push(RouteKey { site, network });
     }
 
-    /// Takes the routes of a checkpoint over; false if their site or a network is not provisioned.
+    /// Restores the routes of a checkpoint; false if their site or a network is not provisioned.
     pub(super) fn restore(&mut self, saved: &SiteRoutes, unused: &mut Snapshot) -> bool {
         let Some(site) = self.sites.get(&saved.site) else { return false };
         let route = |held: &spillway_events::HeldRoute| DecidedRoute {
@@ -218,7 +218,7 @@ impl PublishedTable {
             let Ok(network) = self.names.binary_search(&held.network) else { return false };
             decided[network] = Some(route(held));
         }
-        self.update_routes(&saved.site, Decided::new(&decided, self.root()), unused);
+        self.update_routes(&saved.site, &Decided::new(&decided, self.root()), unused);
         true
     }
 

@@ -1,4 +1,4 @@
-//! Publishes what is provisioned and decided, and builds the table from what is published.
+//! Publishes provisioning and decisions, and builds the table from the snapshots.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::provisioning::Provisioning;
 const NOTHING_DUE: Due =
     Due { performance: false, heartbeat: false, full_table: false, receipts: false, checkpoint: false };
 
-fn input(number: u64, provisioning: Vec<ProvisioningRecord>) -> TickInput {
+fn input(number: u64, provisioning: &[ProvisioningRecord]) -> TickInput {
     let at_us = TimeMicros(i64::try_from(number).unwrap() * 1_000_000);
     let tick =
         Tick { restart: false, installation: String::new(), number, at_us, rules: 1, offsets: Vec::new() };
-    let provisioning = Provisioning::default().apply(&provisioning);
+    let provisioning = Provisioning::default().apply(provisioning);
     TickInput { tick, tick_offset: number, provisioning, records: Vec::new() }
 }
 
@@ -95,7 +95,7 @@ fn snapshots(items: Vec<SnapshotItem>) -> Vec<Snapshot> {
 #[test]
 fn a_large_table_is_published_in_small_records() {
     let mut publisher = Publisher::default();
-    let items = publisher.tick(&input(1, vec![provision(30_000)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
+    let items = publisher.tick(&input(1, &[provision(30_000)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
     let records = encode_frame(1, items).unwrap();
     assert!(records.len() > 64);
     assert!(records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
@@ -107,20 +107,20 @@ fn a_large_table_is_published_in_small_records() {
     }
 }
 
-/// The table is the same whichever way a node took, and a full one comes exactly when the deltas outweigh the last.
+/// A node has the same table from a full snapshot and from deltas. A full one follows exactly when the deltas are larger
+/// than the last full one.
 #[test]
-fn a_full_table_follows_when_the_deltas_outweigh_it() {
+fn a_full_table_follows_when_the_deltas_are_larger() {
     let mut publisher = Publisher::default();
-    let first = publisher.tick(&input(1, vec![provision(8)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
+    let first = publisher.tick(&input(1, &[provision(8)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
     let full = snapshots(first).pop().unwrap();
     let mut table = Table::default().apply(&full).unwrap();
     let (mut full_bytes, mut delta_bytes, mut fulls) = (items_bytes(&full.into_items()).unwrap(), 0, 0);
     for tick in 2..1_000_u64 {
         let cdn = if (tick / 8).is_multiple_of(2) { Some("a") } else { None };
         let decisions = [decision(tick, u32::try_from(tick % 8).unwrap(), cdn, None)];
-        let published = snapshots(
-            publisher.tick(&input(tick, Vec::new()), NOTHING_DUE, &decisions, INSTALLATION).unwrap(),
-        );
+        let published =
+            snapshots(publisher.tick(&input(tick, &[]), NOTHING_DUE, &decisions, INSTALLATION).unwrap());
         let Some(delta) = published.first() else { continue };
         delta_bytes += items_bytes(&delta.clone().into_items()).unwrap();
         table = table.apply(delta).unwrap();
@@ -136,12 +136,12 @@ fn a_full_table_follows_when_the_deltas_outweigh_it() {
 }
 
 #[test]
-fn a_route_says_why_and_since_when() {
+fn a_route_has_its_reason_and_its_deciding_tick() {
     let mut publisher = Publisher::default();
-    publisher.tick(&input(1, vec![provision(1)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
+    publisher.tick(&input(1, &[provision(1)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
     let mut publish = |tick, reason| {
         let decisions = [decision(tick, 0, None, reason)];
-        let items = publisher.tick(&input(tick, Vec::new()), NOTHING_DUE, &decisions, INSTALLATION).unwrap();
+        let items = publisher.tick(&input(tick, &[]), NOTHING_DUE, &decisions, INSTALLATION).unwrap();
         let routes = snapshots(items).into_iter().next().map(|delta| delta.routes);
         routes
             .unwrap_or_default()
@@ -181,7 +181,7 @@ fn a_change_of_the_provisioning_publishes_what_depends_on_it() {
             })
             .collect();
         let due = Due { full_table: true, ..NOTHING_DUE };
-        let input = TickInput { provisioning: change, ..input(number, Vec::new()) };
+        let input = TickInput { provisioning: change, ..input(number, &[]) };
         let published = snapshots(publisher.tick(&input, due, &decisions, "").unwrap());
         let [delta, full] = &published[..] else { panic!("{published:?}") };
         table = table.apply(delta).unwrap();

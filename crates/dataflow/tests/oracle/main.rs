@@ -94,7 +94,7 @@ fn run_process(
     ran
 }
 
-/// Three processes, connected as in production but within this one; all that they sent.
+/// Three processes, connected as in production but as threads of this process. Returns everything that they sent.
 fn run_processes(steps: &[Step], workers: usize, restored: Option<&Restored>) -> [Ran; 3] {
     let pair = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -113,7 +113,7 @@ fn run_processes(steps: &[Step], workers: usize, restored: Option<&Restored>) ->
     ran.try_into().unwrap_or_else(|_| unreachable!())
 }
 
-/// All that several processes sent.
+/// Everything that several processes sent.
 fn together(ran: [Ran; 3]) -> (Frames, Vec<(u64, TimeMicros, Vec<CheckpointChunk>)>) {
     let (mut frames, mut checkpoints) = (Frames::new(), BTreeMap::new());
     for Ran { frames: of_process, checkpoints: parts } in ran {
@@ -171,7 +171,7 @@ fn first_documents() -> String {
     text
 }
 
-/// Numbers that look drawn, the same on every run.
+/// Pseudo-random numbers, the same on every run.
 struct Draws(u64);
 
 impl Draws {
@@ -181,7 +181,7 @@ impl Draws {
     }
 }
 
-/// A tick a second; every agent sends a batch to its partition; CDN one falls ill and recovers; sites change.
+/// A tick a second; every agent sends a batch to its partition; CDN one becomes unhealthy and recovers; sites change.
 fn steps(twice: bool) -> Vec<Step> {
     let mut draws = Draws(7);
     let mut state = State::default();
@@ -271,7 +271,7 @@ fn statistics(number: u64, at: TimeMicros) -> StatisticsBatch {
     }
 }
 
-/// CDN one says that it is ill.
+/// CDN one reports that it is unhealthy.
 fn ill(at_us: TimeMicros) -> AggregateStatistics {
     AggregateStatistics {
         cdn: CdnName::new("one").unwrap(),
@@ -287,7 +287,7 @@ fn count(frames: &Frames, topic: &str) -> usize {
     frames.keys().filter(|(_, of, _)| *of == topic).count()
 }
 
-/// Equal to the byte; says where not, instead of printing all of them.
+/// Compares byte by byte, and names the first difference instead of printing all frames.
 fn assert_same(one: &Frames, other: &Frames, what: &str) {
     let all: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
     let different: Vec<_> = all.into_iter().filter(|key| one.get(*key) != other.get(*key)).collect();
@@ -300,7 +300,7 @@ fn assert_same(one: &Frames, other: &Frames, what: &str) {
 }
 
 #[test]
-fn the_number_of_workers_changes_nothing() {
+fn the_number_of_workers_changes_no_output() {
     let steps = steps(false);
     let one = run(&steps, 1, None);
     assert!(count(&one.frames, topics::DECISIONS) > 100);
@@ -324,7 +324,7 @@ fn several_processes_send_together_what_one_worker_sends() {
     let (frames, checkpoints) = together(processes);
     assert_same(&frames, &one.frames, "three processes");
 
-    // Their checkpoints are whole together, and restore onto one process; one's restores onto several.
+    // Their checkpoints together are complete, and restore onto one process; one's restores onto several.
     for ((tick, at, chunks), of_one) in checkpoints.iter().zip(&one.checkpoints).step_by(3) {
         let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
         let expected: Frames =
@@ -362,9 +362,9 @@ fn a_checkpoint_restores_onto_another_number_of_workers() {
     }
 }
 
-/// What CDN one writes to its inbox of CDN two is rejected and changes nothing; what two writes of itself counts.
+/// What CDN one writes to its inbox of CDN two is rejected and changes nothing; what two writes about itself counts.
 #[test]
-fn an_inbox_speaks_for_its_own_cdn_alone() {
+fn an_inbox_counts_only_for_its_own_cdn() {
     let with = |inbox: &str| {
         let mut steps = steps(false);
         let said = AggregateStatistics { cdn: CdnName::new("two").unwrap(), ..ill(steps[100].tick.at_us) };

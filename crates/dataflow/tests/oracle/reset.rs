@@ -11,8 +11,8 @@ use spillway_events::{
 
 use super::{Draws, Frames, INSTALLATION, Step, TICKS, assert_same, batch, ill, run, steps};
 
-/// The steps with time set back by an hour at a tick, and CDN one ill at the tick before. The agents' clocks are reset two
-/// ticks later than the ticks' clock.
+/// The steps with time set back by an hour at a tick, and CDN one unhealthy at the tick before. The agents' clocks are reset
+/// two ticks later than the ticks' clock.
 fn reset_steps(at_tick: u64) -> Vec<Step> {
     const BACK_US: i64 = 3_600_000_000;
     let mut steps = steps(false);
@@ -110,10 +110,10 @@ fn a_reset_of_the_clock_gives_the_same_on_any_number_of_workers_and_from_any_che
     }
 }
 
-/// An agent has started as often as is remembered, a year ahead. A new start is heard once the others are 6 h old by the
+/// An agent has as many boots as are remembered, all a year ahead. A new start is heard once the others are 6 h old by the
 /// clock that was reset.
 #[test]
-fn starts_that_were_heard_in_the_future_age_from_the_reset_on() {
+fn boots_that_were_heard_in_the_future_age_from_the_reset_on() {
     const DAY_US: i64 = 24 * 3_600_000_000;
     let all = steps(false);
     let start = all[0].tick.at_us;

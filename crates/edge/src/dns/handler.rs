@@ -1,4 +1,4 @@
-//! Bytes in, bytes out: hickory-server's codec around the pure answer.
+//! Turns the bytes of a query into the bytes of its answer: hickory-server's codec around the pure function.
 
 use std::net::SocketAddr;
 
@@ -21,14 +21,14 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// A handler over a table that may change under it.
+    /// A handler that answers from a table that may be replaced at any time.
     #[must_use]
     pub fn new(table: SharedTable, zone: Option<Zone>, nsid: Option<String>) -> Self {
         Self { table, zone, nsid: nsid.map(String::into_bytes) }
     }
 
-    /// The answer to a message as it came from the network, if it gets one: FORMERR if it cannot be decoded; nothing if
-    /// it is a response or shorter than a header, or there is no table.
+    /// The answer to a message from the network. FORMERR if it cannot be decoded; `None` if it is a response or shorter than
+    /// a header, or there is no table.
     #[must_use]
     pub fn respond(&self, message: &[u8], peer: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
         let header = Header::read(&mut BinDecoder::new(message)).ok()?;
@@ -36,7 +36,7 @@ impl Handler {
             return None;
         }
         let table = self.table.load_full()?;
-        // The decoder logs a warning for some malformed messages. Anybody can send these, so nothing is logged.
+        // The decoder logs a warning for some malformed messages. Anybody can send these, so they are not logged.
         let decoded =
             with_default(NoSubscriber::new(), || Request::from_bytes(message.to_vec(), peer, protocol));
         let Ok(request) = decoded else { return header_only(&header.metadata) };
@@ -56,13 +56,13 @@ impl Handler {
         if let Some(bytes) = encode(&request, &answer, bytes_max) {
             return Some(bytes);
         }
-        // The encoder shortens a message by dropping its last records, and EDNS is the very last.
+        // The encoder shortens a message by dropping its last records, and EDNS is the last one.
         answer.truncate();
         encode(&request, &answer, bytes_max).or_else(|| header_only(&header.metadata))
     }
 }
 
-/// The whole message; nothing if it has more bytes than allowed, unless it is truncated already.
+/// The complete message; `None` if it has more bytes than allowed, unless it is already truncated.
 fn encode(request: &Request, answer: &Answer<'_>, bytes_max: u16) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(512);
     let mut encoder = BinEncoder::new(&mut bytes);
@@ -73,7 +73,7 @@ fn encode(request: &Request, answer: &Answer<'_>, bytes_max: u16) -> Option<Vec<
     (encoded.truncation == answer.metadata.truncation).then_some(bytes)
 }
 
-/// The answer to a message that cannot be decoded: FORMERR, or what its opcode gets anyway.
+/// The answer to a message that cannot be decoded: FORMERR, or the answer to all messages of its opcode.
 fn header_only(query: &Metadata) -> Option<Vec<u8>> {
     let mut metadata = Metadata::response_from_request(query);
     metadata.checking_disabled = false;

@@ -18,7 +18,7 @@ use super::DnsConfig;
 use super::handler::Handler;
 use crate::log_limit::LogLimit;
 
-/// So that an error that stays, such as too many open files, does not burn a core.
+/// The pause after an error, so that a persistent one, such as too many open files, does not use a full core.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// Accepts connections within the limits; others are closed at once, so that the backlog does not fill.
@@ -57,9 +57,9 @@ pub(super) async fn serve(
 /// How long a connection may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
-    /// Until a query begins.
+    /// The maximum time until a query begins.
     idle: Duration,
-    /// From a query's first byte to its last, and for an answer to be accepted.
+    /// The maximum time from a query's first byte to its last, and to send an answer.
     message: Duration,
 }
 
@@ -69,7 +69,7 @@ impl Timeouts {
     }
 }
 
-/// How many connections there may be, in all and for each client.
+/// The maximum number of connections, in all and for each client.
 #[derive(Debug)]
 pub(super) struct ConnectionLimits {
     slots: Arc<Semaphore>,
@@ -78,7 +78,7 @@ pub(super) struct ConnectionLimits {
     clients: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// The right to one connection, until dropped.
+/// A permit for one connection, until dropped.
 #[derive(Debug)]
 struct Slot {
     limits: Arc<ConnectionLimits>,
@@ -100,7 +100,7 @@ impl ConnectionLimits {
         let client = client_of(peer);
         let mut clients = limits.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let count = clients.entry(client).or_default();
-        // A new entry is never left behind with no connections: the limit is at least one.
+        // A new entry never stays without connections, because the limit is at least one.
         if *count >= limits.per_client_max.max(1) {
             return None;
         }
@@ -122,7 +122,8 @@ impl Drop for Slot {
     }
 }
 
-/// The address that connections are counted under: of IPv6 the first 64 bits, since a client has all addresses in them.
+/// The address by which connections are counted: the first 64 bits of an IPv6 address, because a client usually has all
+/// addresses in that prefix.
 fn client_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
@@ -130,7 +131,8 @@ fn client_of(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// One query at a time until the peer closes, is silent or slow too long, or sends what gets no answer.
+/// Answers one query at a time until the peer closes the connection, exceeds a timeout, or sends a message that gets no
+/// answer.
 async fn converse(
     mut stream: TcpStream,
     peer: SocketAddr,

@@ -10,9 +10,9 @@ use tokio::net::UdpSocket;
 use super::handler::Handler;
 use crate::log_limit::LogLimit;
 
-/// The longest query that is read; a longer one is cut off, cannot be decoded, and gets FORMERR.
+/// The longest query that is read; a longer one is truncated, cannot be decoded, and gets FORMERR.
 const QUERY_BYTES_MAX: usize = 4_096;
-/// So that an error that stays does not burn a core.
+/// The pause after an error, so that a persistent one does not use a full core.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// Answers one query at a time.

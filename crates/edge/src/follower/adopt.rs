@@ -1,7 +1,7 @@
-//! Takes the log's table at an operator's request, whatever table the node has.
+//! Replaces the node's table by the log's at an operator's request, whatever table the node has.
 //!
-//! The request is an empty file beside the table's. It is removed once the log's table is on disk, so neither a crash nor a
-//! restart loses the request or undoes what it did.
+//! The request is an empty file beside the file of the table. It is removed once the log's table is on disk, so a crash or a
+//! restart neither loses the request nor undoes it.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use super::Follower;
 use super::follow::first_offset;
 use super::store;
 
-/// How often a follower looks for a request. One that cannot be met yet is tried again after this time.
+/// How often a follower checks for a request. A request that cannot be met yet is retried after this time.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a wait checks whether it is cancelled.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
@@ -26,16 +26,16 @@ fn request_file(table_file: &Path) -> PathBuf {
     table_file.with_file_name("adopt")
 }
 
-/// Asks the node that keeps its table in this file to take the log's table. It does so while it runs, or else at its next
-/// start.
+/// Asks the node that keeps its table in this file to take the log's table. A running node does so at once, a stopped one at
+/// its next start.
 ///
 /// # Errors
-/// When the file system refuses.
+/// When the file cannot be written.
 pub fn request_adoption(table_file: &Path) -> io::Result<()> {
     File::create(request_file(table_file))?.sync_all()
 }
 
-/// Whether a request waits.
+/// Whether there is a request that has not been met.
 #[must_use]
 pub fn is_adoption_requested(table_file: &Path) -> bool {
     request_file(table_file).exists()
@@ -81,8 +81,8 @@ pub(super) fn adopt(log: &dyn EventLog, follower: &mut Follower, file: &Path) ->
     Ok(())
 }
 
-/// The last full table of a log with the deltas since; nothing if there is none. What cannot be used is skipped, as it is when
-/// the log is followed.
+/// The last full table of a log with the deltas since; `None` if there is none. Unusable snapshots are skipped, as when the
+/// log is followed.
 fn table_of_log(log: &dyn EventLog) -> Result<Option<Table>, ReadError> {
     let mut table: Option<Table> = None;
     for frame in FrameReader::<SnapshotItem>::new(log, topics::SNAPSHOTS, 0, first_offset(log)?) {

@@ -1,7 +1,7 @@
-//! The file of the last good table: records, each with its length and its CRC.
+//! The file of the last valid table: records, each with its length and its CRC.
 //!
 //! A record is its length (4 bytes, little endian), the CRC-32 of its bytes (the same), and its bytes. A file is replaced by
-//! writing beside it and renaming, and grows by appending. What follows the first damaged record does not count.
+//! writing beside it and renaming, and grows by appending. Everything after the first damaged record is ignored.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const HEAD_BYTES: usize = 8;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
 pub(super) struct Contents {
     /// The records before the first damaged one.
@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path) -> io::Result<Contents> {
     Ok(Contents { records, is_damaged: !rest.is_empty() })
 }
 
-/// Replaces a file durably, and makes its folder if there is none. Returns its length.
+/// Replaces a file durably, and creates its folder if it does not exist. Returns its length.
 pub(super) fn replace(path: &Path, records: &[Vec<u8>]) -> io::Result<u64> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -58,7 +58,7 @@ pub(super) fn append(path: &Path, length: u64, records: &[Vec<u8>]) -> io::Resul
     Ok(length + appended)
 }
 
-/// How many bytes records take in a file.
+/// The number of bytes that records take in a file.
 pub(super) fn bytes_of(records: &[Vec<u8>]) -> u64 {
     records.iter().map(|record| (HEAD_BYTES + record.len()) as u64).sum()
 }

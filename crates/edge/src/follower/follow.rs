@@ -16,16 +16,17 @@ use super::status::Ignored;
 
 /// How long one call waits for snapshots.
 const WAIT_TIMEOUT: Duration = Duration::from_millis(200);
-/// How many records before the end the search for a full table begins.
+/// The search for a full table begins this many records before the end.
 const SEARCH_RECORDS: u64 = 2_000;
 
-/// Follows snapshots until cancelled, and saves the table beside.
+/// Follows snapshots until cancelled, and saves the table in a thread of its own.
 ///
-/// A record that does not decode and a snapshot that is refused are counted, logged and skipped. Nothing is taken from the log
-/// of another installation, or from one that is older than the table: the table serves on, and
-/// [`Status::ignored`](super::Status::ignored) says why. A table that cannot be saved is logged, and tried again every second.
+/// A record that does not decode and a snapshot that is refused are counted, logged and skipped. The log of another
+/// installation, or one that is older than the table, is ignored: the node keeps its table, and
+/// [`Status::ignored`](super::Status::ignored) gives the reason. If a table cannot be saved, that is logged, and saving is
+/// retried every second.
 ///
-/// If an operator asks for it with [`request_adoption`](super::request_adoption), the log's table is taken all the same.
+/// After an operator's [`request_adoption`](super::request_adoption), the log's table replaces the node's in any case.
 ///
 /// # Errors
 /// If the log itself fails, or has lost its end.
@@ -41,7 +42,7 @@ pub fn follow(
         }
         let pass = cancel.child_token();
         follow_until(log, follower, file, &pass)?;
-        // A pass is cancelled on its own only if there is a request.
+        // If only the pass is cancelled, there is a request.
         if cancel.is_cancelled() || !pass.is_cancelled() {
             return Ok(());
         }
@@ -95,7 +96,7 @@ fn follow_and_hand_over(
         };
         let is_used = match Snapshot::from_items(items) {
             Ok(snapshots) => {
-                // All are offered: where a delta is refused, the full table behind it may be taken.
+                // All are offered: if a delta is refused, the full table after it may be accepted.
                 let refused = snapshots.iter().filter(|snapshot| !adoption.take(snapshot)).count();
                 refused == 0
             }
@@ -111,21 +112,21 @@ fn follow_and_hand_over(
     Ok(())
 }
 
-/// Makes tables of snapshots.
+/// Builds tables from snapshots.
 struct Adoption<'a> {
     follower: &'a mut Follower,
     saver: &'a Saver,
-    /// Whether the table is the log's. Before that, what the first snapshots build on may not be known.
+    /// Whether the table is the log's. Before that, the node may not have the table on which the first snapshots build.
     is_settled: bool,
     /// Whether the snapshot was published after this node began to follow.
     is_new: bool,
 }
 
 impl Adoption<'_> {
-    /// Offers one snapshot, if it is news. Returns whether it was taken, or is none.
+    /// Offers one snapshot, if it is new. Returns false if the table refuses it.
     fn take(&mut self, snapshot: &Snapshot) -> bool {
         let (table, status) = (self.follower.current(), self.follower.status());
-        if !self.is_news(table.as_deref(), snapshot) {
+        if !self.is_new(table.as_deref(), snapshot) {
             return true;
         }
         match self.follower.offer(snapshot) {
@@ -149,7 +150,7 @@ impl Adoption<'_> {
         true
     }
 
-    fn is_news(&mut self, table: Option<&Table>, snapshot: &Snapshot) -> bool {
+    fn is_new(&mut self, table: Option<&Table>, snapshot: &Snapshot) -> bool {
         let is_delta = snapshot.kind == SnapshotKind::Delta;
         let Some(table) = table else {
             return snapshot.kind == SnapshotKind::Full || (is_delta && snapshot.base == 0);
@@ -158,9 +159,9 @@ impl Adoption<'_> {
             return true;
         }
         if snapshot.version < table.version() {
-            // The first snapshots that are read may be older than the table from disk, also where their time is later: the
-            // clock of the ticks may have been reset since. One that is published after the table's shows that the log
-            // lacks what the table is made of.
+            // The first snapshots that are read may be older than the table from disk, even if their time is later: the
+            // clock of the ticks may have been reset since. A snapshot that was published after this node started shows that
+            // the log lacks the snapshots of the table.
             if self.is_new && snapshot.at_us > table.heard_at() {
                 let (offered, current) = (snapshot.version, table.version());
                 self.follower.status().ignored_log(Ignored::Older, &TableError::Older { offered, current });
@@ -192,7 +193,7 @@ pub(super) fn first_offset(log: &dyn EventLog) -> Result<u64, ReadError> {
         for frame in FrameReader::<SnapshotItem>::new(log, topics::SNAPSHOTS, 0, from) {
             match frame {
                 Ok((_, items)) if items.iter().any(is_full) => return Ok(from),
-                // What does not decode is reported when it is followed.
+                // Records that do not decode are reported when the log is followed.
                 Ok(_) | Err(ReadError::Record { .. }) => {}
                 Err(error) => return Err(error),
             }

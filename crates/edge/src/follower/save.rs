@@ -1,4 +1,4 @@
-//! Saves the table beside the follow loop: at most once a second, and only what changed.
+//! Saves the table in a thread beside the follow loop: at most once a second, and only what changed.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,9 @@ use spillway_routing::table::Table;
 use super::status::Status;
 use super::store::{self, OnDisk, StoreError};
 
-/// The time between two writes, and between a failed one and the next attempt.
+/// The time between two writes, also after a failed one.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
-/// The most bytes of deltas that wait to be written; beyond them the full table is written.
+/// The maximum number of bytes of deltas that wait to be written; beyond it the full table is written.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Takes tables from the follow loop, and writes them in a thread of its own.
@@ -25,9 +25,9 @@ pub(super) struct Saver {
 /// What has not been written yet.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// The newest table; nothing if the file has it.
+    /// The newest table; `None` if the file has it.
     table: Option<Arc<Table>>,
-    /// The encoded deltas that lead from the file's table to it; nothing if they do not.
+    /// The encoded deltas that lead from the file's table to the newest one; `None` if there are none that do.
     deltas: Option<Vec<Vec<u8>>>,
     /// Whether the follow loop has ended.
     is_last: bool,
@@ -40,7 +40,7 @@ impl Saver {
         Self { waiting: Mutex::new(Waiting { deltas, ..Waiting::default() }), changed: Condvar::new() }
     }
 
-    /// The current table was replaced by this one; by a delta, or as a whole.
+    /// Takes the new current table, and the delta that led to it if there is one.
     pub(super) fn table_changed(&self, table: Arc<Table>, delta: Option<&Snapshot>) {
         let mut waiting = self.lock();
         let encoded = delta.and_then(|delta| encode_frame(delta.version, delta.clone().into_items()).ok());
@@ -52,13 +52,14 @@ impl Saver {
         self.changed.notify_all();
     }
 
-    /// Writes what still waits, and ends [`Saver::run`].
+    /// Writes the remaining changes, and ends [`Saver::run`].
     pub(super) fn finish(&self) {
         self.lock().is_last = true;
         self.changed.notify_all();
     }
 
-    /// Writes until finished; returns what is known of the file. A failed write is logged once and tried again; then the full table is written.
+    /// Writes until finished; returns the state of the file. A failed write is logged once and retried; then the full table
+    /// is written.
     pub(super) fn run(&self, path: &Path, mut on_disk: Option<OnDisk>, status: &Status) -> Option<OnDisk> {
         loop {
             let waiting = self.take();
@@ -86,7 +87,7 @@ impl Saver {
         Waiting { table, deltas, is_last: waiting.is_last }
     }
 
-    /// After a failed write the file holds no known table, so the newest table has to be written whole.
+    /// After a failed write the content of the file is unknown, so the newest table has to be written completely.
     fn written(&self, succeeded: bool, table: Arc<Table>) {
         if !succeeded {
             let mut waiting = self.lock();

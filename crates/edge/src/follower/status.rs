@@ -1,4 +1,4 @@
-//! What went wrong while following, for `/ready` and for tests.
+//! Errors while following the log, for `/ready` and for tests.
 
 use std::error::Error;
 use std::path::Path;
@@ -10,12 +10,12 @@ use spillway_routing::table::TableError;
 use super::StoreError;
 use crate::log_limit::LogLimit;
 
-/// Why the log's tables are not taken.
+/// Why the log's tables are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
-    /// The log is of another installation than the table.
+    /// The log belongs to another installation than the table.
     OtherInstallation,
-    /// The log's tables are older than the node's, as after the log was restored from a backup.
+    /// The log's tables are older than the node's, for example because the log was restored from a backup.
     Older,
 }
 
@@ -65,15 +65,15 @@ impl Status {
         *self.ignored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The log's snapshot is not for this table. Logged when that changes.
+    /// A snapshot of the log is not for this table. This is logged when it changes.
     pub(super) fn ignored_log(&self, ignored: Ignored, error: &TableError) {
         let before = self.ignored.lock().unwrap_or_else(PoisonError::into_inner).replace(ignored);
         if before != Some(ignored) {
-            tracing::error!(%error, "the log is not the one of this node's routing table, which serves on; `spillway dns adopt` takes the log's");
+            tracing::error!(%error, "the log does not belong to this node's routing table, and is ignored; the node keeps serving its table. `spillway dns adopt` replaces it by the log's");
         }
     }
 
-    /// The log's table was asked for, but cannot be taken yet.
+    /// The log's table was requested, but cannot be adopted yet.
     pub(super) fn adoption_waits(&self, reason: &str) {
         if let Some(suppressed) = self.pass() {
             tracing::warn!(reason, suppressed, "the log's routing table cannot be adopted yet");
@@ -93,7 +93,7 @@ impl Status {
             tracing::error!(
                 error,
                 suppressed,
-                "a record of the snapshots is skipped; the last good table serves"
+                "a record of the snapshots is skipped; the last valid table is served"
             );
         }
     }
@@ -101,20 +101,17 @@ impl Status {
     pub(super) fn refused_snapshot(&self, version: u64, error: &TableError) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         if let Some(suppressed) = self.pass() {
-            tracing::error!(version, %error, suppressed, "a snapshot is refused; the last good table serves");
+            tracing::error!(version, %error, suppressed, "a snapshot is refused; the last valid table is served");
         }
     }
 
-    /// The table was saved, or not. Logged when that changes.
+    /// The table was saved, or could not be saved. This is logged when it changes.
     pub(super) fn saved(&self, path: &Path, error: Option<&StoreError>) {
         let was_failing = self.save_failing.swap(error.is_some(), Ordering::Relaxed);
         match error {
             Some(error) if !was_failing => {
                 let error: &dyn Error = error;
-                tracing::error!(
-                    error,
-                    "the routing table cannot be saved; the next attempts follow every second"
-                );
+                tracing::error!(error, "the routing table cannot be saved; saving is retried every second");
             }
             None if was_failing => tracing::info!(path = %path.display(), "the routing table is saved again"),
             _ => {}

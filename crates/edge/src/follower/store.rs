@@ -1,4 +1,4 @@
-//! The last good table on disk: a full table, then the deltas since.
+//! The last valid table on disk: a full table, then the deltas since.
 //!
 //! Both are frames, encoded as on the log.
 
@@ -13,15 +13,15 @@ use super::file;
 /// Why the table on disk cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file system refuses.
+    /// The file cannot be read or written.
     #[error("{path}: the file cannot be used")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The file does not start with a whole table.
+    /// The file does not start with a complete table.
     #[error("{path}: the saved table is damaged: {reason}")]
     Damaged {
         /// The file.
@@ -40,32 +40,32 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether there simply is no file yet.
+    /// Whether the file does not exist.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 }
 
-/// What is known of the file: the table of which version it holds, and its size.
+/// The state of the file: the version of its table, and its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OnDisk {
-    /// The version of the table that the file gives.
+    /// The version of the table in the file.
     pub(super) version: u64,
-    /// How many bytes the full table takes.
+    /// The size of the full table in bytes.
     full_bytes: u64,
-    /// How many bytes the file has.
+    /// The size of the file in bytes.
     bytes: u64,
 }
 
-/// Reads the table. Damage after the full table costs the deltas behind it, which the log has; then nothing can be
-/// appended to the file, and it is not described.
+/// Reads the table. If the file is damaged after the full table, the deltas from there on are dropped; the log has them.
+/// Nothing can be appended to such a file, so its state is not returned.
 pub(super) fn load(path: &Path) -> Result<(Table, Option<OnDisk>), StoreError> {
     let contents = file::read(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
     let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
     let (mut assembler, mut frame_bytes) = (FrameAssembler::default(), 0);
     let mut is_damaged = contents.is_damaged;
-    // The table, the bytes of its full part, and all bytes that count.
+    // The table, the size of the full table, and the size of the valid part of the file.
     let mut loaded: Option<(Table, u64, u64)> = None;
     for record in contents.records {
         frame_bytes += file::bytes_of(std::slice::from_ref(&record));

@@ -1,4 +1,4 @@
-//! A published table as tests need it.
+//! A published table for tests.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub(crate) fn full(version: u64) -> Snapshot {
     snapshot(SnapshotKind::Full, version, sites, networks, routes)
 }
 
-/// What leads from the version before to this one, from [`full`] on: `near` goes to the CDN in even versions.
+/// The delta from the version before to this one, after [`full`]: `near` goes to the CDN in even versions.
 pub(crate) fn delta(version: u64) -> Snapshot {
     let moved = route("near", "everywhere", version.is_multiple_of(2));
     let mut whole = full(version);

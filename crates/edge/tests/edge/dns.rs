@@ -150,7 +150,7 @@ async fn the_subnet_and_nsid_come_back() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_asked_for_again_over_tcp() {
+async fn answers_that_do_not_fit_are_truncated_and_sent_over_tcp() {
     let server = start(|_| ()).await;
     for message in
         [query("big.example.", RecordType::A), with_edns(query("big.example.", RecordType::A), 4_096, None)]
@@ -166,7 +166,7 @@ async fn what_does_not_fit_is_asked_for_again_over_tcp() {
 }
 
 #[tokio::test]
-async fn what_is_no_query_gets_its_code_or_nothing() {
+async fn messages_that_are_not_queries_get_their_code_or_no_answer() {
     let server = start(|_| ()).await;
     let code = async |bytes: &[u8]| {
         let reply = udp_bytes(server.address, bytes, PATIENCE).await.unwrap();
@@ -182,7 +182,7 @@ async fn what_is_no_query_gets_its_code_or_nothing() {
     version.edns.as_mut().unwrap().set_version(1);
     // BADVERS and BADSIG are both 16.
     assert_eq!(u16::from(code(&version.to_vec().unwrap()).await), 16);
-    // An address octet too many, which the library would forgive.
+    // One octet of address too many, which the library would accept.
     let mut subnet = plain.clone();
     let mut edns = Edns::new();
     edns.options_mut().insert(EdnsOption::Unknown(8, vec![0, 1, 8, 0, 10, 0]));
@@ -219,7 +219,7 @@ fn a_malformed_message_is_answered_and_not_logged() {
     assert_eq!(lines.lines().count(), 1, "{lines}");
 }
 
-/// What a subscriber writes.
+/// The output of a subscriber.
 #[derive(Debug, Clone, Default)]
 struct Logged(Arc<Mutex<Vec<u8>>>);
 
@@ -242,10 +242,10 @@ async fn connections_are_bounded_in_number_and_idle_time() {
     let message = query("near.example.", RecordType::A);
     let mut first = TcpStream::connect(server.address).await.unwrap();
     tcp(&mut first, &message).await;
-    // From another address, so that it is the limit of all that counts.
+    // From another address, so that the limit of all clients applies.
     let mut second = connect_from("127.0.0.2", server.address).await;
     assert!(timeout(PATIENCE, second.read_u8()).await.unwrap().is_err());
-    // The first is closed for silence, which makes room.
+    // The first is closed after its idle timeout, so that another one is accepted.
     assert!(timeout(PATIENCE, first.read_u8()).await.unwrap().is_err());
     let mut third = TcpStream::connect(server.address).await.unwrap();
     tcp(&mut third, &message).await;
@@ -326,7 +326,7 @@ async fn without_a_table_nothing_is_bound() {
     assert!(matches!(Dns::bind(config, follower.table()).await.unwrap_err(), DnsError::NoTable));
 }
 
-/// Three clients ask without a pause while tables are swapped ten times a second; every answer is whole.
+/// Three clients ask without a pause while tables are swapped ten times a second; every answer is complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn swapping_under_load_never_gives_an_error() {
     let mut server = start(|_| ()).await;

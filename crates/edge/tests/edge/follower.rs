@@ -1,5 +1,5 @@
 //! Offers snapshots, saves and loads, and damages the file at every byte; then follows a real log, with junk in it and with
-//! a disk that refuses.
+//! a disk that cannot be written.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -20,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::common::{address, delta, full, route, site, snapshot};
 
-/// How long a test waits for what has to happen.
+/// How long a test waits for an expected event.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 #[test]
-fn the_last_good_table_stays() {
+fn the_last_valid_table_stays() {
     let mut follower = Follower::default();
     let shared = follower.table();
     let mut beat = snapshot(SnapshotKind::Heartbeat, 0, vec![], vec![], vec![]);
@@ -90,7 +90,7 @@ fn the_log_of_another_installation_is_not_followed() {
     assert_eq!(follower.status().refused(), 0);
 }
 
-/// The table is from a log that went further than the one that is there now.
+/// The table was made from a log that had more ticks than the present one.
 #[test]
 fn a_log_that_is_older_than_the_table_is_not_followed() {
     let (folder, log) = new_log();
@@ -143,7 +143,7 @@ fn an_operator_lets_a_node_take_the_table_of_another_installation() {
         publish(&log, of("two", delta(4)));
         wait_until(|| shared.load().as_ref().unwrap().version() == 4);
     });
-    // A restart does not undo it, and the installation before is the foreign one now.
+    // A restart does not undo it, and the former installation is now the other one.
     let mut follower = Follower::start(&file);
     assert_eq!(follower.current().unwrap().version(), 4);
     while_following(&log, &mut follower, &file, |status| {
@@ -153,7 +153,7 @@ fn an_operator_lets_a_node_take_the_table_of_another_installation() {
     assert_eq!(Follower::load(&file).unwrap().current().unwrap().installation(), "two");
 }
 
-/// The node does not run while it is asked, and the log is a backup of its own.
+/// The node does not run at the time of the request, and the log is a backup of its own log.
 #[test]
 fn an_operator_lets_a_node_take_an_older_table_of_its_own() {
     let (folder, log) = new_log();
@@ -188,7 +188,7 @@ fn a_request_waits_until_the_log_has_a_table_with_sites() {
 
 /// After a reset of the clock the snapshots before it have later times than the table.
 #[test]
-fn earlier_snapshots_with_later_times_are_no_sign_of_an_older_log() {
+fn earlier_snapshots_with_later_times_do_not_mean_an_older_log() {
     let (folder, log) = new_log();
     let file = folder.path().join("table");
     publish(&log, Snapshot { at_us: TimeMicros(9_000_000), ..full(1) });
@@ -211,7 +211,7 @@ fn earlier_snapshots_with_later_times_are_no_sign_of_an_older_log() {
 
 /// 30,000 sites with three CDNs of 16 addresses each go from the log to the follower, to its file, and back.
 #[test]
-fn a_large_table_travels_in_small_records() {
+fn a_large_table_is_sent_in_small_records() {
     let (folder, log) = new_log();
     let file = folder.path().join("table");
     let names: Vec<String> = (0..30_000).map(|number| format!("s{number:05}")).collect();
@@ -242,7 +242,7 @@ fn a_large_table_travels_in_small_records() {
 }
 
 #[test]
-fn a_network_of_many_prefixes_travels_in_parts() {
+fn a_network_of_many_prefixes_is_sent_in_parts() {
     let mut whole = full(9);
     let prefix = |number: u32| Prefix::containing(IpAddr::from((number << 8).to_be_bytes()), 24);
     whole.networks[0].prefixes = (0..100_000).map(prefix).collect();
@@ -256,7 +256,7 @@ fn a_network_of_many_prefixes_travels_in_parts() {
 
 /// 10,000 sites take several chunks.
 #[test]
-fn a_great_table_is_saved_in_chunks() {
+fn a_large_table_is_saved_in_chunks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table");
     let names: Vec<String> = (0..10_000).map(|number| format!("s{number:05}")).collect();
@@ -336,12 +336,12 @@ fn saved_version(file: &Path) -> Option<u64> {
 }
 
 #[test]
-fn what_cannot_be_used_is_skipped_and_the_last_good_table_serves() {
+fn unusable_snapshots_are_skipped_and_the_last_valid_table_is_served() {
     let (folder, log) = new_log();
     publish(&log, full(1));
     append(&log, b"junk");
     append(&log, &[0xC3; 100]);
-    // Sound frames of far ticks: one has a changed item, one a table that is not what its digest says.
+    // Valid frames of much later ticks: one has a changed item, one a table that is not what its digest says.
     let mut changed = encode_frame(1 << 40, full(1 << 40).into_items()).unwrap().remove(0);
     let last = changed.len() - 5;
     changed[last] ^= 1;
@@ -356,7 +356,7 @@ fn what_cannot_be_used_is_skipped_and_the_last_good_table_serves() {
     while_following(&log, &mut follower, &folder.path().join("table"), |status| {
         wait_until(|| shared.load().as_ref().is_some_and(|table| table.version() == 2));
         assert_eq!((status.undecodable(), status.refused()), (3, 1));
-        // Junk at the very end, and on.
+        // Junk at the end of the log, then another snapshot.
         append(&log, b"junk");
         publish(&log, delta(3));
         wait_until(|| shared.load().as_ref().is_some_and(|table| table.version() == 3));
@@ -364,9 +364,9 @@ fn what_cannot_be_used_is_skipped_and_the_last_good_table_serves() {
     });
 }
 
-/// The file's parent is a file, so it cannot be written, whoever asks.
+/// The file's parent is a file, so nobody can write it, not even root.
 #[test]
-fn a_table_that_cannot_be_saved_serves_and_is_saved_later() {
+fn a_table_that_cannot_be_saved_is_served_and_saved_later() {
     let (folder, log) = new_log();
     let obstacle = folder.path().join("node");
     std::fs::write(&obstacle, b"").unwrap();
@@ -397,7 +397,8 @@ fn a_damaged_file_is_replaced_from_the_log() {
     assert!(Follower::start(folder.path()).current().is_none());
 }
 
-/// A change is appended. Whatever happens to what was appended, the table before it is loaded; and it is followed on.
+/// A change is appended. Whatever happens to the appended bytes, the table before them is loaded, and the log is followed
+/// from there.
 #[test]
 fn a_change_is_appended_and_a_torn_tail_is_cut_off() {
     let (folder, log) = new_log();
@@ -423,7 +424,7 @@ fn a_change_is_appended_and_a_torn_tail_is_cut_off() {
         std::fs::write(&file, &damaged).unwrap();
         assert_eq!(saved_version(&file), Some(1), "byte {at}");
     }
-    // The torn file is followed on: the delta is taken from the log again.
+    // The log is followed from the torn file on: the delta is read from the log again.
     let mut follower = Follower::start(&file);
     while_following(&log, &mut follower, &file, |_| wait_until(|| saved_version(&file) == Some(2)));
     assert_eq!(
@@ -431,7 +432,7 @@ fn a_change_is_appended_and_a_torn_tail_is_cut_off() {
         route("near", "everywhere", true)
     );
 
-    // Deltas that outweigh the table make a full table of it again.
+    // Once the deltas are larger than the table, a full table is written again.
     let mut follower = Follower::start(&file);
     while_following(&log, &mut follower, &file, |_| {
         for version in 3..200 {

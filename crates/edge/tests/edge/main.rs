@@ -1,4 +1,4 @@
-//! The DNS node and the follower, through the crate's public face and real sockets.
+//! The DNS node and the follower, through the crate's public interface and real sockets.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod common;

@@ -20,7 +20,8 @@ use redb::{
 use super::rows::{SpanRow, TopicRow, open_span, open_topic};
 use super::topics::{Topic, Topics};
 use crate::block::block_next;
-use crate::limits::{CACHE_BYTES, check_topic};
+use crate::checks::check_topic;
+use crate::limits::CACHE_BYTES;
 use crate::{LogError, PARTITIONS_MAX};
 
 /// The file's name in its folder.

@@ -14,7 +14,7 @@ use spillway_events::topics::{INBOX_PREFIX, INPUT_RECORD_BYTES_MAX, record_bytes
 use super::KafkaLog;
 use super::client::{Context, REQUEST_TIMEOUT, refused};
 use super::settings::MESSAGE_OVERHEAD_BYTES;
-use crate::limits::check_topic;
+use crate::checks::check_topic;
 use crate::{LogError, PARTITIONS_MAX};
 
 /// The retention of a topic.

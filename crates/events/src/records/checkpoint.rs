@@ -36,11 +36,11 @@ pub enum StateItem {
     Receipt(Receipt),
     /// The latest report of a CDN.
     CdnReport(CdnReport),
-    /// What holds for a site. A site with many exceptions has several of these records.
+    /// The routes of a site. A site with many exceptions has several of these records.
     SiteRoutes(SiteRoutes),
     /// The windows of one probe on one target of a site.
     SeriesWindows(SeriesWindows),
-    /// Which version of the routing table has been published.
+    /// The published version of the routing table.
     TableVersion(TableVersion),
 }
 
@@ -62,7 +62,7 @@ pub struct Fact {
     pub changed: u64,
     /// The number of the provisioning record that last changed what is agreed for the object.
     pub agreement: u64,
-    /// The object, as the event that states it.
+    /// The object, as the event that sets it.
     pub event: Event,
 }
 
@@ -109,33 +109,33 @@ pub struct CdnReport {
     pub usable: bool,
 }
 
-/// What holds for a site in some networks.
+/// The routes of a site in some networks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SiteRoutes {
     /// The site.
     pub site: SiteName,
-    /// What holds for `everywhere`, and in every network that is an exception in none of the site's records.
+    /// The route in `everywhere`, and in every network that no record of the site lists as an exception.
     pub everywhere: HeldRoute,
     /// The exceptions, by network.
     pub others: Vec<HeldRoute>,
 }
 
-/// What holds for a site in one network since the last change.
+/// The route of a site in one network, as of its last change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeldRoute {
     /// The network.
     pub network: NetworkName,
-    /// The CDN that the route leads to, or nothing for the origin.
+    /// The CDN that the route leads to; absent for the origin.
     pub cdn: Option<CdnName>,
     /// The verdict.
     pub verdict: Verdict,
     /// Why the route differs from the verdict, if it does.
     pub reason: Option<Reason>,
-    /// Whether the verdict has ever been anything but unknown.
+    /// Whether the verdict was ever known.
     pub known: bool,
     /// The tick that last changed route or reason.
     pub decided_tick: u64,
@@ -154,7 +154,7 @@ pub struct SeriesWindows {
     pub agent: AgentName,
     /// The probe's network.
     pub network: NetworkName,
-    /// One window an objective, in the site's order.
+    /// One window for each objective, in the site's order.
     pub windows: Vec<WindowCounts>,
 }
 
@@ -180,7 +180,7 @@ pub struct PaneCount {
     pub count: u32,
 }
 
-/// Which version of the routing table has been published.
+/// The published version of the routing table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -195,7 +195,7 @@ pub struct TableVersion {
     pub delta_bytes: u64,
 }
 
-/// Bytes that serde carries as bytes.
+/// Bytes that serde encodes as bytes, not as a list of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByteString(pub Vec<u8>);
 
@@ -236,7 +236,8 @@ impl serde_avro_derive::BuildSchema for ByteString {
     type TypeLookup = Vec<u8>;
 }
 
-/// Closes what one process writes of a checkpoint: which chunks it has, so that it loads whole or not at all.
+/// The last record of one process's part of a checkpoint. It lists the chunks, so that the part loads completely or not at
+/// all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]

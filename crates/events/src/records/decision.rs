@@ -7,7 +7,8 @@ use crate::{AgentName, CdnName, Metric, Micros, NetworkName, Reason, Route, Site
 /// The maximum number of probes that the evidence of one objective lists, so that a decision fits into a chunk of a frame.
 pub const LISTED_PROBES_MAX: usize = 50;
 
-/// Written whenever route, verdict or reason of a site in a network changes, and for all of them when records are given up.
+/// Written whenever route, verdict or reason of a site in a network changes, and for all of them when the loss of records is
+/// accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -22,19 +23,19 @@ pub struct Decision {
     pub at_us: TimeMicros,
     /// Where traffic goes.
     pub route: Route,
-    /// What the rule says of the origin.
+    /// The verdict on the origin.
     pub verdict: Verdict,
     /// Why the route differs from the verdict, if it does.
     pub reason: Option<Reason>,
-    /// The evidence on the origin, one line an objective, in the site's order.
+    /// The evidence on the origin: one entry for each objective, in the site's order.
     pub objectives: Vec<ObjectiveEvidence>,
-    /// The CDNs looked at, in the site's order; empty while the verdict is below.
+    /// The CDNs that were considered, in the site's order; empty while the verdict is below.
     pub candidates: Vec<Candidate>,
     /// The provisioning record that set the objectives.
     pub agreement: u64,
 }
 
-/// What one objective says, and on what evidence.
+/// The outcome of one objective, with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -49,11 +50,11 @@ pub struct ObjectiveEvidence {
     pub window_us: Micros,
     /// The outcome of this objective.
     pub verdict: Verdict,
-    /// The value of the network, in the metric's unit; nothing where there is no evidence or it failed.
+    /// The value of the network, in the metric's unit; absent without evidence, and if it failed.
     pub value: Option<u64>,
     /// Whether the value is a failure, worse than any number.
     pub failed: bool,
-    /// The network whose probes counted; nothing without evidence.
+    /// The network whose probes counted; absent without evidence.
     pub evidence_from: Option<NetworkName>,
     /// The samples in the windows of the probes that have a value.
     pub samples: u64,
@@ -63,33 +64,33 @@ pub struct ObjectiveEvidence {
     pub probes: Vec<ProbeValue>,
 }
 
-/// What one probe's window says.
+/// The value of one probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProbeValue {
     /// The agent.
     pub agent: AgentName,
-    /// The network it sits in.
+    /// The network that the agent measures from.
     pub network: NetworkName,
-    /// Its value in the metric's unit; nothing where it failed.
+    /// Its value in the metric's unit; absent if it failed.
     pub value: Option<u64>,
     /// The samples in its window.
     pub samples: u64,
 }
 
-/// A CDN that was looked at.
+/// A CDN that was considered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
     /// The CDN.
     pub cdn: CdnName,
-    /// What the rule says of it.
+    /// The verdict on it.
     pub verdict: Verdict,
-    /// Its worst objective in permille of the agreed level; nothing without evidence or where it is infinite.
+    /// Its worst objective in permille of the agreed level; absent without evidence, and if it is infinite.
     pub permille: Option<u64>,
-    /// Why it was passed over; nothing for the one that was chosen.
+    /// Why it was passed over; absent for the chosen one.
     pub passed_over: Option<PassedOver>,
 }
 
@@ -104,6 +105,6 @@ pub enum PassedOver {
     AtOrAbove,
     /// There is no evidence of it.
     Unknown,
-    /// Another that serves as well is preferred.
+    /// Another CDN is preferred.
     Preferred,
 }

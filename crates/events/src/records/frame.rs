@@ -8,8 +8,7 @@ use crate::{Decision, Performance, Receipt, Rejected, SnapshotItem};
 /// The most bytes of items in one chunk of a frame.
 pub const CHUNK_BYTES_MAX: usize = 512 * 1024;
 
-/// Chunk `chunk` of `chunks` of what tick `tick` sends to one partition. A reader applies a complete frame once,
-/// in rising tick order.
+/// One chunk of the frame that a tick sends to one partition. A reader applies a complete frame once, in rising tick order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Frame<T> {
@@ -25,7 +24,7 @@ pub struct Frame<T> {
     pub items: Vec<T>,
 }
 
-/// Something that stands in frames.
+/// A type whose values are items of frames.
 pub trait Framed: Serialize + Clone {}
 
 impl Framed for Decision {}
@@ -40,7 +39,7 @@ record!(Frame<SnapshotItem>, "snapshot_frame.v1.avsc");
 record!(Frame<Receipt>, "receipt_frame.v1.avsc");
 record!(Frame<Rejected>, "rejected_frame.v1.avsc");
 
-// The derive does not take a public generic type.
+// The derive does not support a public generic type.
 #[cfg(test)]
 impl<T: serde_avro_derive::BuildSchema> serde_avro_derive::BuildSchema for Frame<T> {
     fn append_schema(builder: &mut serde_avro_derive::SchemaBuilder) {

@@ -12,16 +12,17 @@ pub const BATCH_SERIES_MAX: usize = 65_536;
 /// The most measurements one batch may hold.
 pub const BATCH_RECORDS_MAX: usize = 65_536;
 
-/// What one source wrote at once. The names of a series stand once and measurements refer to them.
+/// The measurements that one source writes in one record. The names of a series are written once, and measurements refer to
+/// them.
 ///
 /// A batch that is sent again carries the same source, boot and sequence, and counts once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MeasurementBatch {
-    /// Who wrote it.
+    /// The source.
     pub source: SourceName,
-    /// Another one at every start of the source, at most 2⁶³ − 1: a random number, or the time of the start.
+    /// A number that differs at every start of the source, at most 2⁶³ − 1: random, or the time of the start.
     pub boot: u64,
     /// Counts the source's batches since its boot, from 1.
     pub sequence: u64,
@@ -31,7 +32,7 @@ pub struct MeasurementBatch {
     pub measurements: Vec<Measurement>,
 }
 
-/// What a measurement is of: one probe's view of one target of one site.
+/// The subject of a measurement: one probe, and one target of one site.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
@@ -59,7 +60,8 @@ pub enum Tried {
     Both,
 }
 
-/// What came of an attempt. Only those that succeeded or failed count for objectives; the others say nothing of the target.
+/// The outcome of an attempt. Only attempts that succeeded or failed count for objectives; the others are no evidence about
+/// the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(rename_all = "snake_case")]
@@ -107,7 +109,7 @@ pub struct Measurement {
     pub at_us: TimeMicros,
     /// What it tried to measure.
     pub tried: Tried,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// Connect start to last byte.
     pub response_time_us: Option<Micros>,
@@ -153,7 +155,7 @@ fn validate(batch: &MeasurementBatch) -> Result<(), String> {
     check_numbers(batch.boot, batch.sequence)?;
     if batch.series.len() > BATCH_SERIES_MAX || batch.measurements.len() > BATCH_RECORDS_MAX {
         return Err(format!(
-            "series, measurements: at most {BATCH_SERIES_MAX} and {BATCH_RECORDS_MAX} stand in a batch"
+            "series, measurements: a batch has at most {BATCH_SERIES_MAX} and {BATCH_RECORDS_MAX}"
         ));
     }
     let out_of_range = |measurement: &Measurement| {

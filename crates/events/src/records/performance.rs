@@ -27,10 +27,10 @@ pub struct Performance {
     pub window_us: Micros,
     /// The outcome.
     pub verdict: Verdict,
-    /// The value; nothing without evidence or where it failed.
+    /// The value; absent without evidence, and if it failed.
     pub value: Option<u64>,
     /// Whether the value is a failure.
     pub failed: bool,
-    /// The samples behind it.
+    /// The samples in the windows of the probes that have a value.
     pub samples: u64,
 }

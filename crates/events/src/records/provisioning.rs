@@ -19,9 +19,9 @@ pub struct ProvisioningRecord {
     pub command: String,
     /// The digest of the command's body. A command with the same id and another body is not a retry.
     pub body_sha256: Sha256,
-    /// Who gave the command.
+    /// The author of the command.
     pub author: String,
-    /// When it was given.
+    /// When it was received.
     pub at_us: TimeMicros,
     /// What it changes, in order.
     pub events: Vec<Event>,
@@ -43,7 +43,7 @@ pub enum Event {
     Site(Site),
     /// An object was deleted.
     Deleted(Deleted),
-    /// Records are lost, and the dataflow goes on without them.
+    /// The loss of records is accepted, and the dataflow goes on without them.
     Gap(Gap),
     /// Time starts again.
     ClockReset(ClockReset),
@@ -241,7 +241,8 @@ pub struct Deleted {
     pub name: String,
 }
 
-/// Records of an input partition that ticks refer to but the log no longer holds. They count as never sent.
+/// Records of an input partition that ticks refer to but the log no longer holds, and whose loss is accepted. They count as
+/// never sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,6 @@ pub struct Receipt {
     pub end: u64,
     /// Records read.
     pub records: u64,
-    /// CRC-32 (IEEE 802.3) of all records read, one after the other.
+    /// CRC-32 (IEEE 802.3) of all records read, in offset order.
     pub crc: u32,
 }

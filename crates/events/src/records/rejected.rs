@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rejected {
-    /// The topic it stood in.
+    /// The topic of the record.
     pub topic: String,
     /// The partition.
     pub partition: u32,
     /// Its offset.
     pub offset: u64,
-    /// How many of its measurements are meant; 0 for the record as a whole.
+    /// How many of its measurements were not used; 0 if the whole record was not used.
     pub measurements: u64,
     /// Why.
     pub why: String,

@@ -1,4 +1,4 @@
-//! The words of a route: where to, what the rule says, and why the two differ.
+//! Routes, verdicts, and the reasons for which a route differs from its verdict.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::CdnName;
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The CDN, or nothing for the origin.
+    /// The CDN; absent for the origin.
     pub cdn: Option<CdnName>,
 }
 
@@ -79,9 +79,9 @@ words! {
     Reason {
         /// The verdict is unknown; the last route is held.
         UnknownHold = "unknown_hold",
-        /// The verdict has never been anything but unknown; origin.
+        /// The verdict was never known; the route is the origin.
         ColdStart = "cold_start",
-        /// Nothing is agreed for the site; origin.
+        /// Nothing is agreed for the site; the route is the origin.
         NoAgreement = "no_agreement",
         /// An operator pinned the route.
         Pinned = "pinned",
@@ -91,13 +91,13 @@ words! {
         NoUsableCdn = "no_usable_cdn",
         /// The value is within the agreed return band.
         ReturnBand = "return_band",
-        /// The route has not yet stood for the agreed time.
+        /// The route has not yet lasted for the agreed time.
         Dwell = "dwell",
-        /// Traffic returns by degrees.
+        /// Traffic returns in steps.
         Graded = "graded",
         /// An operator froze routes.
         Frozen = "frozen",
-        /// Too much would have moved at once.
+        /// Too much traffic would have moved at once.
         Guarded = "guarded",
     }
 }

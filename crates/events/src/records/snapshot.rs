@@ -1,4 +1,4 @@
-//! Snapshots: all routes as of one tick, whole or as what changed.
+//! Snapshots: the routing table as of one tick, complete or as a delta.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub const PREFIXES_PER_ITEM_MAX: usize = 4_096;
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotKind {
-    /// The whole table.
+    /// The complete table.
     Full,
     /// What changed since `base`.
     Delta,
@@ -22,8 +22,8 @@ pub enum SnapshotKind {
     Heartbeat,
 }
 
-/// An item of a frame of `snapshots`: a head, then what belongs to it. Items are small, so that a table of any size travels in
-/// chunks of bounded size.
+/// An item of a frame of `snapshots`: a head, or an item that belongs to the head before it. Items are small, so that a
+/// table of any size fits chunks of bounded size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 pub enum SnapshotItem {
@@ -56,7 +56,7 @@ pub struct SnapshotHead {
     pub base: u64,
     /// The tick's time.
     pub at_us: TimeMicros,
-    /// The table's digest afterwards, 32 hexadecimal digits: the wrapping sum of the 128-bit hashes of its entries.
+    /// The table's digest after this snapshot, 32 hexadecimal digits: the wrapping sum of the 128-bit hashes of its entries.
     pub digest: String,
     /// Revision of the provisioning behind the table: the SOA serial.
     pub revision: u64,
@@ -64,8 +64,8 @@ pub struct SnapshotHead {
     pub installation: String,
 }
 
-/// One step of the routing table, put together from items. The version of a table is the tick that last changed it, or that
-/// published it anew as records were given up.
+/// One step of the routing table, assembled from items. The version of a table is the tick that last changed it, or that
+/// published all of it again when the loss of records was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Full table, delta or heartbeat.
@@ -76,7 +76,7 @@ pub struct Snapshot {
     pub base: u64,
     /// The tick's time.
     pub at_us: TimeMicros,
-    /// The table's digest afterwards, see [`SnapshotHead::digest`].
+    /// The table's digest after this snapshot, see [`SnapshotHead::digest`].
     pub digest: String,
     /// Revision of the provisioning behind the table: the SOA serial.
     pub revision: u64,
@@ -201,7 +201,7 @@ pub struct SiteEntry {
     pub site: SiteName,
     /// Its host names, lower case, without a trailing dot.
     pub hosts: Vec<String>,
-    /// How long an answer may be kept, in seconds.
+    /// How long an answer may be cached, in seconds.
     pub ttl_secs: u32,
     /// The origin's addresses.
     pub origin_addresses: Vec<Address>,
@@ -218,7 +218,7 @@ pub struct CdnEntry {
     pub cdn: CdnName,
     /// The name that a resolver is sent to.
     pub dns_name: String,
-    /// Its addresses, for names that may not carry a CNAME.
+    /// Its addresses, for host names that cannot have a CNAME record.
     pub addresses: Vec<Address>,
 }
 
@@ -280,7 +280,7 @@ pub struct RouteEntry {
     pub site: SiteName,
     /// The network; `everywhere` is the site's default.
     pub network: NetworkName,
-    /// Where to.
+    /// The route.
     pub route: Route,
     /// Why the route differs from the verdict, if it does. Not part of the digest.
     pub reason: Option<Reason>,

@@ -1,4 +1,4 @@
-//! What a CDN reports of itself.
+//! What a CDN reports about itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,14 +6,14 @@ use crate::codec::record;
 use crate::records::measurement::check_numbers;
 use crate::{CdnName, SourceName, TimeMicros};
 
-/// What one source reported at once.
+/// The reports that one source writes in one record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatisticsBatch {
-    /// Who wrote it.
+    /// The source.
     pub source: SourceName,
-    /// Another one at every start of the source, at most 2⁶³ − 1: a random number, or the time of the start.
+    /// A number that differs at every start of the source, at most 2⁶³ − 1: random, or the time of the start.
     pub boot: u64,
     /// Counts the source's batches since its boot, from 1.
     pub sequence: u64,
@@ -21,18 +21,18 @@ pub struct StatisticsBatch {
     pub aggregates: Vec<AggregateStatistics>,
 }
 
-/// Aggregate statistics of one CDN. What is absent is unknown and excludes nothing.
+/// Aggregate statistics of one CDN. An absent field is unknown, and does not exclude the CDN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AggregateStatistics {
     /// The CDN.
     pub cdn: CdnName,
-    /// When this was so.
+    /// Event time.
     pub at_us: TimeMicros,
-    /// Whether the CDN calls itself healthy.
+    /// Whether the CDN reports that it is healthy.
     pub healthy: Option<bool>,
-    /// Whether it takes new visitors.
+    /// Whether it accepts new visitors.
     pub accepting: Option<bool>,
     /// Its egress now, in bit/s.
     pub egress_bps: Option<u64>,
@@ -41,7 +41,7 @@ pub struct AggregateStatistics {
 }
 
 impl AggregateStatistics {
-    /// Whether new visitors may be sent there, as far as this report says.
+    /// Whether this report allows new visitors to be sent to the CDN.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         let full = match (self.egress_bps, self.capacity_bps) {

@@ -1,7 +1,7 @@
-//! Each record kind against its schema file, in both directions, and its bytes against hostile ones.
+//! Compares each record kind with its schema file in both directions, and decodes damaged bytes.
 //!
 //! The derived schema of the Rust type and the file are compared field by field after documentation and name
-//! spaces are removed, so that neither can have what the other lacks; then values make the round trip.
+//! spaces are removed, so that neither has a field that the other lacks; then values are encoded and decoded.
 
 use proptest::prelude::*;
 use serde_avro_derive::BuildSchema;
@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::codec::Record;
 use crate::*;
 
-/// Keeps of a schema what decides its bytes: types, names without name space, fields, symbols.
+/// Keeps the parts of a schema that determine the encoding: types, names without name space, fields, symbols.
 fn essence(schema: &Json) -> Json {
     match schema {
         Json::Object(object) => {
@@ -129,7 +129,7 @@ impl<'a> Generator<'a> {
     }
 }
 
-/// Enums stand in full where they are first used, which a value drawn may have passed by.
+/// A schema defines an enum only at its first use, which a drawn value may not contain.
 fn enum_named(name: &str) -> Option<&'static Json> {
     static VERDICT: std::sync::LazyLock<Json> = std::sync::LazyLock::new(
         || serde_json::json!({"type": "enum", "name": "Verdict", "symbols": ["below", "at_or_above", "unknown"]}),
@@ -137,8 +137,8 @@ fn enum_named(name: &str) -> Option<&'static Json> {
     (name == "Verdict").then(|| &*VERDICT)
 }
 
-/// JSON made from the schema reads as the type; its Avro bytes read back equal; no cut and no flipped byte of
-/// them panics.
+/// JSON made from the schema reads as the type; its Avro bytes read back equal; decoding them cut short or with a changed
+/// byte does not panic.
 fn check_round_trip<R: Record + PartialEq + std::fmt::Debug>(file: &str, draws: &[u32]) {
     let schema = read_schema(file);
     let mut generator = Generator { named: std::collections::BTreeMap::new(), draws: draws.iter().cycle() };
@@ -181,7 +181,7 @@ fn every_type_equals_its_schema() {
 }
 
 #[test]
-fn bytes_of_another_kind_or_with_more_behind_are_refused() {
+fn bytes_of_another_kind_or_followed_by_more_are_refused() {
     let tick = Tick {
         restart: false,
         installation: String::new(),

@@ -14,17 +14,17 @@ pub struct Tick {
     pub number: u64,
     /// "Now" inside the dataflow; rises with the number, except at a restart.
     pub at_us: TimeMicros,
-    /// The version of the rules that this tick is decided by.
+    /// The version of the rules by which this tick is decided.
     pub rules: u32,
     /// Whether time starts again: this tick alone may be earlier than the one before.
     pub restart: bool,
     /// In tick 0 the id of the installation, 32 hexadecimal digits, drawn at random; empty in all other ticks.
     pub installation: String,
-    /// For every input partition, up to where this tick reads; sorted by topic, then partition.
+    /// For every input partition, the offset up to which this tick reads; sorted by topic, then partition.
     pub offsets: Vec<PartitionOffset>,
 }
 
-/// Up to where a tick reads one partition.
+/// The offset up to which a tick reads one partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! A stand-in for an origin or a CDN: a real HTTP server on a real socket.
+//! A test server for an origin or a CDN: a real HTTP server on a real socket.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::io;
@@ -19,12 +19,12 @@ pub(crate) const CONNECTIONS_MAX: usize = 256;
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// The longest that a connection may take, the delay not counted.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
-/// What a body is made of.
+/// The bytes of a body.
 const PATTERN: [u8; 4096] = [b'.'; 4096];
 
-/// A server that answers every request with a body of one size, later or with a failure when told so.
+/// A server that answers every request with a body of one size, after a delay or with a failure if configured.
 ///
-/// It ends when it is dropped, with all its connections.
+/// Dropping it closes all its connections.
 #[derive(Debug)]
 pub(crate) struct StandIn {
     address: SocketAddr,
@@ -41,7 +41,7 @@ struct Behaviour {
 }
 
 impl StandIn {
-    /// Starts a stand-in that answers with `body_bytes` bytes; port 0 takes any that is free.
+    /// Starts a server that answers with `body_bytes` bytes; with port 0 the system chooses a free port.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -99,11 +99,11 @@ async fn serve(listener: TcpListener, behaviour: Arc<Behaviour>) {
                 let behaviour = Arc::clone(&behaviour);
                 connections.spawn(async move {
                     let _permit = permit;
-                    // Whoever asked sees how it ended; nobody else needs to.
+                    // The client sees how the connection ended; nothing else needs to know.
                     let _ = answer(stream, &behaviour).await;
                 });
             }
-            // Out of descriptors, perhaps; accepting again at once would only spin.
+            // Too many open files, for example: accepting again at once would loop without progress.
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
     }

@@ -13,6 +13,7 @@ use crate::kinds::Object;
 use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};
 use crate::object::ObjectId;
 use crate::state::State;
+use crate::tree;
 
 /// The events that set the objects that differ from the state's.
 pub(super) fn apply(state: &State, objects: &[Object]) -> Result<Vec<Event>, Refusal> {
@@ -36,7 +37,7 @@ pub(super) fn apply(state: &State, objects: &[Object]) -> Result<Vec<Event>, Ref
         objects.iter().filter(|object| state.object(&object.id()) != Some(object)).collect();
     changed.sort_by_cached_key(|object| {
         let id = object.id();
-        (id.kind, object.as_kind().depth(&after), id.name)
+        (id.kind, tree::depth(object, &after), id.name)
     });
     Ok(changed.into_iter().cloned().map(Object::into_event).collect())
 }
@@ -88,7 +89,9 @@ impl Check {
             }
         }
         let mut rules = Rules::default();
-        kind.check(&self.after, &|id| self.indexes.contains_key(id), &mut rules);
+        if let Object::Network(network) = object {
+            tree::check(network, &self.after, &|id| self.indexes.contains_key(id), &mut rules);
+        }
         for fault in rules.faults {
             self.fault(index, &id, fault, None);
         }

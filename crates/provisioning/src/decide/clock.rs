@@ -2,8 +2,7 @@
 
 use spillway_events::{ClockReset, Event};
 
-use crate::command::Refusal;
-use crate::decide::check_reason;
+use crate::command::{Refusal, check_reason};
 
 /// The event that time starts again. Each command is a reset of its own.
 pub(super) fn reset(reason: &str) -> Result<Vec<Event>, Refusal> {

@@ -8,6 +8,7 @@ use crate::command::Refusal;
 use crate::limits::{OBJECTS_PER_COMMAND_MAX, USERS_LISTED_MAX};
 use crate::object::ObjectId;
 use crate::state::State;
+use crate::tree;
 
 /// The events that these objects are deleted: users before what they use.
 pub(super) fn delete(state: &State, ids: &[ObjectId]) -> Result<Vec<Event>, Refusal> {
@@ -22,7 +23,7 @@ pub(super) fn delete(state: &State, ids: &[ObjectId]) -> Result<Vec<Event>, Refu
         }
         let Some(object) = state.object(id) else { return Err(Refusal::NotFound((*id).clone())) };
         check_unused(state, id, &deleted)?;
-        order.push((id.kind, object.as_kind().depth(state), *id));
+        order.push((id.kind, tree::depth(object, state), *id));
     }
     order.sort_unstable();
     let event =

@@ -2,8 +2,7 @@
 
 use spillway_events::{Event, Gap, topics};
 
-use crate::command::Refusal;
-use crate::decide::check_reason;
+use crate::command::{Refusal, check_reason};
 use crate::limits::GAPS_MAX;
 use crate::state::State;
 

@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 use spillway_events::{Address, Cdn, CdnKind, CdnName, ObjectKind};
 
+use super::kind::Kind;
 use super::probed::warn_of_unprobed;
-use super::{Kind, Object};
 use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
 use crate::limits::ADDRESSES_PER_TARGET_MAX;
 use crate::object::{Claim, ObjectId, Reference};
-use crate::state::State;
 use crate::values::{AddressText, HostName, ProbeUrl, Title};
 
 /// The fields of a CDN.
@@ -78,25 +77,5 @@ impl Kind for Cdn {
 
     fn claims(&self) -> Vec<(FieldPath, Claim)> {
         vec![(FieldPath::of("name"), Claim::name(&self.id()))]
-    }
-}
-
-impl State {
-    /// The CDNs, by name.
-    pub fn cdns(&self) -> impl Iterator<Item = &Cdn> {
-        self.of_kind(ObjectKind::Cdn).filter_map(|stored| cdn_of(&stored.object))
-    }
-
-    /// A CDN.
-    #[must_use]
-    pub fn cdn(&self, name: &CdnName) -> Option<&Cdn> {
-        cdn_of(&self.stored(ObjectKind::Cdn, name.as_str())?.object)
-    }
-}
-
-fn cdn_of(object: &Object) -> Option<&Cdn> {
-    match object {
-        Object::Cdn(cdn) => Some(cdn),
-        _ => None,
     }
 }

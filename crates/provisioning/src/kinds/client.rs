@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 use spillway_events::{Client, ClientName, ObjectKind};
 
-use super::{Kind, Object};
+use super::kind::Kind;
 use crate::field_path::FieldPath;
 use crate::fields::{Field, Rules, optional};
 use crate::object::{Claim, ObjectId, Reference};
-use crate::state::State;
 use crate::values::Title;
 
 /// The fields of a client.
@@ -43,15 +42,5 @@ impl Kind for Client {
 
     fn claims(&self) -> Vec<(FieldPath, Claim)> {
         vec![(FieldPath::of("name"), Claim::name(&self.id()))]
-    }
-}
-
-impl State {
-    /// The clients, by name.
-    pub fn clients(&self) -> impl Iterator<Item = &Client> {
-        self.of_kind(ObjectKind::Client).filter_map(|stored| match &stored.object {
-            Object::Client(client) => Some(client),
-            _ => None,
-        })
     }
 }

@@ -3,13 +3,11 @@
 use serde::{Deserialize, Serialize};
 use spillway_events::{Network, NetworkName, ObjectKind, folded_name};
 
-use super::{Kind, Object};
+use super::kind::Kind;
 use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
-use crate::limits::{NETWORK_TREE_LEVELS_MAX, PREFIXES_PER_NETWORK_MAX};
+use crate::limits::PREFIXES_PER_NETWORK_MAX;
 use crate::object::{Claim, ObjectId, Reference};
-use crate::state::State;
-use crate::tree::PathUp;
 use crate::values::{PrefixText, Title};
 
 /// The fields of an access network.
@@ -63,52 +61,5 @@ impl Kind for Network {
     fn claims(&self) -> Vec<(FieldPath, Claim)> {
         let prefixes = self.prefixes.iter().map(|prefix| (FieldPath::of("prefixes"), Claim::Prefix(*prefix)));
         std::iter::once((FieldPath::of("name"), Claim::name(&self.id()))).chain(prefixes).collect()
-    }
-
-    fn check(&self, after: &State, is_checked: &dyn Fn(&ObjectId) -> bool, rules: &mut Rules) {
-        match after.path_up(&self.name) {
-            PathUp::Cycle => {
-                rules.broken("parent", format!("the path up from {} does not reach everywhere", self.name));
-            }
-            PathUp::Root { levels } => {
-                if let Some(deep) = after.network_too_deep_below(&self.name, levels, is_checked) {
-                    rules.broken("parent", too_deep(&deep));
-                }
-            }
-            PathUp::TooLong => rules.broken("parent", too_deep(&self.name)),
-        }
-    }
-
-    fn depth(&self, after: &State) -> usize {
-        match after.path_up(&self.name) {
-            PathUp::Root { levels } => levels,
-            PathUp::Cycle | PathUp::TooLong => usize::MAX,
-        }
-    }
-}
-
-fn too_deep(network: &NetworkName) -> String {
-    format!(
-        "the path from network {network} up to everywhere has more than {NETWORK_TREE_LEVELS_MAX} networks, both included"
-    )
-}
-
-impl State {
-    /// The access networks, by name, without `everywhere`.
-    pub fn networks(&self) -> impl Iterator<Item = &Network> {
-        self.of_kind(ObjectKind::Network).filter_map(|stored| network_of(&stored.object))
-    }
-
-    /// An access network; none for `everywhere`.
-    #[must_use]
-    pub fn network(&self, name: &NetworkName) -> Option<&Network> {
-        network_of(&self.stored(ObjectKind::Network, name.as_str())?.object)
-    }
-}
-
-fn network_of(object: &Object) -> Option<&Network> {
-    match object {
-        Object::Network(network) => Some(network),
-        _ => None,
     }
 }

@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 use spillway_events::{AgentName, NetworkName, ObjectKind, Probe, folded_name};
 
-use super::{Kind, Object};
+use super::kind::Kind;
 use crate::field_path::FieldPath;
 use crate::fields::{Field, Rules};
 use crate::object::{Claim, ObjectId, Reference};
-use crate::state::State;
 
 /// The fields of a probe.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -42,24 +41,5 @@ impl Kind for Probe {
 
     fn claims(&self) -> Vec<(FieldPath, Claim)> {
         vec![(FieldPath::of("agent"), Claim::Agent(folded_name(self.agent.as_str()).into()))]
-    }
-}
-
-impl State {
-    /// The probes, by the text `AGENT/NETWORK`.
-    pub fn probes(&self) -> impl Iterator<Item = &Probe> {
-        self.of_kind(ObjectKind::Probe).filter_map(|stored| match &stored.object {
-            Object::Probe(probe) => Some(probe),
-            _ => None,
-        })
-    }
-
-    /// The probe with an identity; nothing if that is not a probe's.
-    #[must_use]
-    pub fn probe_of(&self, id: &ObjectId) -> Option<&Probe> {
-        match self.object(id)? {
-            Object::Probe(probe) => Some(probe),
-            _ => None,
-        }
     }
 }

@@ -3,7 +3,6 @@
 mod objective;
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -13,8 +12,8 @@ use spillway_events::{
 };
 
 use super::cdn::read_addresses;
+use super::kind::Kind;
 use super::probed::warn_of_unprobed;
-use super::{Kind, Object};
 use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
 use crate::limits::{
@@ -22,7 +21,6 @@ use crate::limits::{
     PROBE_INTERVAL_MS_MIN, TTL_SECS_MAX,
 };
 use crate::object::{Claim, ObjectId, Reference};
-use crate::state::State;
 use crate::values::{AddressText, HostName, Integer, ProbeUrl, Quantity, Title};
 use objective::{ObjectiveSpec, read_objective, warn_of_small_window};
 
@@ -278,51 +276,4 @@ impl Kind for Site {
             .map(|(index, host)| (FieldPath::of("hosts").index(index), Claim::Host(host.as_str().into())));
         std::iter::once((FieldPath::of("name"), Claim::name(&self.id()))).chain(hosts).collect()
     }
-}
-
-/// A site of a [`State`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProvisionedSite<'a> {
-    /// The site.
-    pub site: &'a Arc<Site>,
-    /// The number of the provisioning record that last changed its objectives: the `agreement` of decisions.
-    pub agreement: u64,
-}
-
-impl State {
-    /// The sites, by name.
-    pub fn sites(&self) -> impl Iterator<Item = ProvisionedSite<'_>> {
-        self.of_kind(ObjectKind::Site).filter_map(|stored| {
-            Some(ProvisionedSite { site: site_of(&stored.object)?, agreement: stored.agreement })
-        })
-    }
-
-    /// A site.
-    #[must_use]
-    pub fn site(&self, name: &SiteName) -> Option<ProvisionedSite<'_>> {
-        self.stored_site(name.as_str())
-    }
-
-    /// The site with an identity; nothing if that is not a site's.
-    #[must_use]
-    pub fn site_of(&self, id: &ObjectId) -> Option<ProvisionedSite<'_>> {
-        if id.kind == ObjectKind::Site { self.stored_site(&id.name) } else { None }
-    }
-
-    fn stored_site(&self, name: &str) -> Option<ProvisionedSite<'_>> {
-        let stored = self.stored(ObjectKind::Site, name)?;
-        Some(ProvisionedSite { site: site_of(&stored.object)?, agreement: stored.agreement })
-    }
-}
-
-fn site_of(object: &Object) -> Option<&Arc<Site>> {
-    match object {
-        Object::Site(site) => Some(site),
-        _ => None,
-    }
-}
-
-/// Whether two versions of an object have the same objectives, so that its agreement goes on.
-pub(crate) fn keeps_agreement(before: &Object, after: &Object) -> bool {
-    site_of(before).map(|site| &site.objectives) == site_of(after).map(|site| &site.objectives)
 }

@@ -1,8 +1,10 @@
 //! Who refers to an object, and who has what only one object can have.
 
-use rpds::RedBlackTreeSetSync;
+use std::ops::RangeInclusive;
 
-use super::pairs_of;
+use rpds::RedBlackTreeSetSync;
+use spillway_events::ObjectKind;
+
 use crate::kinds::Object;
 use crate::object::{Claim, ObjectId};
 
@@ -49,4 +51,12 @@ impl Index {
         let last = owners.next_back();
         first.into_iter().chain(last).find(|owner| claim.excludes(id, owner))
     }
+}
+
+/// The range of all pairs whose first part is `first`.
+fn pairs_of<T: Clone>(first: &T) -> RangeInclusive<(T, ObjectId)> {
+    // No name is less than the empty text, and none is greater than the greatest character.
+    let least = ObjectId::new(ObjectKind::ALL[0], "");
+    let greatest = ObjectId::new(ObjectKind::ALL[ObjectKind::ALL.len() - 1], "\u{10FFFF}");
+    (first.clone(), least)..=(first.clone(), greatest)
 }

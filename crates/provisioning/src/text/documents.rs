@@ -4,7 +4,6 @@ use serde_saphyr::granit_parser::{self, Event, ScanError};
 use spillway_events::ObjectKind;
 
 use super::mistake::{Mistake, Mistakes};
-use super::node::{Node, NodeReader, Value};
 use super::yaml::{Builder, TooManyNodes};
 use super::{Parsed, Position, SourceFile, path};
 use crate::fault::{Fault, shorten};
@@ -12,6 +11,7 @@ use crate::field_path::FieldPath;
 use crate::fields::Rules;
 use crate::kinds;
 use crate::limits::{FILE_BYTES_MAX, NESTING_LEVELS_MAX, NODES_PER_DOCUMENT_MAX, OBJECTS_PER_COMMAND_MAX};
+use crate::node::{Node, NodeReader, Value};
 
 const TAB: &str = "a tab cannot be used for indentation; use spaces";
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_saphyr::granit_parser::{Event, ScalarStyle, Span};
 
-use super::node::{Node, Value};
 use crate::fault::shorten;
 use crate::limits::NODES_PER_DOCUMENT_MAX;
+use crate::node::{Node, Value};
 
 const NO_ALIASES: &str = "anchors and aliases are not supported; write the value out";
 const NO_TAGS: &str = "tags are not supported; remove the tag";

@@ -20,7 +20,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// The network that is watched.
 const NETWORK: &str = "loopback";
 
-/// Watches until something is so, and remembers what changed when.
+/// Watches until a condition is true, and records the time of each change.
 pub(super) struct Observer<'a> {
     server: SocketAddr,
     socket: UdpSocket,
@@ -34,7 +34,7 @@ pub(super) struct Observer<'a> {
     changes: Vec<Change>,
 }
 
-/// An answer that turned.
+/// A changed answer.
 struct Change {
     decided_at: TimeMicros,
     answered_at: TimeMicros,
@@ -100,7 +100,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Shows what is, for a while.
+    /// Shows the present state for a while.
     pub(super) fn watch(&mut self, how_long: Duration, cancel: &CancellationToken) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut line_at = started;
@@ -148,7 +148,7 @@ impl<'a> Observer<'a> {
         Ok(())
     }
 
-    /// What holds now: the value of each target, where the route goes and why, and the answer.
+    /// The present state: the value of each target, the route with its reason, and the answer.
     fn print(&self, answer: &str) -> anyhow::Result<()> {
         let values: Vec<String> =
             self.values.iter().map(|(target, value)| format!("{target} {value}")).collect();
@@ -159,7 +159,7 @@ impl<'a> Observer<'a> {
         line(format_args!("              answer:   {answer}"))
     }
 
-    /// What changed when, and how long each change took.
+    /// The time of each change, and how long it took.
     pub(super) fn sum_up(&self) -> anyhow::Result<()> {
         line(format_args!(""))?;
         for change in self.changes.iter().skip(1) {
@@ -183,7 +183,7 @@ fn described(decision: &Decision) -> String {
     format!("{value}{}", standing(decision))
 }
 
-/// What a decision says for as long as it stands.
+/// The part of a decision that is valid until the next one.
 fn standing(decision: &Decision) -> String {
     let threshold = decision.objectives.first().map_or_else(String::new, |objective| {
         format!("threshold {}, ", objective.metric.format(objective.threshold))

@@ -1,4 +1,4 @@
-//! The origin and the CDNs of the demo: web servers on loopback whose response time can be set.
+//! The origin and the CDNs of the demo: web servers on loopback with a configurable response time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

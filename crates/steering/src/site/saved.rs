@@ -2,19 +2,19 @@
 
 use spillway_events::{HeldRoute, NetworkName, Route, SeriesWindows, SiteRoutes};
 
-use super::{Current, Series, SeriesKey, SiteState, targets};
-use crate::directory::Directory;
+use super::{Current, Series, SeriesKey, SiteState};
+use crate::directory::{Directory, targets};
+use crate::error::RestoreError;
 use crate::evidence::ProbeStat;
 use crate::per_network::PerNetwork;
-use crate::restore::RestoreError;
 use crate::topology::Topology;
 use crate::window::Window;
 
-/// How many networks one record of a checkpoint holds routes of, so that its size is bounded.
+/// The maximum number of networks in one record of routes, so that its size is bounded.
 const ROUTES_PER_RECORD_MAX: usize = 1_024;
 
 impl SiteState {
-    /// What holds in every network, in records of bounded size; nothing if the site has not been decided.
+    /// The routes in every network, in records of bounded size; none if the site has not been decided.
     pub(crate) fn save_routes<'a>(&'a self, topology: &'a Topology) -> impl Iterator<Item = SiteRoutes> + 'a {
         let everywhere = self.current.usual().as_ref();
         let everywhere = everywhere.map(|current| current.held(topology.name(topology.root())));
@@ -81,7 +81,7 @@ impl SiteState {
 }
 
 impl Current {
-    /// What holds in a network, as a checkpoint states it.
+    /// The route in a network, as a checkpoint stores it.
     fn held(&self, network: &NetworkName) -> HeldRoute {
         HeldRoute {
             network: network.clone(),

@@ -1,4 +1,4 @@
-//! The calendar, counted, through changes of the provisioning.
+//! Counts the entries of the calendar through changes of the provisioning.
 
 use spillway_events::{
     AgentName, CdnOfSite, ClientName, Event, LISTED_PROBES_MAX, Metric, Micros, NetworkName, Objective,

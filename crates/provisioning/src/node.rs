@@ -13,8 +13,8 @@ use crate::fields::Rules;
 /// A value and the line at which it begins, from 1.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(super) line: u64,
-    pub(super) value: Value,
+    pub(crate) line: u64,
+    pub(crate) value: Value,
 }
 
 /// A value as written.
@@ -33,7 +33,7 @@ pub(crate) enum Value {
 /// The line of a value, and of the values in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lines {
-    pub(super) line: u64,
+    pub(crate) line: u64,
     inner: Inner,
 }
 
@@ -45,22 +45,22 @@ enum Inner {
 }
 
 impl Node {
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         matches!(self.value, Value::Broken)
     }
 
     /// The value of a key of a mapping.
-    pub(super) fn entry(&self, wanted: &str) -> Option<&Self> {
+    pub(crate) fn entry(&self, wanted: &str) -> Option<&Self> {
         let Value::Map(entries) = &self.value else { return None };
         entries.iter().find(|(key, _)| key == wanted).map(|(_, node)| node)
     }
 
     /// The text of a scalar, in quotes or not.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
             _ => None,
@@ -68,7 +68,7 @@ impl Node {
     }
 
     /// What messages call the value.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match &self.value {
             _ if self.is_null() => String::from("empty"),
             Value::Scalar { text, .. } => format!("`{}`", shorten(text)),
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// The value of a field, or the innermost value on the path to it that exists.
-    pub(super) fn at(&self, field: &FieldPath) -> &Self {
+    pub(crate) fn at(&self, field: &FieldPath) -> &Self {
         let mut at = self;
         for step in field.steps() {
             let inner = match (step, &at.value) {
@@ -93,7 +93,7 @@ impl Node {
         at
     }
 
-    pub(super) fn into_lines(self) -> Lines {
+    pub(crate) fn into_lines(self) -> Lines {
         let inner = match self.value {
             Value::Scalar { .. } | Value::Broken => Inner::None,
             Value::List(items) => Inner::List(items.into_iter().map(Self::into_lines).collect()),
@@ -107,7 +107,7 @@ impl Node {
 
 impl Lines {
     /// The line of a field, or of the innermost value on the path to it that exists.
-    pub(super) fn line_of(&self, field: &FieldPath) -> u64 {
+    pub(crate) fn line_of(&self, field: &FieldPath) -> u64 {
         let mut at = self;
         for step in field.steps() {
             let inner = match (step, &at.inner) {
@@ -131,7 +131,7 @@ pub(crate) struct NodeReader<'t> {
 
 impl<'t> NodeReader<'t> {
     /// Reads from the root of a document. The key `kind` belongs to the document, not to its fields.
-    pub(super) fn document(root: &'t Node) -> Self {
+    pub(crate) fn document(root: &'t Node) -> Self {
         Self { root }
     }
 
