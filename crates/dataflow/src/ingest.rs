@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use spillway_events::{
-    CdnName, CdnReport, MeasurementBatch, ObjectKind, Receipt, Rejected, SeenBoot, SourceName, StateItem,
-    StatisticsBatch, Tick, TimeMicros, decode,
+    CdnName, CdnReport, MeasurementBatch, ObjectKind, PartitionOffset, Receipt, Rejected, SeenBoot,
+    SourceName, StateItem, StatisticsBatch, Tick, TimeMicros, decode,
 };
 use spillway_provisioning::{ObjectId, State};
 use spillway_steering::{AHEAD_MAX_US, Directory, Sample, rank_measurement};
@@ -23,6 +23,7 @@ use crate::shard::shard;
 pub const RULES_VERSION: u32 = 1;
 
 const SECOND_US: i64 = 1_000_000;
+const HOUR_US: i64 = 3_600 * SECOND_US;
 
 /// The state of one worker's `ingest`.
 pub(crate) struct Ingest {
@@ -34,6 +35,9 @@ pub(crate) struct Ingest {
     seen: FxHashMap<(InputTopic, u32, SourceName), Seen>,
     receipts: BTreeMap<(InputTopic, u32), ReceiptState>,
     previous_at: Option<TimeMicros>,
+    previous_offsets: Vec<PartitionOffset>,
+    /// Whether anything has been read since the last checkpoint.
+    has_read: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,6 +63,8 @@ impl Ingest {
             seen: FxHashMap::default(),
             receipts: BTreeMap::new(),
             previous_at: None,
+            previous_offsets: Vec::new(),
+            has_read: false,
         };
         if let Some(restored) = restored {
             ingest.previous_at = Some(restored.at());
@@ -106,7 +112,7 @@ impl Ingest {
         if input.tick.restart {
             self.seen.values_mut().for_each(|seen| seen.restart_time(input.tick.at_us));
         }
-        let due = self.due(input.tick.at_us);
+        let due = self.due(&input);
         if let Some(change) = &input.provisioning {
             self.provision(change);
             for (number, why) in &change.not_applied {
@@ -133,18 +139,27 @@ impl Ingest {
         Ok(routes)
     }
 
-    fn due(&mut self, now: TimeMicros) -> Due {
+    /// Which periodic records are due. A minute in which no tick read anything needs no checkpoint of its own: the ticks since
+    /// the last one are replayed from it at once. So an idle installation writes its state every hour.
+    fn due(&mut self, input: &TickInput) -> Due {
+        let now = input.tick.at_us;
         let before = self.previous_at.replace(now);
+        self.has_read |= input.provisioning.is_some() || input.tick.offsets != self.previous_offsets;
+        self.previous_offsets.clone_from(&input.tick.offsets);
         let crossed = |period_us: i64| {
             before.is_none_or(|before| before.0.div_euclid(period_us) != now.0.div_euclid(period_us))
         };
+        let hour = crossed(HOUR_US);
+        let period = self.config.checkpoint_period_us.filter(|_| before.is_some());
+        // Not at the first tick: there is no state yet.
+        let checkpoint = period.is_some_and(|period_us| crossed(period_us) && (self.has_read || hour));
+        self.has_read &= !checkpoint;
         Due {
             performance: crossed(self.config.performance_period_us),
             heartbeat: crossed(SECOND_US),
-            full_table: crossed(3_600 * SECOND_US),
+            full_table: hour,
             receipts: crossed(60 * SECOND_US),
-            // Not at the first tick: there is no state yet.
-            checkpoint: before.is_some() && self.config.checkpoint_period_us.is_some_and(crossed),
+            checkpoint,
         }
     }
 
