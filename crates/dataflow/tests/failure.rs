@@ -43,6 +43,7 @@ fn threads() -> usize {
 }
 
 /// Waits until this process has so many threads: the kernel lists a thread a little longer than it takes to join it.
+#[expect(clippy::disallowed_methods, reason = "the test waits for the kernel")]
 fn until_threads(wanted: usize, context: &str) {
     for _ in 0..500 {
         if threads() == wanted {

@@ -55,7 +55,7 @@ fn failure(workers: usize, numbers: &[u64]) -> (RuntimeError, usize) {
     assert!(waited != Some(Err(RecvTimeoutError::Timeout)), "the run goes on after a worker failed");
     // The kernel lists a thread a little longer than it takes to join it.
     let listed = (0..500).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         threads() == before
     });
     assert!(listed, "{} threads, not {before}: {error}", threads());
