@@ -208,7 +208,7 @@ fn a_failed_role_shows_in_ready() {
     let body = ready(&api);
     let dataflow = role(&body, "dataflow");
     assert!(dataflow["reason"].as_str().unwrap().contains("ticks"), "{body}");
-    assert!(dataflow["restarts_in_ms"].as_u64() <= Some(60_000), "{body}");
+    assert!(dataflow["restarts_in_ms"].as_u64().is_some_and(|ms| ms <= 60_000), "{body}");
     assert_eq!(role(&body, "web"), serde_json::json!({"role": "web", "state": "running"}));
     assert_eq!(body["table"]["version"], Value::Null, "there is no table yet: {body}");
     assert_eq!(terminate(child), Some(2));

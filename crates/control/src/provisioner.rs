@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
@@ -96,6 +97,24 @@ impl Provisioner {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         self.catch_up(&mut known)?;
         Ok(known.state.clone())
+    }
+
+    /// Waits until the provisioning has another revision than this one, at most for `timeout`. Returns the provisioning as of
+    /// the end of the log.
+    ///
+    /// # Errors
+    /// When the log does not read.
+    pub fn wait_for_change(&self, revision: u64, timeout: Duration) -> Result<State, ProvisionError> {
+        let next = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            self.catch_up(&mut known)?;
+            if known.state.revision() != revision {
+                return Ok(known.state.clone());
+            }
+            known.next
+        };
+        self.log.wait(topics::PROVISIONING, 0, next, timeout)?;
+        self.state()
     }
 
     /// Applies the documents of several files together, or says what they would change.

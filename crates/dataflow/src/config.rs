@@ -16,7 +16,8 @@ pub struct Config {
     pub output_partitions: u32,
     /// Performance values at the first tick at or after each multiple of this, in microseconds.
     pub performance_period_us: i64,
-    /// A checkpoint at the first tick at or after each multiple of this, in microseconds; `None` for no checkpoints.
+    /// A checkpoint at the first tick at or after each multiple of this, in microseconds, if anything was read since the last
+    /// one or an hour begins; `None` for no checkpoints.
     pub checkpoint_period_us: Option<i64>,
 }
 

@@ -100,7 +100,7 @@ impl Ingest {
 
     fn provision(&mut self, change: &ProvisioningChange) {
         self.state = change.state.clone();
-        self.directory.update(&change.state, &change.changed);
+        self.directory.update(&change.state, &change.changed, &change.deleted);
     }
 
     /// Everything that this worker sends for one tick.
@@ -152,7 +152,7 @@ impl Ingest {
         let hour = crossed(HOUR_US);
         let period = self.config.checkpoint_period_us.filter(|_| before.is_some());
         // Not at the first tick: there is no state yet.
-        let checkpoint = period.is_some_and(|period_us| crossed(period_us) && (self.has_read || hour));
+        let checkpoint = period.is_some_and(|period_us| hour || (crossed(period_us) && self.has_read));
         self.has_read &= !checkpoint;
         Due {
             performance: crossed(self.config.performance_period_us),
@@ -280,6 +280,12 @@ impl Ingest {
                     "it reports on CDN {}, but only reports about the CDN of the inbox are accepted",
                     aggregate.cdn
                 );
+                self.reject(routes, &topic, partition, record.offset, 1, why);
+                continue;
+            }
+            if self.state.cdn(&aggregate.cdn).is_none() {
+                let (topic, partition) = (record.topic.name(), record.partition);
+                let why = format!("it reports on CDN {}, which is not provisioned", aggregate.cdn);
                 self.reject(routes, &topic, partition, record.offset, 1, why);
                 continue;
             }

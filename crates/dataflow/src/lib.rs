@@ -6,7 +6,7 @@
 //!
 //!  ticks, ─► ingest ──┬─ samples, to the worker of the site's shard ──► steer ──┬─ items, to the worker of
 //!  records   source   ├─ statistics, to every worker ────────────────►  sites   │  the output partition
-//!            repeats  ├─ the tick's facts, to itself ────────────────►  windows │
+//!            repeats  ├─ the tick's provisioning, to itself ─────────►  windows │
 //!            receipts │                                                 routes  ▼
 //!                     └─ rejected, receipts, state ───────────────────────► frame ──► frames, checkpoints, done
 //!                                                                          publish

@@ -22,6 +22,9 @@ pub struct ProvisioningChange {
     pub(crate) state: State,
     /// The objects that may differ from the tick before, in order.
     pub(crate) changed: Arc<[ObjectId]>,
+    /// Those of them that a record deletes, in order, even if a later record creates them again: what was known of the old
+    /// object does not count for the new one.
+    pub(crate) deleted: Arc<[ObjectId]>,
     /// The numbers of the records that do not follow the state, each with the reason.
     pub(crate) not_applied: Vec<(u64, String)>,
     /// Whether the tick reads that a loss of records is accepted. What was emitted with them may differ from what is derived
@@ -49,12 +52,14 @@ impl Provisioning {
                 Err(error) => not_applied.push((record.number, error.to_string())),
             }
         }
-        let mut events = records.iter().flat_map(|record| &record.events);
+        let events = || records.iter().flat_map(|record| &record.events);
+        let deleted: BTreeSet<ObjectId> = events().filter_map(ObjectId::deleted_by).collect();
         Some(ProvisioningChange {
             state: self.state.clone(),
             changed: changed.into_iter().collect(),
             not_applied,
-            accepts_loss: events.any(|event| matches!(event, Event::Gap(_))),
+            deleted: deleted.into_iter().collect(),
+            accepts_loss: events().any(|event| matches!(event, Event::Gap(_))),
         })
     }
 }
@@ -64,6 +69,6 @@ impl ProvisioningChange {
     pub(crate) fn of_checkpoint(restored: &Restored) -> Self {
         let state = restored.provisioning.clone();
         let changed = state.ids().collect();
-        Self { state, changed, not_applied: Vec::new(), accepts_loss: false }
+        Self { state, changed, deleted: Arc::default(), not_applied: Vec::new(), accepts_loss: false }
     }
 }

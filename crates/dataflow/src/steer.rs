@@ -1,8 +1,8 @@
-//! The sites of one worker: applies a tick's facts, samples and statistics, and emits what changed.
+//! The sites of one worker: applies a tick's provisioning, samples and statistics, and emits what changed.
 
 use std::collections::BTreeMap;
 
-use spillway_events::{CdnName, CdnReport, Event, Fact, Revision, SiteName, StateItem};
+use spillway_events::{CdnName, CdnReport, Event, Fact, ObjectKind, Revision, SiteName, StateItem};
 use spillway_provisioning::{SavedObject, State};
 use spillway_steering::Steering;
 
@@ -52,7 +52,10 @@ impl Steer {
     fn provision(&mut self, change: &ProvisioningChange) {
         let (worker, config) = (self.worker, self.config);
         let owns = |site: &SiteName| config.owner(shard(site.as_str())) == worker;
-        self.steering.provision(&change.state, &change.changed, owns);
+        self.steering.provision(&change.state, &change.changed, &change.deleted, owns);
+        // A CDN of the same name that is created later has reported nothing yet.
+        let cdns = change.deleted.iter().filter(|id| id.kind == ObjectKind::Cdn);
+        cdns.for_each(|id| _ = self.reports.remove(&*id.name));
         self.state = change.state.clone();
     }
 

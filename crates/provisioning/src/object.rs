@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{NetworkName, ObjectKind, Prefix, Probe, folded_name};
+use spillway_events::{Deleted, Event, NetworkName, ObjectKind, Prefix, Probe, folded_name};
 
 use crate::field_path::FieldPath;
 
@@ -28,6 +28,15 @@ impl ObjectId {
     #[must_use]
     pub fn of_probe(probe: &Probe) -> Self {
         Self::new(ObjectKind::Probe, format!("{}/{}", probe.agent, probe.network))
+    }
+
+    /// The identity of the object that an event deletes.
+    #[must_use]
+    pub fn deleted_by(event: &Event) -> Option<Self> {
+        match event {
+            Event::Deleted(Deleted { object, name }) => Some(Self::new(*object, name.as_str())),
+            _ => None,
+        }
     }
 
     /// Whether this is the root of the tree of networks, which is never provisioned.

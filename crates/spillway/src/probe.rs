@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::now;
 
-/// How often provisioning is read for new assignments.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long one call waits for a change of the provisioning; this delays the end of the role.
+const WAIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The sender of an agent's assignments, and its task.
 type RunningAgent = (watch::Sender<Arc<Vec<Assignment>>>, JoinHandle<anyhow::Result<()>>);
@@ -32,7 +32,11 @@ pub(crate) async fn run(
     let mut revision = None;
     while !cancel.is_cancelled() {
         let reader = Arc::clone(&provisioner);
-        let state = match tokio::task::spawn_blocking(move || reader.state()).await? {
+        let read = move || match revision {
+            Some(revision) => reader.wait_for_change(revision, WAIT_TIMEOUT),
+            None => reader.state(),
+        };
+        let state = match tokio::task::spawn_blocking(read).await? {
             Ok(state) => state,
             Err(_) if cancel.is_cancelled() => break,
             Err(error) => return Err(error.into()),
@@ -52,10 +56,6 @@ pub(crate) async fn run(
                 });
                 agent.0.send_replace(Arc::new(assigned));
             }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(POLL_INTERVAL) => {}
-            () = cancel.cancelled() => {}
         }
     }
     for (_, task) in agents.into_values() {

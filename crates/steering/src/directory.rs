@@ -60,10 +60,11 @@ impl<T> Numbered<T> {
 }
 
 impl Directory {
-    /// Updates the numbers to a state; `changed` names the objects that may differ from the state before, in order.
-    pub fn update(&mut self, state: &State, changed: &[ObjectId]) {
+    /// Updates the numbers to a state. `changed` names the objects that may differ from the state before, in order, and
+    /// `deleted` those that were deleted since, even if they were created again.
+    pub fn update(&mut self, state: &State, changed: &[ObjectId], deleted: &[ObjectId]) {
         // Deleted objects are removed first, so that their numbers are free.
-        for id in changed.iter().filter(|id| state.object(id).is_none()) {
+        for id in deleted {
             match id.kind {
                 ObjectKind::Site => self.remove_site(&id.name),
                 ObjectKind::Probe => self.remove_probe(&id.name),

@@ -47,14 +47,22 @@ type Calendar = BTreeMap<TimeMicros, BTreeSet<DueWindow>>;
 type DueWindow = (u32, SeriesKey, u16);
 
 impl Steering {
-    /// Applies the provisioning. `changed` names the objects that may differ from the state before, in order. The cost
-    /// depends on these objects only, except that a change of the tree of networks or of its probes changes every site. The
-    /// sites for which `owns` is true are steered here.
-    pub fn provision(&mut self, state: &State, changed: &[ObjectId], owns: impl Fn(&SiteName) -> bool) {
-        let gone = |kind| changed.iter().filter(move |id| id.kind == kind && state.object(id).is_none());
-        gone(ObjectKind::Site).for_each(|id| self.remove_site(&id.name));
-        self.remove_probes(gone(ObjectKind::Probe));
-        self.directory.update(state, changed);
+    /// Applies the provisioning. `changed` names the objects that may differ from the state before, in order, and `deleted`
+    /// those that were deleted since; of a site or probe that was created again nothing is kept. The cost depends on these
+    /// objects only, except that a change of the tree of networks or of its probes changes every site. The sites for which
+    /// `owns` is true are steered here.
+    pub fn provision(
+        &mut self,
+        state: &State,
+        changed: &[ObjectId],
+        deleted: &[ObjectId],
+        owns: impl Fn(&SiteName) -> bool,
+    ) {
+        let deleted_of = |kind| deleted.iter().filter(move |id| id.kind == kind);
+        deleted_of(ObjectKind::Site).for_each(|id| self.remove_site(&id.name));
+        self.remove_probes(deleted_of(ObjectKind::Probe));
+        deleted_of(ObjectKind::Cdn).for_each(|id| _ = self.unusable.remove(&*id.name));
+        self.directory.update(state, changed, deleted);
         self.state = state.clone();
         if changed.iter().any(|id| matches!(id.kind, ObjectKind::Network | ObjectKind::Probe)) {
             self.update_topology();

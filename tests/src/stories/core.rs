@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use spillway_events::{AggregateStatistics, CdnName, MeasurementBatch, StatisticsBatch, TimeMicros};
-use spillway_provisioning::State;
+use spillway_provisioning::{ObjectId, State};
 use spillway_steering::{AHEAD_MAX_US, Sample, Steering, rank_measurement};
 
 use super::compare::Got;
@@ -18,7 +18,8 @@ pub(super) fn run(script: &Script) -> Got {
         for record in &tick.provisioning {
             let mut changed = state.apply(record).unwrap();
             changed.sort();
-            steering.provision(&state, &changed, |_| true);
+            let deleted: Vec<ObjectId> = record.events.iter().filter_map(ObjectId::deleted_by).collect();
+            steering.provision(&state, &changed, &deleted, |_| true);
         }
         tick.statistics.iter().for_each(|batch| report(&mut steering, &mut latest, batch, now));
         tick.measurements.iter().for_each(|batch| measure(&mut steering, batch, now));

@@ -73,21 +73,25 @@ impl PublishedTable {
                 ObjectKind::Client | ObjectKind::Probe => {}
             }
         }
+        // A site that is created again is another one.
+        let deleted = change.deleted.iter().filter(|id| id.kind == ObjectKind::Site);
+        deleted.for_each(|id| self.remove_site(id, delta));
         sites.into_iter().for_each(|id| self.provision_site(id, delta));
         self.provision_networks(&networks, delta);
         delta.routes_gone.sort();
     }
 
+    fn remove_site(&mut self, id: &ObjectId, delta: &mut Snapshot) {
+        let Some((name, site)) = self.sites.remove_entry(&*id.name) else { return };
+        self.digest = self.digest.wrapping_sub(site.hash);
+        for (network, route) in routes(&site.decided, self.root()) {
+            self.remove_route(&name, network, route, delta);
+        }
+        delta.sites_gone.push(name);
+    }
+
     fn provision_site(&mut self, id: &ObjectId, delta: &mut Snapshot) {
-        let Some(provisioned) = self.state.site_of(id) else {
-            let Some((name, site)) = self.sites.remove_entry(&*id.name) else { return };
-            self.digest = self.digest.wrapping_sub(site.hash);
-            for (network, route) in routes(&site.decided, self.root()) {
-                self.remove_route(&name, network, route, delta);
-            }
-            delta.sites_gone.push(name);
-            return;
-        };
+        let Some(provisioned) = self.state.site_of(id) else { return };
         let new = site_entry(&self.state, provisioned);
         let hash = site_hash(&new);
         let undecided = PublishedSite { hash: 0, decided: Decided::default() };

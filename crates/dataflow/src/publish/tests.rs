@@ -225,4 +225,10 @@ fn a_change_of_the_provisioning_publishes_what_depends_on_it() {
         publish(vec![deleted(ObjectKind::Site, "site-00000")], &[]),
         "-site-00000 -site-00000/everywhere -site-00000/m -site-00000/y"
     );
+    // Deleted and created again in one tick: nothing is left of the routes.
+    let again = vec![deleted(ObjectKind::Site, "site-00001"), provision(2).events.remove(4)];
+    assert_eq!(
+        publish(again, &[(1, "everywhere", Some("a"))]),
+        "site-00001 -site-00001 site-00001/everywhere -site-00001/everywhere"
+    );
 }

@@ -49,7 +49,9 @@ fn provision(steering: &mut Steering, sites: &[Site], probes: &[Probe]) {
     let objects = objects.map(|object| SavedObject { object, changed: 0, agreement: 0 });
     let state = State::restored(1, objects, []);
     let changed: BTreeSet<ObjectId> = steering.state.ids().chain(state.ids()).collect();
-    steering.provision(&state, &changed.into_iter().collect::<Vec<_>>(), |_| true);
+    let changed: Vec<ObjectId> = changed.into_iter().collect();
+    let deleted: Vec<ObjectId> = changed.iter().filter(|id| state.object(id).is_none()).cloned().collect();
+    steering.provision(&state, &changed, &deleted, |_| true);
 }
 
 fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i64) {
