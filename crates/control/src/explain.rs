@@ -13,7 +13,7 @@ const ENTRIES_MAX: usize = 4_000_000;
 /// Why there is no explanation.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
-    /// There is no such site now, and no decision was ever made for it.
+    /// There is no such site now, and a time to explain was not given or no decision was ever made for it.
     #[error("there is no site {site}{}", suggestion(nearest.as_deref()))]
     UnknownSite {
         /// The name.
@@ -21,7 +21,7 @@ pub enum ExplainError {
         /// The name of the site that is spelled most like it.
         nearest: Option<String>,
     },
-    /// There is no such network now, and no decision was ever made in it.
+    /// There is no such network now, and a time to explain was not given or no decision was ever made in it.
     #[error("there is no network {network}{}", suggestion(nearest.as_deref()))]
     UnknownNetwork {
         /// The name.
@@ -102,11 +102,17 @@ impl Explainer {
         // A panic elsewhere left the index between two frames.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         index.catch_up(log)?;
-        let Some(networks) = index.places.get(site) else { return Err(unknown_site(state, site)) };
-        if let Some(network) = network.filter(|network| !networks.contains_key(*network)) {
+        let networks = index.places.get(site).filter(|_| at.is_some() || state.site(site).is_some());
+        let Some(networks) = networks else { return Err(unknown_site(state, site)) };
+        // What was decided for a network that is deleted since does not hold now.
+        let may_hold = |name: &NetworkName| {
+            at.is_some() || *name == NetworkName::everywhere() || state.network(name).is_some()
+        };
+        if let Some(network) = network.filter(|name| !networks.contains_key(*name) || !may_hold(name)) {
             return Err(unknown_network(state, site, network));
         }
-        let asked = networks.iter().filter(|(name, _)| network.is_none_or(|network| network == *name));
+        let is_asked = |name: &NetworkName| network.is_none_or(|network| network == name) && may_hold(name);
+        let asked = networks.iter().filter(|(name, _)| is_asked(name));
         let mut found = Vec::new();
         for (network, places) in asked {
             let is_wanted = |decision: &Decision| {

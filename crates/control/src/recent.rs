@@ -187,8 +187,10 @@ impl Recent {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let log = self.log.as_ref();
         let as_of_us = last_tick_time(log)?;
-        let not_before = as_of_us.map_or(TimeMicros(0), |now| TimeMicros(now.0 - VALUE_AGE_MAX_US));
-        let (mut values, values_cut) = performance::newest_values(log, site, not_before)?;
+        // After a reset of the clock there may be values with later times, from before it.
+        let now = as_of_us.unwrap_or(TimeMicros(0));
+        let recent = TimeMicros(now.0 - VALUE_AGE_MAX_US)..=now;
+        let (mut values, values_cut) = performance::newest_values(log, site, &recent)?;
         let attempts = attempts(log, Attempts::new(state, Some(site), as_of_us))?;
         let (failures_from_us, attempts_cut) = (attempts.from, attempts.is_cut);
         let mut failures = failures(attempts.into_series());

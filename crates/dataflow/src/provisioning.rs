@@ -45,21 +45,24 @@ impl Provisioning {
             return None;
         }
         let mut changed: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut deleted: BTreeSet<ObjectId> = BTreeSet::new();
         let mut not_applied = Vec::new();
         for record in records {
             match self.state.apply(record) {
-                Ok(objects) => changed.extend(objects),
+                Ok(objects) => {
+                    changed.extend(objects);
+                    deleted.extend(record.events.iter().filter_map(ObjectId::deleted_by));
+                }
                 Err(error) => not_applied.push((record.number, error.to_string())),
             }
         }
-        let events = || records.iter().flat_map(|record| &record.events);
-        let deleted: BTreeSet<ObjectId> = events().filter_map(ObjectId::deleted_by).collect();
+        let mut events = records.iter().flat_map(|record| &record.events);
         Some(ProvisioningChange {
             state: self.state.clone(),
             changed: changed.into_iter().collect(),
             not_applied,
             deleted: deleted.into_iter().collect(),
-            accepts_loss: events().any(|event| matches!(event, Event::Gap(_))),
+            accepts_loss: events.any(|event| matches!(event, Event::Gap(_))),
         })
     }
 }

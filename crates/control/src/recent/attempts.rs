@@ -126,6 +126,10 @@ impl<'a> Attempts<'a> {
 
     fn count_one(&mut self, key: &Key, measurement: Measurement) {
         let Measurement { at_us, outcome, error, .. } = measurement;
+        // From before a reset of the clock, or of a clock that is wrong.
+        if self.now.is_some_and(|now| at_us.0 > now.0 + AHEAD_MAX_US) {
+            return;
+        }
         let error = error.map(|error| error.chars().take(ERROR_CHARACTERS_MAX).collect::<String>());
         if !self.series.contains_key(key) && self.series.len() >= SERIES_MAX {
             self.is_cut = true;

@@ -1,5 +1,7 @@
 //! The newest performance values of a site, from the newest frame of each partition of `performance`.
 
+use std::ops::RangeInclusive;
+
 use spillway_eventlog::{EventLog, LogError};
 use spillway_events::{CHUNK_BYTES_MAX, Frame, FrameHead, Performance, SiteName, TimeMicros, decode, topics};
 
@@ -18,7 +20,7 @@ struct NewestFrame {
     end: u64,
 }
 
-/// The values of a site that are not older than a time, by target, then network, then objective; and whether some were left
+/// The values of a site from a range of times, by target, then network, then objective; and whether some were left
 /// out because there are too many.
 ///
 /// # Errors
@@ -26,7 +28,7 @@ struct NewestFrame {
 pub(super) fn newest_values(
     log: &dyn EventLog,
     site: &SiteName,
-    not_before: TimeMicros,
+    recent: &RangeInclusive<TimeMicros>,
 ) -> Result<(Vec<Performance>, bool), LogError> {
     let (mut values, mut is_cut) = (Vec::new(), false);
     for partition in 0..log.partitions(topics::PERFORMANCE)? {
@@ -43,7 +45,8 @@ pub(super) fn newest_values(
             }
             chunks += 1;
             offset = next;
-            values.extend(items.into_iter().filter(|item| item.site == *site && item.at_us >= not_before));
+            values
+                .extend(items.into_iter().filter(|item| item.site == *site && recent.contains(&item.at_us)));
         }
     }
     Ok((values, is_cut))
