@@ -11,6 +11,7 @@
 mod adopt;
 mod file;
 mod follow;
+mod last_full;
 mod save;
 mod status;
 mod store;

@@ -14,7 +14,8 @@ use spillway_routing::table::Table;
 use tokio_util::sync::CancellationToken;
 
 use super::Follower;
-use super::follow::first_offset;
+use super::last_full::first_offset;
+use super::status::Status;
 use super::store;
 
 /// How often a follower checks for a request. A request that cannot be met yet is retried after this time.
@@ -60,7 +61,7 @@ pub(super) fn cancel_when_requested(table_file: &Path, pass: &CancellationToken,
 /// written, the request stays.
 pub(super) fn adopt(log: &dyn EventLog, follower: &mut Follower, file: &Path) -> Result<(), ReadError> {
     let status = follower.status();
-    let Some(table) = table_of_log(log)? else {
+    let Some(table) = table_of_log(log, &status)? else {
         status.adoption_waits("the log has no full routing table yet");
         return Ok(());
     };
@@ -81,23 +82,36 @@ pub(super) fn adopt(log: &dyn EventLog, follower: &mut Follower, file: &Path) ->
     Ok(())
 }
 
-/// The last full table of a log with the deltas since; `None` if there is none. Unusable snapshots are skipped, as when the
-/// log is followed.
-fn table_of_log(log: &dyn EventLog) -> Result<Option<Table>, ReadError> {
+/// The last full table of a log with the deltas since; `None` if there is none. Unusable snapshots are counted, logged and
+/// skipped, as when the log is followed.
+fn table_of_log(log: &dyn EventLog, status: &Status) -> Result<Option<Table>, ReadError> {
     let mut table: Option<Table> = None;
     for frame in FrameReader::<SnapshotItem>::new(log, topics::SNAPSHOTS, 0, first_offset(log)?) {
         let items = match frame {
             Ok((_, items)) => items,
-            Err(ReadError::Record { .. }) => continue,
+            Err(error @ ReadError::Record { .. }) => {
+                status.undecodable_record(&error);
+                continue;
+            }
             Err(error) => return Err(error),
         };
-        for snapshot in Snapshot::from_items(items).unwrap_or_default() {
+        let snapshots = match Snapshot::from_items(items) {
+            Ok(snapshots) => snapshots,
+            Err(error) => {
+                status.undecodable_record(&error);
+                continue;
+            }
+        };
+        for snapshot in snapshots {
             let next = match (snapshot.kind, &table) {
                 (SnapshotKind::Full, _) => Table::default().apply(&snapshot),
                 (_, Some(table)) => table.apply(&snapshot),
                 (_, None) => continue,
             };
-            table = next.ok().or(table);
+            match next {
+                Ok(next) => table = Some(next),
+                Err(error) => status.refused_snapshot(snapshot.version, &error),
+            }
         }
     }
     Ok(table)

@@ -11,13 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Follower;
 use super::adopt::{adopt, cancel_when_requested, is_adoption_requested};
+use super::last_full::first_offset;
 use super::save::Saver;
 use super::status::Ignored;
 
 /// How long one call waits for snapshots.
 const WAIT_TIMEOUT: Duration = Duration::from_millis(200);
-/// The search for a full table begins this many records before the end.
-const SEARCH_RECORDS: u64 = 2_000;
 
 /// Follows snapshots until cancelled, and saves the table in a thread of its own.
 ///
@@ -174,30 +173,5 @@ impl Adoption<'_> {
             return snapshot.kind == SnapshotKind::Heartbeat || !(is_delta || is_same);
         }
         snapshot.kind == SnapshotKind::Full || self.is_settled || snapshot.base == table.version()
-    }
-}
-
-fn is_full(item: &SnapshotItem) -> bool {
-    matches!(item, SnapshotItem::SnapshotHead(head) if head.kind == SnapshotKind::Full)
-}
-
-/// An offset at or before the last full table.
-pub(super) fn first_offset(log: &dyn EventLog) -> Result<u64, ReadError> {
-    let (start, end) = (log.start(topics::SNAPSHOTS, 0)?, log.end(topics::SNAPSHOTS, 0)?);
-    let mut back = SEARCH_RECORDS;
-    loop {
-        let from = end.saturating_sub(back).max(start);
-        if from == start {
-            return Ok(start);
-        }
-        for frame in FrameReader::<SnapshotItem>::new(log, topics::SNAPSHOTS, 0, from) {
-            match frame {
-                Ok((_, items)) if items.iter().any(is_full) => return Ok(from),
-                // Records that do not decode are reported when the log is followed.
-                Ok(_) | Err(ReadError::Record { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        back *= 4;
     }
 }
