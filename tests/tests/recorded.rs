@@ -120,6 +120,12 @@ fn a_durable_run_killed_again_and_again_ends_as_if_it_had_not_been() {
     let other = case.write("other.csv", rows(39_000));
     let (code, _, error) = case.backtest(&["--log", log, &other]);
     assert_eq!(code, 2, "{error}");
+    // One number in the middle differs, at the same times.
+    let mut changed: Vec<String> = rows(40_000).lines().map(str::to_owned).collect();
+    changed[40_000] = changed[40_000].replacen(",shop,", ",shop,1", 1);
+    let other = case.write("changed.csv", changed.join("\n"));
+    let (code, _, error) = case.backtest(&["--log", log, &other]);
+    assert!(code == 2 && error.contains("recorded from another input"), "{error}");
 }
 
 #[test]

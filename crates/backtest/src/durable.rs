@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use spillway_eventlog::{Appended, Batch, EmbeddedLog, EventLog, FrameReader, RecordReader};
+use spillway_eventlog::{Appended, Batch, EmbeddedLog, EventLog, FrameReader, RecordReader, Records};
 use spillway_events::{Decision, Tick, TimeMicros, encode, topics};
 use spillway_provisioning::Object;
 use spillway_runtime::{OUTPUT_PARTITIONS, catch_up};
@@ -61,11 +61,18 @@ fn append_input(
     let measured = log.end(topics::MEASUREMENTS, 0)?;
     let mut last: Option<Tick> = None;
     let mut group: Vec<RecordedTick> = Vec::new();
+    let mut measurements = Records::new(log, topics::MEASUREMENTS, 0, 0);
     loop {
         let next = ticks.next().transpose()?;
         let ended = next.is_none();
         if let Some(tick) = next {
             last = Some(tick.tick.clone());
+            for batch in &tick.batches {
+                // An earlier run may have appended more measurements than its ticks read.
+                if measurements.next_before(measured)?.is_some_and(|on_log| on_log.bytes != *batch) {
+                    return Err(other(folder, "was recorded from another input"));
+                }
+            }
             if tick.tick.number < recorded {
                 check_equal(log, recorded, &tick.tick, folder)?;
             } else {
