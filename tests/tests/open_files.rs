@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use spillway_tests::binary::{binary, folder, spillway};
+use spillway_tests::installation::{free_address, until};
 
 /// A process that ends with the test.
 struct Ended(Child);
@@ -17,10 +18,6 @@ impl Drop for Ended {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Asks over TCP for the address of www.acme.example, which the origin answers: the answer's last bytes.
@@ -42,21 +39,11 @@ fn ask(dns: &str) -> Option<[u8; 4]> {
     answer.last_chunk().copied()
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..300 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("not within 30 s: {what}");
-}
-
 /// The soft limit is 64 and is raised to 256, so that there are 64 connections in all and 8 for a client.
 #[test]
 fn idle_connections_end_and_block_nothing() {
     let folder = folder("open-files");
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let (dns, api) = (free_address(), free_address());
     let file = folder.join("site.yaml");
     std::fs::write(
         &file,

@@ -14,20 +14,51 @@ use spillway_edge::follower::Follower;
 use spillway_eventlog::{EmbeddedLog, EventLog, RecordReader};
 use spillway_events::{Tick, topics};
 use spillway_tests::binary::{binary, folder, spillway};
-use spillway_tests::installation::until;
+use spillway_tests::installation::{free_address, until};
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// The files and addresses of one `up`.
+struct Setup {
+    data: PathBuf,
+    dns: String,
+    api: String,
+    /// The documents to apply.
+    file: String,
 }
 
-fn up(data: &Path, dns: &str, api: &str) -> Child {
-    Command::new(binary())
+impl Setup {
+    fn new(name: &str) -> Self {
+        let folder = folder(name);
+        let file = provisioning(&folder);
+        Self { data: folder.join("data"), dns: free_address(), api: free_address(), file }
+    }
+}
+
+/// A running `up`. It is killed if the test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended need not be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn up(data: &Path, dns: &str, api: &str) -> Running {
+    let child = Command::new(binary())
         .args([Path::new("up"), Path::new("--data"), data])
         .args(["--dns", dns, "--api", api, "--probe-allow", "127.0.0.0/8"])
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Running(child.unwrap())
+}
+
+/// An `up` that is provisioned and answers.
+fn serving(data: &Path, dns: &str, api: &str, file: &str) -> Running {
+    let running = up(data, dns, api);
+    apply(api, file);
+    until_cname(dns);
+    running
 }
 
 /// Asks for the address of www.acme.example; the answer's bytes.
@@ -58,16 +89,16 @@ fn until_cname(dns: &str) {
 
 /// A site whose origin and CDN refuse connections.
 fn provisioning(folder: &Path) -> String {
-    let closed = free_port();
+    let closed = free_address();
     let file = folder.join("site.yaml");
     std::fs::write(
         &file,
         format!(
             "kind: client\nname: acme\n---\nkind: network\nname: net\nprefixes: [127.0.0.0/8]\n---\n\
              kind: probe\nagent: agent\nnetwork: net\n---\nkind: cdn\nname: cdn\ntype: operated\n\
-             dns_name: acme.edge.example\nprobe_url: http://127.0.0.1:{closed}/\n---\n\
+             dns_name: acme.edge.example\nprobe_url: http://{closed}/\n---\n\
              kind: site\nname: shop\nclient: acme\nhosts: [www.acme.example]\nprobe_interval_ms: 200\n\
-             origin: {{addresses: [127.0.0.1], probe_url: 'http://127.0.0.1:{closed}/'}}\ncdns: [cdn]\n\
+             origin: {{addresses: [127.0.0.1], probe_url: 'http://{closed}/'}}\ncdns: [cdn]\n\
              objectives: [{{metric: response_time, threshold: 100ms, percentile: 75, window: 10s, samples_min: 3, \
              probes_min: 1}}]\n"
         ),
@@ -103,19 +134,16 @@ fn role(body: &Value, role: &str) -> Value {
 }
 
 /// Ends a process by SIGTERM; returns its exit status.
-fn terminate(mut child: Child) -> Option<i32> {
-    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+fn terminate(mut up: Running) -> Option<i32> {
+    let sent = Command::new("kill").args(["-TERM", &up.0.id().to_string()]).status().unwrap();
     assert!(sent.success());
-    child.wait().unwrap().code()
+    up.0.wait().unwrap().code()
 }
 
 #[test]
 fn it_is_provisioned_answers_and_survives_a_kill() {
-    let folder = folder("up");
-    let data = folder.join("data");
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-    let file = provisioning(&folder);
-    let mut child = up(&data, &dns, &api);
+    let Setup { data, dns, api, file } = Setup::new("up");
+    let child = up(&data, &dns, &api);
     let client = |arguments: &[&str]| {
         let output = spillway(arguments.iter().copied().chain(["--api", &api]));
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
@@ -140,8 +168,7 @@ fn it_is_provisioned_answers_and_survives_a_kill() {
     assert_eq!(client(&["explain", "nobody"]).0, Some(2));
     assert!(client(&["get"]).1.contains("kind: site"));
 
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     let data_text = data.to_str().unwrap();
     let explained = spillway(["explain", "shop", "--network", "net", "--log", data_text]);
     assert!(String::from_utf8(explained.stdout).unwrap().contains("cdn:cdn"));
@@ -157,13 +184,8 @@ fn it_is_provisioned_answers_and_survives_a_kill() {
 /// so that every role but DNS fails.
 #[test]
 fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
-    let folder = folder("outlives");
-    let data = folder.join("data");
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-    let file = provisioning(&folder);
-    let child = up(&data, &dns, &api);
-    apply(&api, &file);
-    until_cname(&dns);
+    let Setup { data, dns, api, file } = Setup::new("outlives");
+    let child = serving(&data, &dns, &api, &file);
     assert_eq!(terminate(child), Some(0));
 
     let taken = TcpListener::bind(&api).unwrap();
@@ -201,7 +223,7 @@ fn a_failed_role_shows_in_ready() {
     log.create_topic(topics::TICKS, 1).unwrap();
     log.append_at(topics::TICKS, 0, b"no tick").unwrap();
     drop(log);
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let (dns, api) = (free_address(), free_address());
     let child = up(&data, &dns, &api);
     until("the API", || TcpStream::connect(&api).is_ok());
     until("the dataflow has failed", || role(&ready(&api), "dataflow")["state"] == "failed");
@@ -249,16 +271,13 @@ impl Drop for Mount {
 fn a_read_only_folder_is_read_and_its_table_serves() {
     let Some(mount) = Mount::tmpfs(folder("read-only")) else { return };
     let data = mount.0.join("data");
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let (dns, api) = (free_address(), free_address());
     let elsewhere = folder("read-only-site");
     let file = provisioning(&elsewhere);
-    let mut child = up(&data, &dns, &api);
-    apply(&api, &file);
-    until_cname(&dns);
+    let child = serving(&data, &dns, &api, &file);
     let has_table = || Follower::load(&data.join("table")).is_ok_and(|follower| follower.current().is_some());
     until("the table is saved", has_table);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     mount.remount("ro");
     let data_text = data.to_str().unwrap();
     let output = spillway(["explain", "shop", "--log", data_text]);
@@ -303,15 +322,34 @@ fn what_ends_a_process_is_said_once() {
     assert_eq!((output.status.code(), said.matches("cannot open or create").count()), (Some(2), 1), "{said}");
 }
 
+/// The system sends a signal to a process whose file would grow beyond its limit; the signal usually ends the process.
 #[test]
-fn a_reader_that_closes_the_pipe_is_no_failure() {
-    let folder = folder("pipe");
-    let data = folder.join("data");
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-    let file = provisioning(&folder);
-    let child = up(&data, &dns, &api);
+fn a_limit_on_the_size_of_files_does_not_end_dns() {
+    let Setup { data, dns, api, file } = Setup::new("file-limit");
+    let limit = "ulimit -f 4000; exec \"$@\"";
+    let child = Command::new("bash")
+        .args(["-c", limit, "bash"])
+        .arg(binary())
+        .args([Path::new("up"), Path::new("--data"), &data])
+        .args(["--dns", &dns, "--api", &api, "--probe-allow", "127.0.0.0/8"])
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = Running(child.unwrap());
     apply(&api, &file);
     until_cname(&dns);
+    let clients: String =
+        (0..20_000).map(|number| format!("---\nkind: client\nname: {number:063}\n")).collect();
+    std::fs::write(&file, clients).unwrap();
+    until("the log reaches the limit", || !spillway(["apply", "-f", &file, "--api", &api]).status.success());
+    assert_eq!(child.0.try_wait().unwrap(), None, "the process runs on");
+    until_cname(&dns);
+    terminate(child);
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_is_no_failure() {
+    let Setup { data, dns, api, file } = Setup::new("pipe");
+    let child = serving(&data, &dns, &api, &file);
     for arguments in [&["explain", "shop"][..], &["get"], &["apply", "--dry-run", "-f", &file]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -335,12 +373,10 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
 fn a_node_takes_the_log_of_another_installation_only_if_it_is_requested() {
     let folder = folder("adopt");
     let (one, two) = (folder.join("one"), folder.join("two"));
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let (dns, api) = (free_address(), free_address());
     let file = provisioning(&folder);
     let run_once = |data: &Path| {
-        let child = up(data, &dns, &api);
-        apply(&api, &file);
-        until_cname(&dns);
+        let child = serving(data, &dns, &api, &file);
         assert_eq!(terminate(child), Some(0));
     };
     run_once(&one);
@@ -357,9 +393,7 @@ fn a_node_takes_the_log_of_another_installation_only_if_it_is_requested() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
 
-    let child = up(&two, &dns, &api);
-    apply(&api, &file);
-    until_cname(&dns);
+    let child = serving(&two, &dns, &api, &file);
     assert_eq!(installation(&two), of_one, "it keeps serving its own table");
     until("it reports the other installation", || ready(&api)["table"]["ignored"] == "other_installation");
     assert_eq!(ready(&api)["table"]["installation"], of_one.as_str());
@@ -389,13 +423,8 @@ fn a_node_takes_the_log_of_another_installation_only_if_it_is_requested() {
 
 #[test]
 fn the_clock_is_reset_while_it_runs_and_on_a_log_folder() {
-    let folder = folder("clock-reset");
-    let data = folder.join("data");
-    let (dns, api) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-    let file = provisioning(&folder);
-    let child = up(&data, &dns, &api);
-    apply(&api, &file);
-    until_cname(&dns);
+    let Setup { data, dns, api, file } = Setup::new("clock-reset");
+    let child = serving(&data, &dns, &api, &file);
     let reset = |target: [&str; 2]| {
         let output = spillway(["clock", "reset", "--reason", "a test"].into_iter().chain(target));
         (output.status.code(), String::from_utf8(output.stdout).unwrap())

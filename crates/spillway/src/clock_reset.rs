@@ -1,16 +1,10 @@
 //! `clock reset`: lets the time of ticks start again from the wall clock.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use reqwest::blocking::Client;
-use spillway_control::Provisioner;
-use spillway_eventlog::EmbeddedLog;
 
-use crate::client::{Server, call, command_id, print_applied, url};
-use crate::clock::now;
+use crate::change::ChangeOptions;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -30,30 +24,15 @@ pub(crate) struct Options {
     /// The reason, which is kept in the log
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Only print what would change
-    #[arg(long)]
-    dry_run: bool,
-    /// Work on the folder of an embedded log that no process has open, instead of asking a running system
-    #[arg(long, value_name = "FOLDER")]
-    log: Option<PathBuf>,
     #[command(flatten)]
-    server: Server,
+    change: ChangeOptions,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let Options { reason, dry_run, log, server } = options;
-    let applied = match log {
-        Some(folder) => {
-            let provisioner = Provisioner::new(Arc::new(EmbeddedLog::open(folder)?));
-            serde_json::to_value(provisioner.reset_clock(reason, &command_id(), now(), *dry_run)?)?
-        }
-        None => {
-            let query = [("id", command_id()), ("dry_run", dry_run.to_string())];
-            let body = serde_json::json!({ "reason": reason });
-            let request = Client::new().post(url(server, "clock-resets")).query(&query).json(&body);
-            serde_json::from_str(&call(request)?)?
-        }
-    };
-    print_applied(&applied, true)?;
-    Ok(ExitCode::SUCCESS)
+    let reason = &options.reason;
+    options.change.run(
+        "clock-resets",
+        &serde_json::json!({ "reason": reason }),
+        |provisioner, id, at, dry_run| provisioner.reset_clock(reason, id, at, dry_run),
+    )
 }

@@ -1,17 +1,11 @@
 //! `gap`: accepts the loss of records that the log no longer holds.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use reqwest::blocking::Client;
-use spillway_control::Provisioner;
-use spillway_eventlog::EmbeddedLog;
 use spillway_events::Gap;
 
-use crate::client::{Server, call, command_id, print_applied, url};
-use crate::clock::now;
+use crate::change::ChangeOptions;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -42,31 +36,15 @@ pub(crate) struct Options {
     /// The reason, which is kept in the log
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Only print what would change
-    #[arg(long)]
-    dry_run: bool,
-    /// Work on the folder of an embedded log that no process has open, instead of asking a running system
-    #[arg(long, value_name = "FOLDER")]
-    log: Option<PathBuf>,
     #[command(flatten)]
-    server: Server,
+    change: ChangeOptions,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let Options { topic, partition, from, to, reason, dry_run, .. } = options;
+    let Options { topic, partition, from, to, reason, change } = options;
     let (topic, reason) = (topic.clone(), reason.clone());
     let gap = Gap { topic, partition: *partition, from: *from, to: *to, reason };
-    let applied = match &options.log {
-        Some(folder) => {
-            let provisioner = Provisioner::new(Arc::new(EmbeddedLog::open(folder)?));
-            serde_json::to_value(provisioner.accept_loss(gap, &command_id(), now(), *dry_run)?)?
-        }
-        None => {
-            let query = [("id", command_id()), ("dry_run", dry_run.to_string())];
-            let request = Client::new().post(url(&options.server, "gaps")).query(&query).json(&gap);
-            serde_json::from_str(&call(request)?)?
-        }
-    };
-    print_applied(&applied, true)?;
-    Ok(ExitCode::SUCCESS)
+    change.run("gaps", &gap, |provisioner, id, at, dry_run| {
+        provisioner.accept_loss(gap.clone(), id, at, dry_run)
+    })
 }

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod backtest;
+mod change;
 mod client;
 mod clock;
 mod clock_reset;

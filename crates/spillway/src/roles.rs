@@ -143,9 +143,20 @@ fn run_until_signal(settings: &Settings, roles: Roles) -> anyhow::Result<ExitCod
     }
     let cancel = CancellationToken::new();
     let signals = runtime()?;
+    ignore_file_size_signal(&signals);
     signals.spawn(cancel_on_signal(cancel.clone()));
     let open = || settings.connector();
     run(settings, roles, &open, cancel, &|address| eprintln!("DNS on {address}"))
+}
+
+/// A write beyond the limit on the size of files (`ulimit -f`) fails like one on a full disk, and does not end the process.
+fn ignore_file_size_signal(signals: &tokio::runtime::Runtime) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _context = signals.enter();
+    // The handler stays in place for as long as the process runs.
+    if let Err(error) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        eprintln!("error: cannot handle SIGXFSZ: {error}");
+    }
 }
 
 async fn cancel_on_signal(cancel: CancellationToken) {
