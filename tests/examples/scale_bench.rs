@@ -20,6 +20,10 @@ use spillway_edge::follower::Follower;
 use spillway_tests::binary::{binary, folder};
 use spillway_tests::installation::free_address;
 
+/// The same as in the binary, because this process loads the table as a node does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HOSTS_PER_SITE: usize = 10;
 const NETWORKS: usize = 50;
 const CLIENTS: usize = 1_000;
@@ -61,6 +65,8 @@ fn main() {
     let (rss_mib, latency) = (installation.rss_mib(), installation.change(sites));
     println!("memory: {rss_mib} MiB, {:.0} bytes a site", (rss_mib << 20) as f64 / sites as f64);
     println!("one site, from the API to the answer: median {:.1} ms, worst {:.1} ms", latency.0, latency.1);
+    // The changes are in a checkpoint once this has passed.
+    std::thread::sleep(settle);
     let idle_percent = installation.idle_percent(idle);
     println!("idle: {idle_percent:.2} % of a core");
     installation.stop();
@@ -119,7 +125,7 @@ fn host_name(site: usize, host: usize) -> String {
     format!("www{host}.site-{site}.example")
 }
 
-/// The address of a site's origin, which tells its version.
+/// The address of a site's origin; its last part is the version of the site.
 fn address(site: usize, version: usize) -> String {
     format!("11.{}.{}.{version}", site / 256 % 256, site % 256)
 }

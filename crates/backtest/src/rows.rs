@@ -206,9 +206,9 @@ fn parse_row<'a>(
     record: &'a csv::StringRecord,
     columns: &Columns,
 ) -> Result<(Measurement, Names<'a>), Wrong> {
-    let field = |place: usize| {
+    let field = |index: usize| {
         record
-            .get(place)
+            .get(index)
             .map(str::trim)
             .ok_or_else(|| ("too few columns", format!("{} of them", record.len())))
     };
@@ -217,9 +217,9 @@ fn parse_row<'a>(
     }
     let at_us = parse_time(field(columns.at)?).map_err(|error| ("not a time", error.to_string()))?;
     let number =
-        |place: Option<usize>, scale: u64, max: u64, why: &'static str| -> Result<Option<u64>, Wrong> {
-            let Some(place) = place else { return Ok(None) };
-            let text = field(place)?;
+        |index: Option<usize>, scale: u64, max: u64, why: &'static str| -> Result<Option<u64>, Wrong> {
+            let Some(index) = index else { return Ok(None) };
+            let text = field(index)?;
             if text.is_empty() {
                 return Ok(None);
             }

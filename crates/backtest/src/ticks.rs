@@ -157,15 +157,15 @@ fn tick_of(row: &Row) -> TimeMicros {
 
 fn batch(source: &SourceName, sequence: u64, rows: impl Iterator<Item = Row>) -> MeasurementBatch {
     let mut series: Vec<Series> = Vec::new();
-    let mut places: HashMap<Series, u32> = HashMap::new();
+    let mut indexes: HashMap<Series, u32> = HashMap::new();
     let mut measurements = Vec::new();
     for row in rows {
         let next = u32::try_from(series.len()).unwrap_or(u32::MAX);
-        let place = *places.entry(row.series).or_insert_with_key(|new| {
+        let index = *indexes.entry(row.series).or_insert_with_key(|new| {
             series.push(new.clone());
             next
         });
-        measurements.push(spillway_events::Measurement { series: place, ..row.measurement });
+        measurements.push(spillway_events::Measurement { series: index, ..row.measurement });
     }
     MeasurementBatch { source: source.clone(), boot: 1, sequence, series, measurements }
 }

@@ -7,7 +7,8 @@ use spillway_eventlog::{EncodedFrames, EventLog, FrameReader, LogError, ReadErro
 use spillway_events::{Decision, NetworkName, SiteName, TimeMicros, decode_frame, topics};
 use spillway_provisioning::State;
 
-/// How many decisions the index holds. Beyond that the oldest of each site and network are dropped, and found by reading.
+/// How many decisions the index holds. Beyond that the oldest of each site and network are dropped, and found by reading. The
+/// last decision of each stays, so an installation with more sites and networks than this has a larger index.
 const ENTRIES_MAX: usize = 4_000_000;
 
 /// Why there is no explanation.
@@ -61,22 +62,30 @@ pub struct Explainer {
 
 /// Where a decision is in the log.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct DecisionOffset {
     at: TimeMicros,
     partition: u32,
     /// The offset of the first chunk of its frame.
     offset: u64,
 }
 
-/// By site and network, the places of all decisions.
-#[derive(Default)]
+/// By site and network, the offsets of all decisions.
 struct Index {
     /// By partition: the offset up to which decisions are indexed.
     next: Vec<u64>,
     /// Rising in time.
-    places: HashMap<SiteName, BTreeMap<NetworkName, Vec<Place>>>,
+    offsets: HashMap<SiteName, BTreeMap<NetworkName, Vec<DecisionOffset>>>,
     entries: usize,
+    /// With more entries than this the oldest are dropped.
+    entries_max: usize,
     has_dropped: bool,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        let (next, offsets) = (Vec::new(), HashMap::new());
+        Self { next, offsets, entries: 0, entries_max: ENTRIES_MAX, has_dropped: false }
+    }
 }
 
 impl Explainer {
@@ -102,7 +111,7 @@ impl Explainer {
         // A panic elsewhere left the index between two frames.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         index.catch_up(log)?;
-        let networks = index.places.get(site).filter(|_| at.is_some() || state.site(site).is_some());
+        let networks = index.offsets.get(site).filter(|_| at.is_some() || state.site(site).is_some());
         let Some(networks) = networks else { return Err(unknown_site(state, site)) };
         // What was decided for a network that is deleted since does not hold now.
         let may_hold = |name: &NetworkName| {
@@ -114,17 +123,17 @@ impl Explainer {
         let is_asked = |name: &NetworkName| network.is_none_or(|network| network == name) && may_hold(name);
         let asked = networks.iter().filter(|(name, _)| is_asked(name));
         let mut found = Vec::new();
-        for (network, places) in asked {
+        for (network, offsets) in asked {
             let is_wanted = |decision: &Decision| {
                 decision.site == *site
                     && decision.network == *network
                     && at.is_none_or(|at| decision.at_us <= at)
             };
             // Times do not always rise: the clock of the ticks may have been reset. The latest decision holds.
-            let held = places.iter().rfind(|place| at.is_none_or(|at| place.at <= at));
-            match (held, places.first()) {
-                (Some(place), _) => {
-                    found.extend(read_first_frame(log, *place)?.into_iter().find(is_wanted));
+            let held = offsets.iter().rfind(|decided| at.is_none_or(|at| decided.at <= at));
+            match (held, offsets.first()) {
+                (Some(decided), _) => {
+                    found.extend(read_first_frame(log, *decided)?.into_iter().find(is_wanted));
                 }
                 // The index may have dropped the decision.
                 (None, Some(first)) if index.has_dropped => {
@@ -160,14 +169,14 @@ impl Index {
     }
 
     fn insert(&mut self, decision: &Decision, partition: u32, offset: u64) {
-        let networks = self.places.entry(decision.site.clone()).or_default();
-        let places = networks.entry(decision.network.clone()).or_default();
-        if places.last().is_some_and(|last| last.offset >= offset) {
+        let networks = self.offsets.entry(decision.site.clone()).or_default();
+        let offsets = networks.entry(decision.network.clone()).or_default();
+        if offsets.last().is_some_and(|last| last.offset >= offset) {
             return;
         }
-        places.push(Place { at: decision.at_us, partition, offset });
+        offsets.push(DecisionOffset { at: decision.at_us, partition, offset });
         self.entries += 1;
-        if self.entries > ENTRIES_MAX {
+        if self.entries > self.entries_max {
             self.drop_oldest();
         }
     }
@@ -175,17 +184,19 @@ impl Index {
     /// Halves what is kept of every site and network.
     fn drop_oldest(&mut self) {
         self.has_dropped = true;
-        for places in self.places.values_mut().flat_map(BTreeMap::values_mut) {
-            let dropped = places.len() / 2;
-            places.drain(..dropped);
+        for offsets in self.offsets.values_mut().flat_map(BTreeMap::values_mut) {
+            let dropped = offsets.len() / 2;
+            offsets.drain(..dropped);
             self.entries -= dropped;
         }
+        // Each pass reads the whole index, so the next one has to be far away, even if this one could drop little.
+        self.entries_max = self.entries_max.max(2 * self.entries);
     }
 }
 
-/// The decisions of the frame that starts at a place.
-fn read_first_frame(log: &dyn EventLog, place: Place) -> Result<Vec<Decision>, ReadError> {
-    let mut frames = FrameReader::<Decision>::new(log, topics::DECISIONS, place.partition, place.offset);
+/// The decisions of the frame that starts at this offset.
+fn read_first_frame(log: &dyn EventLog, decided: DecisionOffset) -> Result<Vec<Decision>, ReadError> {
+    let mut frames = FrameReader::<Decision>::new(log, topics::DECISIONS, decided.partition, decided.offset);
     Ok(frames.next().transpose()?.map(|(_, decisions)| decisions).unwrap_or_default())
 }
 
@@ -224,4 +235,51 @@ fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<Str
     let scored = names.map(|name| (strsim::jaro_winkler(wanted, name), name));
     let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));
     best.filter(|(score, _)| *score >= SIMILAR).map(|(_, name)| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use spillway_events::{Route, Verdict};
+
+    use super::*;
+
+    fn decision(site: usize, tick: u64) -> Decision {
+        Decision {
+            site: SiteName::new(format!("site-{site}")).unwrap(),
+            network: NetworkName::everywhere(),
+            tick,
+            at_us: TimeMicros(0),
+            route: Route::ORIGIN,
+            verdict: Verdict::Below,
+            reason: None,
+            objectives: Vec::new(),
+            candidates: Vec::new(),
+            agreement: 0,
+        }
+    }
+
+    /// More sites than entries, so that nothing can be dropped: the index grows instead of looking at everything each time.
+    #[test]
+    fn the_index_keeps_the_last_decision_of_every_site() {
+        let mut index = Index { entries_max: 10, ..Index::default() };
+        for site in 0..100 {
+            index.insert(&decision(site, 0), 0, site as u64);
+        }
+        assert!(
+            (index.entries, index.entries_max) >= (100, 100),
+            "{} of {}",
+            index.entries,
+            index.entries_max
+        );
+        // Now one site has many: the older half of them goes.
+        for offset in 100..1_000 {
+            index.insert(&decision(0, 1), 0, offset);
+        }
+        assert!(index.has_dropped && index.entries <= index.entries_max);
+        let last = |site: &str| {
+            let networks = &index.offsets[&SiteName::new(site).unwrap()];
+            networks[&NetworkName::everywhere()].last().unwrap().offset
+        };
+        assert_eq!((last("site-0"), last("site-99")), (999, 99));
+    }
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn settings(batch_records_max: usize, queue_batches_max: usize) -> AgentSettings {
     AgentSettings {
@@ -26,7 +26,7 @@ fn settings(batch_records_max: usize, queue_batches_max: usize) -> AgentSettings
         boot: 42,
         seed: 7,
         limits: Limits {
-            timeout: PATIENCE,
+            timeout: TEST_TIMEOUT,
             allowed: vec!["127.0.0.0/8".parse().unwrap()],
             ..Limits::default()
         },
@@ -34,7 +34,7 @@ fn settings(batch_records_max: usize, queue_batches_max: usize) -> AgentSettings
         batch_records_max,
         queue_batches_max,
         retry_interval: Duration::from_millis(1),
-        stop_timeout: PATIENCE,
+        stop_timeout: TEST_TIMEOUT,
         now: || TimeMicros(1_000_000),
     }
 }
@@ -83,7 +83,7 @@ impl Running {
     }
 
     async fn next(&mut self) -> (MeasurementBatch, bool) {
-        tokio::time::timeout(PATIENCE, self.given.recv()).await.unwrap().unwrap()
+        tokio::time::timeout(TEST_TIMEOUT, self.given.recv()).await.unwrap().unwrap()
     }
 
     async fn stop(self) -> (AgentCounts, Vec<(MeasurementBatch, bool)>) {
@@ -159,7 +159,7 @@ async fn the_oldest_batches_are_dropped_and_counted_while_the_sink_fails() {
     let settings = AgentSettings { stop_timeout: Duration::from_millis(10), ..settings(1, 2) };
     let mut running = Running::start(settings, assigned, |_| false);
     let dropped = running.counts.wait_for(|counts| counts.batches_dropped >= 3);
-    tokio::time::timeout(PATIENCE, dropped).await.unwrap().unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, dropped).await.unwrap().unwrap();
     while let Ok((batch, _)) = running.given.try_recv() {
         assert_eq!(batch.sequence, 1, "the batch in hand is kept");
     }
@@ -176,7 +176,7 @@ async fn batches_fill_while_others_wait() {
     let mut running = Running::start(settings, assigned, |_| false);
     // At one measurement each tenth of a second, each would be in a batch of its own.
     let some = running.counts.wait_for(|counts| counts.attempts >= 12);
-    tokio::time::timeout(PATIENCE, some).await.unwrap().unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, some).await.unwrap().unwrap();
     assert_eq!(running.counts.borrow().batches_dropped, 0);
     let (counts, _) = running.stop().await;
     // The current one, one in the queue, and the open one.
@@ -190,7 +190,7 @@ async fn a_stopped_agent_hands_over_what_it_has() {
     let settings = AgentSettings { flush_interval: Duration::from_secs(3_600), ..settings(1_000, 10) };
     let mut running = Running::start(settings, assigned, |count| count > 0);
     let some = running.counts.wait_for(|counts| counts.attempts >= 3);
-    tokio::time::timeout(PATIENCE, some).await.unwrap().unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, some).await.unwrap().unwrap();
     let (counts, given) = running.stop().await;
     // The sink fails once, at the end of all times.
     assert_eq!(

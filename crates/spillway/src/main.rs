@@ -151,7 +151,7 @@ enum ReplayCommand {
 }
 
 /// Logs to standard error: warnings, or what `SPILLWAY_LOG` selects.
-fn say_warnings() {
+fn init_logging() {
     let wanted =
         EnvFilter::try_from_env("SPILLWAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,spillway=info"));
     let is_terminal = std::io::stderr().is_terminal();
@@ -163,7 +163,7 @@ fn say_warnings() {
 }
 
 fn main() -> ExitCode {
-    say_warnings();
+    init_logging();
     let outcome = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Up(options) => roles::up(&options),

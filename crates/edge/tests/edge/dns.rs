@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::common::full;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Server {
     address: SocketAddr,
@@ -75,7 +75,7 @@ async fn udp_bytes(server: SocketAddr, bytes: &[u8], patience: Duration) -> Opti
 }
 
 async fn udp(server: SocketAddr, message: &Message) -> Message {
-    let reply = udp_bytes(server, &message.to_vec().unwrap(), PATIENCE).await.unwrap();
+    let reply = udp_bytes(server, &message.to_vec().unwrap(), REQUEST_TIMEOUT).await.unwrap();
     assert!(reply.len() <= 1_232);
     Message::from_vec(&reply).unwrap()
 }
@@ -84,9 +84,9 @@ async fn tcp(stream: &mut TcpStream, message: &Message) -> Message {
     let bytes = message.to_vec().unwrap();
     stream.write_u16(u16::try_from(bytes.len()).unwrap()).await.unwrap();
     stream.write_all(&bytes).await.unwrap();
-    let length = timeout(PATIENCE, stream.read_u16()).await.unwrap().unwrap();
+    let length = timeout(REQUEST_TIMEOUT, stream.read_u16()).await.unwrap().unwrap();
     let mut reply = vec![0; usize::from(length)];
-    timeout(PATIENCE, stream.read_exact(&mut reply)).await.unwrap().unwrap();
+    timeout(REQUEST_TIMEOUT, stream.read_exact(&mut reply)).await.unwrap().unwrap();
     Message::from_vec(&reply).unwrap()
 }
 
@@ -169,7 +169,7 @@ async fn answers_that_do_not_fit_are_truncated_and_sent_over_tcp() {
 async fn messages_that_are_not_queries_get_their_code_or_no_answer() {
     let server = start(|_| ()).await;
     let code = async |bytes: &[u8]| {
-        let reply = udp_bytes(server.address, bytes, PATIENCE).await.unwrap();
+        let reply = udp_bytes(server.address, bytes, REQUEST_TIMEOUT).await.unwrap();
         Message::from_vec(&reply).unwrap().metadata.response_code
     };
     let plain = query("near.example.", RecordType::A);
@@ -244,9 +244,9 @@ async fn connections_are_bounded_in_number_and_idle_time() {
     tcp(&mut first, &message).await;
     // From another address, so that the limit of all clients applies.
     let mut second = connect_from("127.0.0.2", server.address).await;
-    assert!(timeout(PATIENCE, second.read_u8()).await.unwrap().is_err());
+    assert!(timeout(REQUEST_TIMEOUT, second.read_u8()).await.unwrap().is_err());
     // The first is closed after its idle timeout, so that another one is accepted.
-    assert!(timeout(PATIENCE, first.read_u8()).await.unwrap().is_err());
+    assert!(timeout(REQUEST_TIMEOUT, first.read_u8()).await.unwrap().is_err());
     let mut third = TcpStream::connect(server.address).await.unwrap();
     tcp(&mut third, &message).await;
 }
@@ -273,7 +273,7 @@ async fn a_client_has_a_share_of_the_connections() {
     }
     for _ in 0..10 {
         let mut refused = connect_from("127.0.0.1", server.address).await;
-        assert!(timeout(PATIENCE, refused.read_u8()).await.unwrap().is_err());
+        assert!(timeout(REQUEST_TIMEOUT, refused.read_u8()).await.unwrap().is_err());
     }
     let mut other = connect_from("127.0.0.2", server.address).await;
     tcp(&mut other, &message).await;
@@ -285,7 +285,7 @@ async fn a_client_has_a_share_of_the_connections() {
         let bytes = message.to_vec().unwrap();
         stream.write_u16(u16::try_from(bytes.len()).unwrap()).await.unwrap();
         if stream.write_all(&bytes).await.is_ok()
-            && timeout(PATIENCE, stream.read_u16()).await.unwrap().is_ok()
+            && timeout(REQUEST_TIMEOUT, stream.read_u16()).await.unwrap().is_ok()
         {
             break;
         }

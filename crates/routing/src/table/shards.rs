@@ -68,6 +68,6 @@ pub(super) fn hash_of(name: &str) -> u64 {
 }
 
 /// Bits 20 to 32 of the hash choose the shard: the tables in the shards use the lowest bits, and the highest seven as tags.
-pub(super) fn shard_of(hash: u64) -> usize {
+fn shard_of(hash: u64) -> usize {
     usize::try_from((hash >> 20) & 0xFFFF_FFFF).unwrap_or(0) % SHARDS
 }
