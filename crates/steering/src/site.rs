@@ -104,7 +104,9 @@ impl SiteState {
                     series.stats[objective] = old.stats[kept];
                 }
             }
-            self.series.insert(SeriesKey { target, ..key }, series);
+            if !series.is_empty() {
+                self.series.insert(SeriesKey { target, ..key }, series);
+            }
         }
         self.panes = spec.objectives.iter().map(Panes::of).collect();
         self.spec = spec;
@@ -165,7 +167,14 @@ impl SiteState {
                 schedule(number, panes.leaves_at(pane));
             }
         }
-        touched && !std::mem::replace(&mut series.touched, true)
+        if !touched {
+            // No window took the sample, so it must not leave a series of empty windows.
+            if series.is_empty() {
+                self.series.remove(&key);
+            }
+            return false;
+        }
+        !std::mem::replace(&mut series.touched, true)
     }
 
     /// Removes the panes that leave the window. Calls `schedule` for the next pane if any left. Returns true if any left for
@@ -231,7 +240,7 @@ impl SiteState {
             };
             *stat = new;
         }
-        if series.windows.iter().all(|window| window.samples() == 0) {
+        if series.is_empty() {
             self.series.remove(&key);
         }
         matters
@@ -495,6 +504,11 @@ impl SiteState {
 }
 
 impl Series {
+    /// Whether no window holds a sample.
+    fn is_empty(&self) -> bool {
+        self.windows.iter().all(|window| window.samples() == 0)
+    }
+
     fn empty(objectives: usize) -> Self {
         Self {
             windows: vec![Window::default(); objectives],

@@ -131,3 +131,19 @@ fn a_decision_lists_the_first_probes_and_says_how_many_there_are() {
     }
     assert!(items_bytes(&decided).unwrap() <= DECISION_BYTES_MAX);
 }
+
+/// A sample that no window takes, and a change that leaves no window of a series, leave no series.
+#[test]
+fn a_series_without_samples_is_not_kept() {
+    let mut steering = Steering::default();
+    let sites = [site("a", &[objective(50, 10)]), site("b", &[])];
+    provision(&mut steering, &sites, &[probe("one")]);
+    add(&mut steering, 0, 0, 100, 200);
+    add(&mut steering, 1, 0, 200, 200);
+    assert_eq!(steering.save_windows().count(), 0);
+    add(&mut steering, 0, 0, 200, 200);
+    add(&mut steering, 0, 0, 100, 200);
+    assert_eq!(steering.save_windows().count(), 1);
+    provision(&mut steering, &[site("a", &[objective(60, 10)])], &[probe("one")]);
+    assert_eq!(steering.save_windows().count(), 0);
+}
