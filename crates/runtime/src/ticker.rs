@@ -7,7 +7,7 @@
 //!     └───────────────── lost ─────────────────┘
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use spillway_dataflow::RULES_VERSION;
@@ -32,6 +32,8 @@ pub const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(3);
 const TICK_EMBEDDED_RECORDS_MAX: u64 = 10_000;
 /// How often a waiting ticker checks whether it is cancelled.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long to wait before an inbox that could not be created is tried again.
+const INBOX_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// The topics that every tick reads besides provisioning, sorted.
 const INPUTS: [&str; 2] = [topics::MEASUREMENTS, topics::STATISTICS];
 
@@ -46,6 +48,8 @@ pub(crate) struct Ticker<'a> {
     has_more_input: bool,
     /// If CDNs can write to the log themselves: provisioning up to the last tick.
     provisioned: Option<(RecordReader<'a, ProvisioningRecord>, State)>,
+    /// When creating an inbox failed last.
+    inbox_failures: BTreeMap<String, Instant>,
 }
 
 impl<'a> Ticker<'a> {
@@ -57,7 +61,15 @@ impl<'a> Ticker<'a> {
         let start = has_inboxes.then(|| log.start(topics::PROVISIONING, 0)).transpose()?;
         let reader = |start| RecordReader::new(log, topics::PROVISIONING, 0, start);
         let provisioned = start.map(|start| (reader(start), State::default()));
-        Ok(Self { log, now, started: Instant::now(), clock: None, has_more_input: false, provisioned })
+        Ok(Self {
+            log,
+            now,
+            started: Instant::now(),
+            clock: None,
+            has_more_input: false,
+            provisioned,
+            inbox_failures: BTreeMap::new(),
+        })
     }
 
     /// Follows ticks until there has been none for `timeout`, counted only while the log answers, and wins the next
@@ -250,7 +262,8 @@ impl<'a> Ticker<'a> {
     }
 
     /// The inboxes of the CDNs that are provisioned up to an offset and that the last tick does not read; creates those that
-    /// do not exist. An inbox that a tick has read once is read by all later ticks.
+    /// do not exist. An inbox that a tick has read once is read by all later ticks. One that cannot be created is logged,
+    /// left out and tried again later: the other inputs must not wait for it.
     fn new_inboxes(&mut self, end: u64, last: Option<&Tick>) -> Result<BTreeSet<String>, RuntimeError> {
         let mut inboxes = BTreeSet::new();
         if let Some((records, state)) = &mut self.provisioned {
@@ -258,12 +271,30 @@ impl<'a> Ticker<'a> {
                 // The dataflow reports a record that does not apply.
                 let _ = state.apply(&record);
             }
+            let of_last = last.iter().flat_map(|last| &last.offsets);
+            let of_last: BTreeSet<&str> = of_last.map(|offset| offset.topic.as_str()).collect();
             for cdn in state.cdns().map(|cdn| &cdn.name) {
                 let inbox = format!("{}{cdn}", topics::INBOX_PREFIX);
-                let mut of_last = last.iter().flat_map(|last| &last.offsets);
-                if !of_last.any(|offset| offset.topic == inbox) {
-                    self.log.create_topic(&inbox, 1)?;
-                    inboxes.insert(inbox);
+                let failed_at = self.inbox_failures.get(&inbox);
+                let is_due = failed_at.is_none_or(|failed_at| failed_at.elapsed() >= INBOX_RETRY_INTERVAL);
+                if of_last.contains(inbox.as_str()) || !is_due {
+                    continue;
+                }
+                match self.log.create_topic(&inbox, 1) {
+                    Ok(()) => {
+                        self.inbox_failures.remove(&inbox);
+                        inboxes.insert(inbox);
+                    }
+                    Err(LogError::Cancelled) => return Err(LogError::Cancelled.into()),
+                    Err(error) => {
+                        let error: &dyn std::error::Error = &error;
+                        tracing::error!(
+                            error,
+                            inbox,
+                            "an inbox cannot be created; its CDN's statistics are not read"
+                        );
+                        self.inbox_failures.insert(inbox, Instant::now());
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use spillway_control::Provisioner;
 use spillway_eventlog::EmbeddedLog;
+use spillway_provisioning::SourceFile;
 use tempfile::TempDir;
 
 use super::*;
@@ -108,4 +109,24 @@ fn tick_0_names_the_installation_and_no_other_tick_does() {
     });
     let is_id = |id: &str| id.len() == 32 && id.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
     assert!(is_id(&one) && is_id(&two) && one != two, "{one} {two}");
+}
+
+/// A topic of the inbox's name exists already, but with two partitions.
+#[test]
+fn an_inbox_that_cannot_be_created_does_not_stop_the_ticks() {
+    let (_folder, log) = new_log();
+    log.create_topic("inbox.bad", 2).unwrap();
+    let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(&log));
+    let cdn = |name: &str| format!("kind: cdn\nname: {name}\ntype: partner\ndns_name: {name}.example\n");
+    let text = format!("{}---\n{}", cdn("bad"), cdn("good"));
+    let file = SourceFile { name: "test", bytes: text.as_bytes() };
+    provisioner.apply(&[file], "one", wall(), false).unwrap();
+    let mut ticker = ticker(&log, true);
+    let mut last = None;
+    for _ in 0..3 {
+        let tick = next(&mut ticker, last.as_ref());
+        let inboxes = tick.offsets.iter().filter(|offset| offset.topic.starts_with("inbox."));
+        assert_eq!(inboxes.map(|offset| offset.topic.as_str()).collect::<Vec<_>>(), ["inbox.good"]);
+        last = Some(tick);
+    }
 }
