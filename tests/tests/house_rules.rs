@@ -197,8 +197,17 @@ fn modules_of_a_crate_do_not_use_each_other_in_a_circle() {
 /// The code of a file without comments, up to its tests.
 fn code(file: &Path) -> String {
     let text = read(file);
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    let lines: Vec<&str> = text.lines().collect();
+    // A module of tests in the file itself; a declaration of one may stand anywhere.
+    let is_tests =
+        |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
+    let end = lines.windows(2).position(is_tests).unwrap_or(lines.len());
+    lines[..end]
+        .iter()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The modules by the names that `pub use MODULE::…` takes from them.

@@ -160,10 +160,15 @@ fn an_operator_lets_a_node_take_an_older_table_of_its_own() {
     let file = folder.path().join("table");
     save_table_of_one(&file);
     publish(&log, of("one", full(3)));
+    log.append(topics::SNAPSHOTS, 0, &[b"junk"]).unwrap();
     request_adoption(&file).unwrap();
     let mut follower = Follower::start(&file);
     assert_eq!(follower.current().unwrap().version(), 5, "the last table serves until the log is read");
-    while_following(&log, &mut follower, &file, |_| wait_until(|| !is_adoption_requested(&file)));
+    while_following(&log, &mut follower, &file, |status| {
+        wait_until(|| !is_adoption_requested(&file));
+        // Once when the log's table was adopted, once when the log is followed.
+        wait_until(|| status.undecodable() == 2);
+    });
     assert_eq!(saved_version(&file), Some(3));
 }
 
