@@ -261,7 +261,7 @@ fn the_values_of_a_site_are_those_of_the_newest_complete_frame() {
             value("shop", "origin", "everywhere", second, 30 + shift),
             value("shop", "origin", "region", second, 40 + shift),
         ];
-        encode_frame(tick, [others('s'), shop.to_vec(), others('t')].concat()).unwrap()
+        encode_frame(tick, &[others('s'), shop.to_vec(), others('t')].concat()).unwrap()
     };
     let append = |records: &[Vec<u8>]| {
         for record in records {
@@ -294,7 +294,7 @@ fn the_values_of_a_site_are_those_of_the_newest_complete_frame() {
 #[test]
 fn a_value_of_long_ago_does_not_hold_now() {
     let at = Installation::new();
-    for record in encode_frame(1, vec![value("shop", "origin", "net", NOW - 61, 1)]).unwrap() {
+    for record in encode_frame(1, &[value("shop", "origin", "net", NOW - 61, 1)]).unwrap() {
         at.log.append(topics::PERFORMANCE, 0, &[&record]).unwrap();
     }
     let state = at.provisioner.state().unwrap();

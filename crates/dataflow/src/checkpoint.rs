@@ -92,8 +92,8 @@ impl Restored {
 }
 
 /// Encodes a piece of state of a logical shard.
-pub(crate) fn encode_state(shard: u32, item: StateItem) -> Result<(u32, Vec<u8>), DataflowError> {
-    let part = match &item {
+pub(crate) fn encode_state(shard: u32, item: &StateItem) -> Result<(u32, Vec<u8>), DataflowError> {
+    let part = match item {
         StateItem::Revision(_) | StateItem::Fact(_) => "the provisioning in a checkpoint",
         StateItem::SeenBoot(_) => "the deduplication state of a source in a checkpoint",
         StateItem::Receipt(_) => "a receipt in a checkpoint",

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use spillway_events::{
-    Decision, Frame, Framed, Performance, Receipt, Record, Rejected, encode_checkpoint, encode_frame, topics,
+    Decision, Frame, Framed, Performance, Receipt, Record, Rejected, encode_checkpoint, encode_frame,
+    encode_items_frame, topics,
 };
 
 use crate::checkpoint::Restored;
@@ -12,6 +13,7 @@ use crate::error::DataflowError;
 use crate::input::TickInput;
 use crate::message::{Due, Item};
 use crate::output::Output;
+use crate::performance::{SitePerformance, merge};
 use crate::publish::Publisher;
 use crate::shard::shard;
 
@@ -43,7 +45,7 @@ impl Framer {
     pub(crate) fn tick(&mut self, tick: u64, items: Vec<Item>) -> Result<Vec<Output>, DataflowError> {
         let mut input: Option<(TickInput, Due)> = None;
         let mut decisions: Vec<Decision> = Vec::new();
-        let mut performance: Vec<Performance> = Vec::new();
+        let mut performance: BTreeMap<u32, Vec<SitePerformance>> = BTreeMap::new();
         let mut receipts: Vec<Receipt> = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
         let mut state: Vec<(u32, Vec<u8>)> = Vec::new();
@@ -51,18 +53,15 @@ impl Framer {
             match item {
                 Item::Tick(of_tick, due) => input = Some((of_tick, due)),
                 Item::Decision(decision) => decisions.push(decision),
-                Item::Performance(item) => performance.push(item),
+                Item::Performance(partition, sites) => {
+                    performance.entry(partition).or_default().extend(sites);
+                }
                 Item::Receipt(receipt) => receipts.push(receipt),
                 Item::Rejected(item) => rejected.push(item),
                 Item::State(shard, bytes) => state.push((shard, bytes)),
             }
         }
         decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
-        // By complete keys, because timely does not keep the messages of a tick in order.
-        let key = |p: &Performance| (p.metric, p.threshold, p.percentile, p.window_us);
-        performance.sort_by(|a, b| {
-            (&a.site, &a.target, &a.network, key(a)).cmp(&(&b.site, &b.target, &b.network, key(b)))
-        });
         receipts.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         rejected.sort();
         if let Some((input, _)) = input.as_ref().filter(|(input, _)| input.tick.number == 0) {
@@ -74,7 +73,7 @@ impl Framer {
             let snapshots = publisher
                 .tick(input, *due, &decisions, &self.installation)
                 .map_err(|source| DataflowError::Encode { part, source })?;
-            outputs.extend(frame(tick, topics::SNAPSHOTS, 0, snapshots)?);
+            outputs.extend(frame(tick, topics::SNAPSHOTS, 0, &snapshots)?);
             if due.checkpoint {
                 state.push(publisher.save()?);
             }
@@ -90,9 +89,14 @@ impl Framer {
         let partitions = self.config.output_partitions;
         let by_site = |site: &str| shard(site) % partitions;
         outputs.extend(frames(tick, topics::DECISIONS, decisions, |d| by_site(d.site.as_str()))?);
-        outputs.extend(frames(tick, topics::PERFORMANCE, performance, |p| by_site(p.site.as_str()))?);
-        outputs.extend(frame(tick, topics::RECEIPTS, 0, receipts)?);
-        outputs.extend(frame(tick, topics::REJECTED, 0, rejected)?);
+        for (partition, sites) in performance {
+            let topic = topics::PERFORMANCE;
+            let records = encode_items_frame::<Performance>(tick, &merge(sites))
+                .map_err(|source| DataflowError::Encode { part: frame_of(topic), source })?;
+            outputs.push(Output::Frame { tick, topic, partition, records });
+        }
+        outputs.extend(frame(tick, topics::RECEIPTS, 0, &receipts)?);
+        outputs.extend(frame(tick, topics::REJECTED, 0, &rejected)?);
         outputs.push(Output::Done { tick, worker: self.worker });
         Ok(outputs)
     }
@@ -111,7 +115,7 @@ where
     for item in items {
         by_partition.entry(partition(&item)).or_default().push(item);
     }
-    let frames = by_partition.into_iter().map(|(partition, items)| frame(tick, topic, partition, items));
+    let frames = by_partition.into_iter().map(|(partition, items)| frame(tick, topic, partition, &items));
     frames.filter_map(Result::transpose).collect()
 }
 
@@ -120,7 +124,7 @@ fn frame<T: Framed>(
     tick: u64,
     topic: &'static str,
     partition: u32,
-    items: Vec<T>,
+    items: &[T],
 ) -> Result<Option<Output>, DataflowError>
 where
     Frame<T>: Record,

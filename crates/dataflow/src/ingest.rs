@@ -1,22 +1,21 @@
-//! Reads a tick's records: decodes them, drops repeats, resolves names, and sends samples to the worker of their site.
+//! Reads a tick's records: decodes them, resolves names, and sends samples to the worker of their site.
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
 use spillway_events::{
-    CdnName, CdnReport, MeasurementBatch, ObjectKind, PartitionOffset, Receipt, Rejected, SeenBoot,
-    SourceName, StateItem, StatisticsBatch, Tick, TimeMicros, decode,
+    CdnName, CdnReport, DecodeError, MeasurementBatch, MeasurementColumns, ObjectKind, PartitionOffset,
+    Receipt, Rejected, SourceName, StateItem, StatisticsBatch, Tick, TimeMicros, decode, encode, is_avro,
 };
 use spillway_provisioning::{ObjectId, State};
-use spillway_steering::{AHEAD_MAX_US, Directory, Sample, rank_measurement};
+use spillway_steering::{AHEAD_MAX_US, Directory, Samples, rank_measurement};
 
 use crate::checkpoint::{Restored, encode_state};
 use crate::config::Config;
-use crate::dedupe::{BOOTS_MAX, BootSeen, Judgement, SEQUENCES, Seen};
 use crate::error::DataflowError;
 use crate::input::{InputRecord, InputTopic, TickInput};
-use crate::message::{Due, Ingested, Item, Routed};
+use crate::message::{BatchPart, Due, Ingested, Item, RecordId, Routed};
 use crate::provisioning::ProvisioningChange;
+use crate::repeats::{BatchHead, Heard};
 use crate::shard::shard;
 
 /// The version of the rules that this release decides by.
@@ -31,8 +30,6 @@ pub(crate) struct Ingest {
     worker: usize,
     state: State,
     directory: Directory,
-    /// By topic, partition and source. Batches are keyed by their source, so all batches of a source are in one partition.
-    seen: FxHashMap<(InputTopic, u32, SourceName), Seen>,
     receipts: BTreeMap<(InputTopic, u32), ReceiptState>,
     previous_at: Option<TimeMicros>,
     previous_offsets: Vec<PartitionOffset>,
@@ -47,7 +44,12 @@ struct ReceiptState {
     crc: u32,
 }
 
-type Routes = Vec<Routed<Ingested>>;
+/// What `ingest` sends.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) to_steer: Vec<Routed<Ingested>>,
+    pub(crate) to_repeats: Vec<Routed<Heard>>,
+}
 
 impl Ingest {
     pub(crate) fn new(
@@ -60,7 +62,6 @@ impl Ingest {
             worker,
             state: State::default(),
             directory: Directory::default(),
-            seen: FxHashMap::default(),
             receipts: BTreeMap::new(),
             previous_at: None,
             previous_offsets: Vec::new(),
@@ -75,23 +76,11 @@ impl Ingest {
     }
 
     fn restore(&mut self, restored: &Restored) -> Result<(), DataflowError> {
-        let topic_of = |topic: &str, part| {
-            let unknown = || restored.error(part, format!("topic {topic} is not an input"));
-            InputTopic::of(topic).ok_or_else(unknown)
-        };
         let (config, worker) = (self.config, self.worker);
         let owns = |partition| config.owner(partition) == worker;
-        for saved in restored.seen.iter().filter(|saved| owns(saved.partition)) {
-            let part = "the deduplication state of a source";
-            let seen = BootSeen::new(saved.highest, &saved.bitmap, saved.last_tick, saved.last_at_us);
-            let seen = seen.ok_or_else(|| {
-                restored.error(part, format!("{}: a bitmap of another length", saved.source))
-            })?;
-            let key = (topic_of(&saved.topic, part)?, saved.partition, saved.source.clone());
-            self.seen.entry(key).or_default().insert(saved.boot, seen);
-        }
         for saved in restored.receipts.iter().filter(|saved| owns(saved.partition)) {
-            let key = (topic_of(&saved.topic, "a receipt")?, saved.partition);
+            let unknown = || restored.error("a receipt", format!("topic {} is not an input", saved.topic));
+            let key = (InputTopic::of(&saved.topic).ok_or_else(unknown)?, saved.partition);
             let receipt = ReceiptState { end: saved.end, records: saved.records, crc: saved.crc };
             self.receipts.insert(key, receipt);
         }
@@ -107,36 +96,30 @@ impl Ingest {
     ///
     /// # Errors
     /// If state cannot be encoded for a checkpoint.
-    pub(crate) fn tick(&mut self, mut input: TickInput) -> Result<Routes, DataflowError> {
-        let mut routes = Routes::new();
-        if input.tick.restart {
-            self.seen.values_mut().for_each(|seen| seen.restart_time(input.tick.at_us));
-        }
+    pub(crate) fn tick(&mut self, mut input: TickInput) -> Result<Sent, DataflowError> {
+        let mut sent = Sent::default();
         let due = self.due(&input);
         if let Some(change) = &input.provisioning {
             self.provision(change);
             for (number, why) in &change.not_applied {
-                self.reject(&mut routes, "provisioning", 0, *number, 0, why.clone());
+                self.reject(&mut sent, "provisioning", 0, *number, 0, why.clone());
             }
         }
-        let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); self.config.workers_total()];
         for record in std::mem::take(&mut input.records) {
-            self.record(&record, &input.tick, &mut samples, &mut routes);
-        }
-        for (to, samples) in (0..).zip(samples) {
-            if !samples.is_empty() {
-                routes.push(Routed { to, message: Ingested::Samples(samples) });
-            }
+            self.record(&record, &input.tick, &mut sent);
         }
         if due.receipts {
             let receipts = self.receipts().map(Item::Receipt).map(Ingested::Item);
-            routes.extend(receipts.map(|receipt| to_itself(self.worker, receipt)));
+            sent.to_steer.extend(receipts.map(|receipt| to_itself(self.worker, receipt)));
         }
         if due.checkpoint {
-            self.save(&mut routes)?;
+            self.save(&mut sent)?;
         }
-        routes.push(to_itself(self.worker, Ingested::Tick(input, due)));
-        Ok(routes)
+        let Tick { number, at_us, restart, .. } = input.tick;
+        let heard = Heard::Tick { number, at_us, restart, checkpoint: due.checkpoint };
+        sent.to_repeats.push(to_itself(self.worker, heard));
+        sent.to_steer.push(to_itself(self.worker, Ingested::Tick(input, due)));
+        Ok(sent)
     }
 
     /// Which periodic records are due. A minute in which no tick read anything needs no checkpoint of its own: the ticks since
@@ -163,13 +146,7 @@ impl Ingest {
         }
     }
 
-    fn record(
-        &mut self,
-        record: &InputRecord,
-        tick: &Tick,
-        samples: &mut [Vec<Sample>],
-        routes: &mut Routes,
-    ) {
+    fn record(&mut self, record: &InputRecord, tick: &Tick, sent: &mut Sent) {
         let receipt = self.receipts.entry((record.topic.clone(), record.partition)).or_default();
         receipt.end = record.offset + 1;
         receipt.records += 1;
@@ -177,71 +154,80 @@ impl Ingest {
         crc.update(&record.bytes);
         receipt.crc = crc.finalize();
         let outcome = match &record.topic {
-            InputTopic::Measurements => self.measurements(record, tick, samples, routes),
-            InputTopic::Statistics => self.statistics(record, None, tick, routes),
-            InputTopic::Inbox(cdn) => self.statistics(record, Some(cdn), tick, routes),
+            InputTopic::Measurements => self.measurements(record, tick.at_us, sent),
+            InputTopic::Statistics => self.statistics(record, None, tick.at_us, sent),
+            InputTopic::Inbox(cdn) => self.statistics(record, Some(cdn), tick.at_us, sent),
         };
         if let Err(why) = outcome {
-            self.reject(routes, &record.topic.name(), record.partition, record.offset, 0, why);
+            self.reject(sent, &record.topic.name(), record.partition, record.offset, 0, why);
         }
     }
 
-    fn measurements(
+    fn measurements(&mut self, record: &InputRecord, now: TimeMicros, sent: &mut Sent) -> Result<(), String> {
+        let text = |error: DecodeError| error.to_string();
+        if is_avro(&record.bytes) {
+            return self.columns(
+                record,
+                &MeasurementColumns::decode(&record.bytes).map_err(text)?,
+                now,
+                sent,
+            );
+        }
+        let batch: MeasurementBatch = decode(&record.bytes).map_err(text)?;
+        let bytes = encode(&batch).map_err(text)?;
+        self.columns(record, &MeasurementColumns::decode(&bytes).map_err(text)?, now, sent)
+    }
+
+    fn columns(
         &mut self,
         record: &InputRecord,
-        tick: &Tick,
-        samples: &mut [Vec<Sample>],
-        routes: &mut Routes,
+        batch: &MeasurementColumns<'_>,
+        now: TimeMicros,
+        sent: &mut Sent,
     ) -> Result<(), String> {
-        let batch: MeasurementBatch = decode(&record.bytes).map_err(|error| error.to_string())?;
-        let now = tick.at_us;
-        if !self.directory.has_agent(batch.source.as_str()) {
+        let source = SourceName::new(batch.source()).map_err(|error| format!("source: {error}"))?;
+        if !self.directory.has_agent(source.as_str()) {
             self.reject_source(
-                routes,
+                sent,
                 record,
-                batch.measurements.len(),
+                batch.measurements_count(),
                 "no agent of that name is provisioned",
             );
             return Ok(());
         }
-        if !self.is_new(record, &batch.source, batch.boot, batch.sequence, tick)? {
-            return Ok(());
-        }
-        let series: Vec<Result<(usize, Sample), &'static str>> =
-            batch.series.iter().map(|series| self.resolve(series)).collect();
+        self.hear(record, source, batch.boot(), batch.sequence(), sent);
+        let mut of_workers: Vec<Samples> = vec![Samples::default(); self.config.workers_total()];
+        let resolve = |names| {
+            let series = self.directory.series(&names)?;
+            let worker = self.config.owner(shard(names.site));
+            Ok((worker, of_workers[worker].add_series(series)))
+        };
+        let series: Vec<Result<(usize, u32), &'static str>> = batch.series().map(resolve).collect();
         let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
-        for measurement in &batch.measurements {
-            let ranks = rank_measurement(measurement);
-            let ahead = measurement.at_us.0.saturating_sub(now.0) > AHEAD_MAX_US;
-            // The record was validated: every index is within the batch's series.
-            match (&series[measurement.series as usize], ranks) {
-                (Err(why), _) => *refused.entry(why).or_default() += 1,
-                (_, Err(why)) => *refused.entry(why).or_default() += 1,
-                (Ok(_), Ok(_)) if ahead => {
-                    *refused.entry("event time more than 5 minutes ahead").or_default() += 1
+        for row in batch.rows() {
+            // The batch was validated: every index is within its series.
+            let counted = match (series[row.series as usize], rank_measurement(&row)) {
+                (Err(why), _) | (_, Err(why)) => Err(why),
+                (Ok(_), Ok(_)) if row.at_us.0.saturating_sub(now.0) > AHEAD_MAX_US => {
+                    Err("event time more than 5 minutes ahead")
                 }
-                (Ok((worker, series)), Ok((response_time, bandwidth))) => {
-                    let at_us = measurement.at_us.min(now);
-                    samples[*worker].push(Sample { response_time, bandwidth, at_us, ..*series });
+                (Ok((worker, series)), Ok(ranked)) => {
+                    of_workers[worker].push(series, row.at_us.min(now), ranked);
+                    Ok(())
                 }
+            };
+            if let Err(why) = counted {
+                *refused.entry(why).or_default() += 1;
             }
         }
+        for (to, samples) in (0..).zip(of_workers).filter(|(_, samples)| !samples.is_empty()) {
+            let message = Ingested::OfBatch(id_of(record), BatchPart::Samples(samples));
+            sent.to_steer.push(Routed { to, message });
+        }
         for (why, measurements) in refused {
-            let (topic, partition) = (record.topic.name(), record.partition);
-            self.reject(routes, &topic, partition, record.offset, measurements, why.to_owned());
+            self.reject_rows(sent, record, measurements, why.to_owned());
         }
         Ok(())
-    }
-
-    /// The worker of a series' site, and a sample of it to fill in.
-    fn resolve(&self, series: &spillway_events::Series) -> Result<(usize, Sample), &'static str> {
-        let (site, target) =
-            self.directory.target(&series.site, &series.target).ok_or("unknown site or target")?;
-        let probe = self.directory.probe(&series.agent, &series.network).ok_or("probe not provisioned")?;
-        let worker = self.config.owner(shard(series.site.as_str()));
-        let sample =
-            Sample { site, probe, target, response_time: None, bandwidth: None, at_us: TimeMicros(0) };
-        Ok((worker, sample))
     }
 
     /// Reads the reports of CDNs about themselves. From the inbox of a CDN, only reports about that CDN (`only`) are
@@ -250,11 +236,11 @@ impl Ingest {
         &mut self,
         record: &InputRecord,
         only: Option<&CdnName>,
-        tick: &Tick,
-        routes: &mut Routes,
+        now: TimeMicros,
+        sent: &mut Sent,
     ) -> Result<(), String> {
         let batch: StatisticsBatch = decode(&record.bytes).map_err(|error| error.to_string())?;
-        let (now, source) = (tick.at_us, batch.source.as_str());
+        let source = batch.source.as_str();
         let is_known = match only {
             Some(cdn) => cdn.as_str() == source,
             None => [ObjectKind::Cdn, ObjectKind::Site]
@@ -266,33 +252,28 @@ impl Ingest {
                 Some(_) => "the inbox belongs to another source",
                 None => "no CDN or site of that name is provisioned",
             };
-            self.reject_source(routes, record, batch.aggregates.len(), why);
+            self.reject_source(sent, record, batch.aggregates.len(), why);
             return Ok(());
         }
-        if !self.is_new(record, &batch.source, batch.boot, batch.sequence, tick)? {
-            return Ok(());
-        }
+        self.hear(record, batch.source.clone(), batch.boot, batch.sequence, sent);
         let speaks_for_itself = |cdn: &CdnName| only.is_none_or(|only| only == cdn);
         for aggregate in &batch.aggregates {
             if !speaks_for_itself(&aggregate.cdn) {
-                let (topic, partition) = (record.topic.name(), record.partition);
                 let why = format!(
                     "it reports on CDN {}, but only reports about the CDN of the inbox are accepted",
                     aggregate.cdn
                 );
-                self.reject(routes, &topic, partition, record.offset, 1, why);
+                self.reject_rows(sent, record, 1, why);
                 continue;
             }
             if self.state.cdn(&aggregate.cdn).is_none() {
-                let (topic, partition) = (record.topic.name(), record.partition);
                 let why = format!("it reports on CDN {}, which is not provisioned", aggregate.cdn);
-                self.reject(routes, &topic, partition, record.offset, 1, why);
+                self.reject_rows(sent, record, 1, why);
                 continue;
             }
             if aggregate.at_us.0.saturating_sub(now.0) > AHEAD_MAX_US {
-                let (topic, partition) = (record.topic.name(), record.partition);
                 let why = String::from("event time more than 5 minutes ahead");
-                self.reject(routes, &topic, partition, record.offset, 1, why);
+                self.reject_rows(sent, record, 1, why);
                 continue;
             }
             let report = CdnReport {
@@ -304,36 +285,32 @@ impl Ingest {
                 usable: aggregate.is_usable(),
             };
             let everybody = 0..self.config.workers_total() as u64;
-            routes.extend(everybody.map(|to| Routed { to, message: Ingested::Statistics(report.clone()) }));
+            let part = |to| {
+                let message = Ingested::OfBatch(id_of(record), BatchPart::Statistics(report.clone()));
+                Routed { to, message }
+            };
+            sent.to_steer.extend(everybody.map(part));
         }
         Ok(())
     }
 
-    fn is_new(
-        &mut self,
-        record: &InputRecord,
-        source: &SourceName,
-        boot: u64,
-        sequence: u64,
-        tick: &Tick,
-    ) -> Result<bool, String> {
-        let key = (record.topic.clone(), record.partition, source.clone());
-        match self.seen.entry(key).or_default().judge(boot, sequence, tick.number, tick.at_us) {
-            Judgement::New => Ok(true),
-            Judgement::Repeat => Ok(false),
-            Judgement::TooOld => Err(format!(
-                "batch {sequence} of boot {boot} of {source} is {SEQUENCES} or more behind the latest: whether it is a \
-                 repeat cannot be told"
-            )),
-            Judgement::TooManyBoots => Err(format!(
-                "boot {boot} of {source} is new, but {BOOTS_MAX} boots have been heard and none is 6 hours old"
-            )),
-        }
+    /// Sends a batch of a known source to the worker that judges whether it is a repeat.
+    fn hear(&self, record: &InputRecord, source: SourceName, boot: u64, sequence: u64, sent: &mut Sent) {
+        let to = self.config.owner(shard(source.as_str())) as u64;
+        let message = Heard::Batch(BatchHead { record: id_of(record), source, boot, sequence });
+        sent.to_repeats.push(Routed { to, message });
+    }
+
+    /// Rejects rows of a batch, if the batch counts.
+    fn reject_rows(&self, sent: &mut Sent, record: &InputRecord, measurements: u64, why: String) {
+        let (topic, partition, offset) = (record.topic.name(), record.partition, record.offset);
+        let rejected = BatchPart::Rejected(Rejected { topic, partition, offset, measurements, why });
+        sent.to_steer.push(to_itself(self.worker, Ingested::OfBatch(id_of(record), rejected)));
     }
 
     fn reject(
         &self,
-        routes: &mut Routes,
+        sent: &mut Sent,
         topic: &str,
         partition: u32,
         offset: u64,
@@ -343,14 +320,14 @@ impl Ingest {
         let rejected = Rejected { topic: topic.to_owned(), partition, offset, measurements, why };
         // Every worker applies the provisioning; one of them reports what was wrong with it.
         if topic != "provisioning" || self.worker == 0 {
-            routes.push(to_itself(self.worker, Ingested::Item(Item::Rejected(rejected))));
+            sent.to_steer.push(to_itself(self.worker, Ingested::Item(Item::Rejected(rejected))));
         }
     }
 
     /// Rejects a batch of an unknown source.
-    fn reject_source(&self, routes: &mut Routes, record: &InputRecord, count: usize, why: &str) {
+    fn reject_source(&self, sent: &mut Sent, record: &InputRecord, count: usize, why: &str) {
         let (topic, count, why) = (record.topic.name(), count as u64, format!("unknown source: {why}"));
-        self.reject(routes, &topic, record.partition, record.offset, count, why);
+        self.reject(sent, &topic, record.partition, record.offset, count, why);
     }
 
     fn receipts(&self) -> impl Iterator<Item = Receipt> {
@@ -363,29 +340,17 @@ impl Ingest {
         })
     }
 
-    fn save(&self, routes: &mut Routes) -> Result<(), DataflowError> {
-        let mut save = |shard, item| {
-            let (shard, bytes) = encode_state(shard, item)?;
-            routes.push(to_itself(self.worker, Ingested::Item(Item::State(shard, bytes))));
-            Ok(())
-        };
-        for ((topic, partition, source), seen) in &self.seen {
-            for (boot, seen) in seen.boots() {
-                let saved = SeenBoot {
-                    topic: topic.name(),
-                    partition: *partition,
-                    source: source.clone(),
-                    boot,
-                    highest: seen.highest,
-                    bitmap: seen.bitmap(),
-                    last_tick: seen.last_tick,
-                    last_at_us: seen.last_at,
-                };
-                save(shard(source.as_str()), StateItem::SeenBoot(saved))?;
-            }
+    fn save(&self, sent: &mut Sent) -> Result<(), DataflowError> {
+        for receipt in self.receipts() {
+            let (shard, bytes) = encode_state(0, &StateItem::Receipt(receipt))?;
+            sent.to_steer.push(to_itself(self.worker, Ingested::Item(Item::State(shard, bytes))));
         }
-        self.receipts().try_for_each(|receipt| save(0, StateItem::Receipt(receipt)))
+        Ok(())
     }
+}
+
+fn id_of(record: &InputRecord) -> RecordId {
+    RecordId { topic: record.topic.clone(), partition: record.partition, offset: record.offset }
 }
 
 fn to_itself<M>(worker: usize, message: M) -> Routed<M> {

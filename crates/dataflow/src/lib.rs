@@ -2,15 +2,17 @@
 //! checkpoints go out over one. Timely's timestamp is the tick's number.
 //!
 //! ```text
-//!            worker w                                          every worker
+//!            worker w                                             every worker
 //!
-//!  ticks, ─► ingest ──┬─ samples, to the worker of the site's shard ──► steer ──┬─ items, to the worker of
-//!  records   source   ├─ statistics, to every worker ────────────────►  sites   │  the output partition
-//!            repeats  ├─ the tick's provisioning, to itself ─────────►  windows │
-//!            receipts │                                                 routes  ▼
-//!                     └─ rejected, receipts, state ───────────────────────► frame ──► frames, checkpoints, done
-//!                                                                          publish
-//!                                                                        (worker 0)
+//!  ticks, ─► ingest ─┬─ batches, to the worker of the source's shard ─► repeats ─┐ those that do not count,
+//!  records   source  │                                                  boots    │ to every worker
+//!            names   ├─ samples, to the worker of the site's shard ──────────────┴► steer ──┬─ items, to the worker of
+//!            receipts├─ statistics, to every worker ──────────────────────────────►  sites   │  the output partition
+//!                    ├─ the tick's provisioning, to itself ───────────────────────►  windows │
+//!                    └─ rejected, receipts ───────────────────────────────────────►  routes  ▼
+//!                                                                                          frame ──► frames, checkpoints,
+//!                                                                                          publish   done
+//!                                                                                          (worker 0)
 //! ```
 //!
 //! Every worker is given every tick with its provisioning, and the records of the input partitions that it owns. The workers
@@ -22,9 +24,9 @@
 //!    tick's time; nothing here reads a clock. Tick numbers are the timestamps of the graph.
 //!    A tick marked `restart` may have a lower time than the one before. At it, before anything else, all windows and latest
 //!    reports are forgotten, so the verdict of every site is unknown and its route is held until there is evidence again.
-//! 2. **Order within a tick.** `steer` and `frame` act on a tick once their frontier has passed it: provisioning in offset
-//!    order, then inputs, then passing time, then routes. Repeats are removed in offset order; after that, folds are counts,
-//!    sums and maxima, which do not depend on order. The latest of several reports is the one with the greatest (event time,
+//! 2. **Order within a tick.** `repeats`, `steer` and `frame` act on a tick once their frontier has passed it: provisioning in
+//!    offset order, then inputs, then passing time, then routes. Repeats are found by topic, source and boot, in the order of
+//!    partitions and offsets; without them, folds are counts, sums and maxima, which do not depend on order. The latest of several reports is the one with the greatest (event time,
 //!    source, boot, sequence).
 //! 3. **Partitioning.** Provisioning and CDN statistics go to every worker, measurements to the worker of the site's logical
 //!    shard. The iteration order of hash maps never reaches an output, so the number of workers changes no byte.
@@ -46,8 +48,10 @@ mod ingest;
 mod input;
 mod message;
 mod output;
+mod performance;
 mod provisioning;
 mod publish;
+mod repeats;
 mod run;
 mod shard;
 mod steer;

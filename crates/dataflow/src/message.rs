@@ -1,10 +1,11 @@
 //! The messages between the operators.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{CdnReport, Decision, Performance, Receipt, Rejected};
-use spillway_steering::Sample;
+use spillway_events::{CdnReport, Decision, Receipt, Rejected};
+use spillway_steering::Samples;
 
-use crate::input::TickInput;
+use crate::input::{InputTopic, TickInput};
+use crate::performance::SitePerformance;
 
 /// A message and the worker it goes to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,15 +25,34 @@ pub(crate) struct Due {
     pub(crate) checkpoint: bool,
 }
 
-/// From `ingest` to `steer`.
+/// A record of an input partition.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct RecordId {
+    pub(crate) topic: InputTopic,
+    pub(crate) partition: u32,
+    pub(crate) offset: u64,
+}
+
+/// From `ingest` and `repeats` to `steer`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Ingested {
     /// The tick, without its records.
     Tick(TickInput, Due),
-    Samples(Vec<Sample>),
-    Statistics(CdnReport),
+    /// What a batch says, if it counts.
+    OfBatch(RecordId, BatchPart),
+    /// The batch is a repeat, or is rejected: what it says does not count.
+    NotCounted(RecordId),
     /// Passes through `steer` unchanged.
     Item(Item),
+}
+
+/// A part of what a batch says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum BatchPart {
+    Samples(Samples),
+    Statistics(CdnReport),
+    /// Rows of the batch that are rejected.
+    Rejected(Rejected),
 }
 
 /// From `steer` to `frame`: an item of a frame or of a checkpoint, or the tick itself.
@@ -41,7 +61,8 @@ pub(crate) enum Item {
     /// The tick, without its records.
     Tick(TickInput, Due),
     Decision(Decision),
-    Performance(Performance),
+    /// An output partition, and values for it.
+    Performance(u32, Vec<SitePerformance>),
     Receipt(Receipt),
     Rejected(Rejected),
     /// A logical shard, and a piece of its state, encoded for a checkpoint.

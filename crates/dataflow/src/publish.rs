@@ -81,7 +81,7 @@ impl Publisher {
             full_bytes: self.full_bytes as u64,
             delta_bytes: self.delta_bytes as u64,
         };
-        encode_state(0, StateItem::TableVersion(table))
+        encode_state(0, &StateItem::TableVersion(table))
     }
 
     /// The items of one tick: a delta if something changed, a full table or a heartbeat if one is due. Decisions are in the

@@ -6,14 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use timely::ExchangeData;
 use timely::WorkerConfig;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
-use timely::communication::allocator::zero_copy::stream::Stream;
+use timely::communication::allocator::zero_copy::stream::Stream as Connection;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config as Allocation, Hooks, WorkerGuards};
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::core::{Concat, OkErr};
 use timely::dataflow::operators::generic::operator::source;
 use timely::dataflow::operators::generic::{Operator, OutputBuilderSession};
 use timely::scheduling::SyncActivator;
@@ -24,10 +27,11 @@ use crate::config::Config;
 use crate::error::DataflowError;
 use crate::failure::Failure;
 use crate::frame::Framer;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Sent};
 use crate::input::TickInput;
-use crate::message::{Ingested, Item, Routed};
+use crate::message::{Ingested, Routed};
 use crate::output::Output;
+use crate::repeats::{Heard, Repeats};
 use crate::steer::Steer;
 
 /// The maximum number of ticks that wait for a worker.
@@ -121,7 +125,7 @@ impl Drop for Input {
 ///
 /// # Errors
 /// If the threads cannot be started, or the checkpoint cannot be restored.
-pub fn start<S: Stream + 'static>(
+pub fn start<S: Connection + 'static>(
     config: Config,
     restored: Option<Restored>,
     peers: Vec<Option<S>>,
@@ -205,7 +209,7 @@ fn work(worker: &mut Worker, config: Config, starting: Starting, failure: &Arc<F
 /// The allocators for the messages between workers, and a value that keeps their threads running.
 type Allocated = (Vec<AllocatorBuilder>, Box<dyn Any + Send>);
 
-fn allocate<S: Stream + 'static>(config: Config, peers: Vec<Option<S>>) -> Result<Allocated, String> {
+fn allocate<S: Connection + 'static>(config: Config, peers: Vec<Option<S>>) -> Result<Allocated, String> {
     if config.processes == 1 {
         return Allocation::Process(config.workers).try_build();
     }
@@ -233,6 +237,7 @@ fn graph(
 ) -> Result<SyncActivator, DataflowError> {
     let index = worker.index();
     let ingest = Ingest::new(config, index, restored)?;
+    let mut repeats = Repeats::new(config, index, restored)?;
     let mut steer = Steer::new(config, index, restored)?;
     let mut framer = Framer::new(config, index, restored)?;
     let address = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
@@ -243,60 +248,59 @@ fn graph(
             *source_address.borrow_mut() = info.address.to_vec();
             let activator = scope.activator_for(info.address);
             feeder.capability = Some(capability);
-            move |output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>| {
+            move |output: &mut OutputBuilderSession<'_, u64, CapacityContainerBuilder<Vec<FromIngest>>>| {
                 if feeder.feed(output) {
                     activator.activate();
                 }
             }
         });
-        let of_steer = Arc::clone(failure);
-        let items = ingested.unary_frontier::<Container<Item>, _, _, _>(
-            Exchange::new(|routed: &Routed<Ingested>| routed.to),
-            "steer",
-            |_, _| {
-                let mut stash: Stash<Ingested> = BTreeMap::new();
-                move |(input, frontier), output| {
-                    input.for_each_stamp(|capability, data| {
-                        stash_messages(&mut stash, capability.retain_least(0), data);
-                    });
-                    while let Some((capability, messages)) =
-                        complete(&mut stash, &of_steer, |t| frontier.frontier().less_equal(t))
-                    {
-                        match steer.tick(messages) {
-                            Ok(items) => output.session(&capability).give_iterator(items.into_iter()),
-                            Err(error) => of_steer.fail(error),
-                        }
-                    }
-                }
-            },
-        );
-        let of_frame = Arc::clone(failure);
-        items.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
-            Exchange::new(|routed: &Routed<Item>| routed.to),
-            "frame",
-            |_, _| {
-                let mut stash: Stash<Item> = BTreeMap::new();
-                move |(input, frontier), _output| {
-                    input.for_each_stamp(|capability, data| {
-                        stash_messages(&mut stash, capability.retain_least(0), data);
-                    });
-                    while let Some((capability, items)) =
-                        complete(&mut stash, &of_frame, |t| frontier.frontier().less_equal(t))
-                    {
-                        match framer.tick(*capability.time(), items) {
-                            // The receiver is gone only if the process ends.
-                            Ok(outputs) => outputs.into_iter().for_each(|sent| drop(output.send(sent))),
-                            Err(error) => of_frame.fail(error),
-                        }
-                    }
-                }
-            },
-        );
+        let (ingested, heard) = ingested.ok_err::<Messages<Ingested>, _, Messages<Heard>, _, _>(|sent| sent);
+        let not_counted = each_tick(heard, "repeats", failure, move |_, heard| repeats.tick(heard));
+        let ingested = ingested.concat(not_counted);
+        let items = each_tick(ingested, "steer", failure, move |_, messages| steer.tick(messages));
+        each_tick(items, "frame", failure, move |tick, items| {
+            // The receiver is gone only if the process ends.
+            framer.tick(tick, items)?.into_iter().for_each(|sent| drop(output.send(sent)));
+            Ok(Vec::<Routed<()>>::new())
+        });
     });
     Ok(worker.sync_activator_for(address.take()))
 }
 
-type Container<M> = CapacityContainerBuilder<Vec<Routed<M>>>;
+type Messages<M> = Vec<Routed<M>>;
+
+/// What `ingest` sends: to `steer`, or to `repeats`.
+type FromIngest = Result<Routed<Ingested>, Routed<Heard>>;
+
+/// An operator that is given all messages of a tick, when no more can come, and sends what `act` returns.
+fn each_tick<'scope, M: ExchangeData, O: 'static>(
+    messages: Stream<'scope, u64, Messages<M>>,
+    name: &str,
+    failure: &Arc<Failure>,
+    mut act: impl FnMut(u64, Vec<M>) -> Result<Messages<O>, DataflowError> + 'static,
+) -> Stream<'scope, u64, Messages<O>> {
+    let failure = Arc::clone(failure);
+    messages.unary_frontier::<CapacityContainerBuilder<Messages<O>>, _, _, _>(
+        Exchange::new(|routed: &Routed<M>| routed.to),
+        name,
+        |_, _| {
+            let mut stash: Stash<M> = BTreeMap::new();
+            move |(input, frontier), output| {
+                input.for_each_stamp(|capability, data| {
+                    stash_messages(&mut stash, capability.retain_least(0), data);
+                });
+                while let Some((capability, messages)) =
+                    complete(&mut stash, &failure, |tick| frontier.frontier().less_equal(tick))
+                {
+                    match act(*capability.time(), messages) {
+                        Ok(sent) => output.session(&capability).give_iterator(sent.into_iter()),
+                        Err(error) => failure.fail(error),
+                    }
+                }
+            }
+        },
+    )
+}
 
 /// Passes the ticks of its worker to `ingest`.
 struct Feeder {
@@ -309,7 +313,10 @@ struct Feeder {
 
 impl Feeder {
     /// Takes waiting ticks, at most [`TICKS_AT_ONCE_MAX`]; true if more may wait.
-    fn feed(&mut self, output: &mut OutputBuilderSession<'_, u64, Container<Ingested>>) -> bool {
+    fn feed(
+        &mut self,
+        output: &mut OutputBuilderSession<'_, u64, CapacityContainerBuilder<Vec<FromIngest>>>,
+    ) -> bool {
         for _ in 0..TICKS_AT_ONCE_MAX {
             let Some(held) = self.capability.as_mut().filter(|_| !self.failure.has_failed()) else {
                 return false;
@@ -319,7 +326,11 @@ impl Feeder {
                     let number = input.tick.number;
                     held.downgrade(&number);
                     match self.ingest.tick(input) {
-                        Ok(messages) => output.session(held).give_iterator(messages.into_iter()),
+                        Ok(Sent { to_steer, to_repeats }) => {
+                            let to_steer = to_steer.into_iter().map(Ok);
+                            let sent = to_steer.chain(to_repeats.into_iter().map(Err));
+                            output.session(held).give_iterator(sent);
+                        }
                         Err(error) => self.failure.fail(error),
                     }
                     held.downgrade(&(number + 1));

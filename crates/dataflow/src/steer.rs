@@ -1,6 +1,6 @@
 //! The sites of one worker: applies a tick's provisioning, samples and statistics, and emits what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use spillway_events::{CdnName, CdnReport, Event, Fact, ObjectKind, Revision, SiteName, StateItem};
 use spillway_provisioning::{SavedObject, State};
@@ -10,7 +10,8 @@ use crate::checkpoint::{Restored, encode_state};
 use crate::config::Config;
 use crate::error::DataflowError;
 use crate::input::TickInput;
-use crate::message::{Due, Ingested, Item, Routed};
+use crate::message::{BatchPart, Due, Ingested, Item, Routed};
+use crate::performance::PerformanceItems;
 use crate::provisioning::ProvisioningChange;
 use crate::shard::shard;
 
@@ -43,7 +44,7 @@ impl Steer {
             restored.reports.iter().cloned().for_each(|report| steer.report(report));
             steer
                 .steering
-                .restore(&restored.routes, &restored.windows)
+                .restore(restored.at(), &restored.routes, &restored.windows)
                 .map_err(|(site, error)| restored.error("the state of a site", format!("{site}: {error}")))?;
         }
         Ok(steer)
@@ -79,13 +80,12 @@ impl Steer {
     pub(crate) fn tick(&mut self, messages: Vec<Ingested>) -> Result<Vec<Routed<Item>>, DataflowError> {
         let mut items = Vec::new();
         let mut input: Option<(TickInput, Due)> = None;
-        let mut samples = Vec::new();
-        let mut reports = Vec::new();
+        let (mut parts, mut not_counted) = (Vec::new(), HashSet::new());
         for message in messages {
             match message {
                 Ingested::Tick(of_tick, due) => input = Some((of_tick, due)),
-                Ingested::Samples(some) => samples.push(some),
-                Ingested::Statistics(report) => reports.push(report),
+                Ingested::OfBatch(record, part) => parts.push((record, part)),
+                Ingested::NotCounted(record) => _ = not_counted.insert(record),
                 Ingested::Item(item) => items.push(self.route(item)),
             }
         }
@@ -100,12 +100,28 @@ impl Steer {
         if input.accepts_loss() {
             self.steering.redecide_all();
         }
-        reports.into_iter().for_each(|report| self.report(report));
-        samples.iter().flatten().for_each(|sample| self.steering.add(sample, input.tick.at_us));
-        let outcome = self.steering.decide(input.tick.number, input.tick.at_us, due.performance);
-        let publisher_sees = outcome.decisions.iter().cloned().map(Item::Decision);
-        items.extend(publisher_sees.map(|item| self.route(item)));
-        items.extend(outcome.performance.into_iter().map(Item::Performance).map(|item| self.route(item)));
+        let (tick, now) = (input.tick.number, input.tick.at_us);
+        for (_, part) in parts.into_iter().filter(|(record, _)| !not_counted.contains(record)) {
+            match part {
+                BatchPart::Samples(samples) => self.steering.add(&samples, now),
+                BatchPart::Statistics(report) => self.report(report),
+                BatchPart::Rejected(rejected) => items.push(self.route(Item::Rejected(rejected))),
+            }
+        }
+        let decisions = self.steering.decide(tick, now).into_iter().map(Item::Decision);
+        items.extend(decisions.map(|item| self.route(item)));
+        if due.performance {
+            let mut performance = PerformanceItems::new(self.config.output_partitions);
+            let mut outcome = Ok(());
+            self.steering.performance(now, |value| {
+                if outcome.is_ok() {
+                    outcome = performance.push(&value);
+                }
+            });
+            outcome?;
+            let of_partition = |(partition, sites)| self.route(Item::Performance(partition, sites));
+            items.extend(performance.into_parts().map(of_partition));
+        }
         if due.checkpoint {
             let state = self.save()?.into_iter().map(|(shard, bytes)| Item::State(shard, bytes));
             items.extend(state.map(|item| self.route(item)));
@@ -118,9 +134,7 @@ impl Steer {
     /// them for every partition. State goes to the first worker of this process, which writes its part of the checkpoint.
     fn route(&self, item: Item) -> Routed<Item> {
         let to = match &item {
-            Item::Performance(performance) => {
-                self.config.owner(shard(performance.site.as_str()) % self.config.output_partitions)
-            }
+            Item::Performance(partition, _) => self.config.owner(*partition),
             Item::State(..) => self.config.first_worker(),
             _ => self.config.owner(0),
         };
@@ -128,27 +142,27 @@ impl Steer {
     }
 
     fn save(&self) -> Result<Vec<(u32, Vec<u8>)>, DataflowError> {
-        let of_site = |site: &SiteName, item| encode_state(shard(site.as_str()), item);
+        let of_site = |site: &SiteName, item: &StateItem| encode_state(shard(site.as_str()), item);
         let routes = self.steering.save_routes();
-        let routes = routes.map(|routes| of_site(&routes.site.clone(), StateItem::SiteRoutes(routes)));
+        let routes = routes.map(|routes| of_site(&routes.site.clone(), &StateItem::SiteRoutes(routes)));
         let windows = self.steering.save_windows();
         let windows =
-            windows.map(|windows| of_site(&windows.site.clone(), StateItem::SeriesWindows(windows)));
+            windows.map(|windows| of_site(&windows.site.clone(), &StateItem::SeriesWindows(windows)));
         let mut items: Vec<(u32, Vec<u8>)> = routes.chain(windows).collect::<Result<_, _>>()?;
         // All workers have the same values of these, so one of them saves them.
         if self.worker == 0 {
             let revision = StateItem::Revision(Revision { revision: self.state.revision() });
-            items.push(encode_state(0, revision)?);
+            items.push(encode_state(0, &revision)?);
             for SavedObject { object, changed, agreement } in self.state.saved_objects() {
                 let fact = Fact { changed, agreement, event: object };
-                items.push(encode_state(0, StateItem::Fact(fact))?);
+                items.push(encode_state(0, &StateItem::Fact(fact))?);
             }
             for gap in self.state.gaps() {
                 let fact = Fact { changed: 0, agreement: 0, event: Event::Gap(gap.clone()) };
-                items.push(encode_state(0, StateItem::Fact(fact))?);
+                items.push(encode_state(0, &StateItem::Fact(fact))?);
             }
             for report in self.reports.values() {
-                items.push(encode_state(0, StateItem::CdnReport(report.clone()))?);
+                items.push(encode_state(0, &StateItem::CdnReport(report.clone()))?);
             }
         }
         Ok(items)

@@ -6,7 +6,7 @@
 use std::io::BufRead;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 use serde_avro_fast::Schema;
 use serde_avro_fast::ser::SerializerConfig;
 
@@ -33,6 +33,22 @@ pub trait Record: Serialize + DeserializeOwned {
     /// With the field and the reason.
     fn validate(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// The record in Avro single-object encoding.
+    ///
+    /// # Errors
+    /// With the field that did not fit its schema.
+    fn encode_avro(&self) -> Result<Vec<u8>, DecodeError> {
+        encode_serialized(self, Self::schema())
+    }
+
+    /// The record of an Avro datum that was written with one of [`Record::schemas`].
+    ///
+    /// # Errors
+    /// When the datum is malformed.
+    fn decode_datum(schema: &Schema, datum: &[u8]) -> Result<Self, DecodeError> {
+        decode_datum(schema, datum)
     }
 }
 
@@ -69,7 +85,11 @@ pub enum DecodeError {
 /// # Errors
 /// With the field that did not fit its schema.
 pub fn encode<R: Record>(record: &R) -> Result<Vec<u8>, DecodeError> {
-    serde_avro_fast::to_single_object_vec(record, &mut SerializerConfig::new(R::schema()))
+    record.encode_avro()
+}
+
+pub(crate) fn encode_serialized(record: &impl Serialize, schema: &Schema) -> Result<Vec<u8>, DecodeError> {
+    serde_avro_fast::to_single_object_vec(record, &mut SerializerConfig::new(schema))
         .map_err(|error| DecodeError::Datum(error.to_string()))
 }
 
@@ -78,11 +98,10 @@ pub fn encode<R: Record>(record: &R) -> Result<Vec<u8>, DecodeError> {
 /// # Errors
 /// When the bytes are too long, of another schema, malformed, followed by more bytes, or contradict themselves.
 pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
-    if bytes.len() > RECORD_BYTES_MAX {
-        return Err(DecodeError::TooLong(bytes.len()));
-    }
-    let record: R = if bytes.starts_with(&MARKER) {
-        decode_avro(bytes)?
+    check_length(bytes)?;
+    let record: R = if is_avro(bytes) {
+        let (schema, datum) = split_single_object::<R>(bytes)?;
+        R::decode_datum(schema, datum)?
     } else if bytes.trim_ascii_start().starts_with(b"{") {
         serde_json::from_slice(bytes).map_err(|error| DecodeError::Datum(error.to_string()))?
     } else {
@@ -92,26 +111,47 @@ pub fn decode<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
     Ok(record)
 }
 
-fn decode_avro<R: Record>(bytes: &[u8]) -> Result<R, DecodeError> {
+/// Whether bytes begin with the marker of Avro single-object encoding.
+#[must_use]
+pub fn is_avro(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MARKER)
+}
+
+/// Decodes Avro single-object encoding of a record kind to a type that borrows from it.
+pub(crate) fn decode_single_object<'a, R: Record, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+) -> Result<T, DecodeError> {
+    check_length(bytes)?;
+    let (schema, datum) = split_single_object::<R>(bytes)?;
+    decode_datum(schema, datum)
+}
+
+fn check_length(bytes: &[u8]) -> Result<(), DecodeError> {
+    if bytes.len() > RECORD_BYTES_MAX { Err(DecodeError::TooLong(bytes.len())) } else { Ok(()) }
+}
+
+/// The schema that a record was written with, and its datum.
+fn split_single_object<R: Record>(bytes: &[u8]) -> Result<(&'static Schema, &[u8]), DecodeError> {
     let (header, datum) = bytes.split_at_checked(HEADER_BYTES).ok_or(DecodeError::NoMarker)?;
-    let fingerprint = &header[MARKER.len()..];
+    let fingerprint = header.strip_prefix(&MARKER).ok_or(DecodeError::NoMarker)?;
     let written_by = R::schemas().iter().find(|schema| schema.rabin_fingerprint()[..] == *fingerprint);
-    let Some(schema) = written_by else {
-        return Err(DecodeError::Fingerprint {
-            found: hexadecimal(fingerprint),
-            expected: hexadecimal(R::schema().rabin_fingerprint()),
-        });
+    let unknown = || DecodeError::Fingerprint {
+        found: hexadecimal(fingerprint),
+        expected: hexadecimal(R::schema().rabin_fingerprint()),
     };
-    let mut state = serde_avro_fast::de::DeserializerState::with_config(
-        serde_avro_fast::de::read::SliceRead::new(datum),
-        {
-            let mut config = serde_avro_fast::de::DeserializerConfig::new(schema);
-            config.max_seq_size = RECORD_BYTES_MAX;
-            config
-        },
-    );
+    Ok((written_by.ok_or_else(unknown)?, datum))
+}
+
+pub(crate) fn decode_datum<'a, T: Deserialize<'a>>(
+    schema: &Schema,
+    datum: &'a [u8],
+) -> Result<T, DecodeError> {
+    let mut config = serde_avro_fast::de::DeserializerConfig::new(schema);
+    config.max_seq_size = RECORD_BYTES_MAX;
+    let reader = serde_avro_fast::de::read::SliceRead::new(datum);
+    let mut state = serde_avro_fast::de::DeserializerState::with_config(reader, config);
     let record =
-        R::deserialize(state.deserializer()).map_err(|error| DecodeError::Datum(error.to_string()))?;
+        T::deserialize(state.deserializer()).map_err(|error| DecodeError::Datum(error.to_string()))?;
     let rest = state.into_reader().fill_buf().map_or(0, <[u8]>::len);
     if rest > 0 {
         return Err(DecodeError::Datum(format!("{rest} bytes follow the record")));
@@ -123,19 +163,26 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Names the schema file of a record kind, then those of its older versions, and parses each once.
+/// The schemas of a record kind: the file of the current version, then those of older ones. Each is parsed once.
+macro_rules! schemas {
+    ($($file:literal),+) => {{
+        static SCHEMAS: std::sync::LazyLock<Vec<serde_avro_fast::Schema>> = std::sync::LazyLock::new(|| {
+            vec![$($crate::codec::parse_schema(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/", $file)),
+                $file,
+            )),+]
+        });
+        &SCHEMAS
+    }};
+}
+pub(crate) use schemas;
+
+/// Implements [`Record`] with a schema file, a check if there is one, and the files of older versions.
 macro_rules! record {
     ($record:ty, $file:literal $(, $validate:path)? $(; $older:literal)*) => {
         impl $crate::codec::Record for $record {
             fn schemas() -> &'static [serde_avro_fast::Schema] {
-                static SCHEMAS: std::sync::LazyLock<Vec<serde_avro_fast::Schema>> = std::sync::LazyLock::new(|| {
-                    let parse = $crate::codec::parse_schema;
-                    vec![
-                        parse(include_str!(concat!("../../../../schemas/", $file)), $file),
-                        $(parse(include_str!(concat!("../../../../schemas/", $older)), $older),)*
-                    ]
-                });
-                &SCHEMAS
+                $crate::codec::schemas!($file $(, $older)*)
             }
             $(fn validate(&self) -> Result<(), String> {
                 $validate(self)
@@ -144,6 +191,28 @@ macro_rules! record {
     };
 }
 pub(crate) use record;
+
+/// The schema of the items of a schema file's last field, which is an array. It is parsed once.
+macro_rules! item_schema {
+    ($file:literal) => {{
+        static SCHEMA: std::sync::LazyLock<serde_avro_fast::Schema> = std::sync::LazyLock::new(|| {
+            $crate::codec::parse_item_schema(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/", $file)),
+                $file,
+            )
+        });
+        &SCHEMA
+    }};
+}
+pub(crate) use item_schema;
+
+/// Parses the schema of the items of the array that is the last field of a schema that is compiled in. The fields before it
+/// define no names.
+pub(crate) fn parse_item_schema(text: &str, file: &str) -> Schema {
+    let schema: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let last = schema["fields"].as_array().and_then(|fields| fields.last());
+    parse_schema(&last.map_or(String::new(), |field| field["type"]["items"].to_string()), file)
+}
 
 /// Parses a schema that is compiled in.
 #[expect(clippy::panic, reason = "the schemas are part of the program; a test parses each")]

@@ -1,28 +1,40 @@
 //! Frames and checkpoints on the log: items are cut into chunks, and complete frames are assembled from chunks.
 
+use serde::{Deserialize, Serialize};
+use serde_avro_fast::Schema;
+use serde_avro_fast::ser::SerializerConfig;
+
 use crate::codec::{DecodeError, Record, decode, encode};
-use crate::records::checkpoint::{CheckpointChunk, StateItem};
+use crate::records::checkpoint::{CheckpointChunk, StateItem, state_item_schema};
 use crate::records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
 
 /// Encodes what a tick sends to one partition: one record a chunk.
 ///
 /// # Errors
 /// When an item does not encode.
-pub fn encode_frame<T: Framed>(tick: u64, items: Vec<T>) -> Result<Vec<Vec<u8>>, DecodeError>
+pub fn encode_frame<T: Framed>(tick: u64, items: &[T]) -> Result<Vec<Vec<u8>>, DecodeError>
+where
+    Frame<T>: Record,
+{
+    let mut encoded = EncodedItems::default();
+    items.iter().try_for_each(|item| encoded.push::<T>(item))?;
+    encode_items_frame::<T>(tick, &encoded)
+}
+
+/// As [`encode_frame`], of items that are encoded already.
+///
+/// # Errors
+/// If the tick's number does not encode.
+pub fn encode_items_frame<T: Framed>(tick: u64, items: &EncodedItems) -> Result<Vec<Vec<u8>>, DecodeError>
 where
     Frame<T>: Record,
 {
     let mut digest = crc32fast::Hasher::new();
-    let mut encoded = Vec::with_capacity(items.len());
-    for item in items {
-        let bytes = item_bytes(item)?;
-        digest.update(&bytes);
-        encoded.push(bytes);
-    }
+    digest.update(&items.bytes);
     let digest = digest.finalize();
-    let mut chunks = cut(encoded);
+    let mut chunks = items.chunks();
     if chunks.is_empty() {
-        chunks.push(EncodedItems::default());
+        chunks.push(Chunk::default());
     }
     let total = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
     let frames = (0..).zip(chunks).map(|(chunk, items)| {
@@ -36,20 +48,69 @@ where
 ///
 /// # Errors
 /// When an item does not encode.
-pub fn items_bytes<T: Framed>(items: &[T]) -> Result<usize, DecodeError>
-where
-    Frame<T>: Record,
-{
-    items.iter().try_fold(0, |sum, item| Ok(sum + item_bytes(item.clone())?.len()))
+pub fn items_bytes<T: Framed>(items: &[T]) -> Result<usize, DecodeError> {
+    let mut encoded = EncodedItems::default();
+    items.iter().try_for_each(|item| encoded.push::<T>(item))?;
+    Ok(encoded.bytes.len())
 }
 
-/// The Avro bytes of one item, cut out of an encoded frame that holds only this item.
-fn item_bytes<T: Framed>(item: T) -> Result<Vec<u8>, DecodeError>
-where
-    Frame<T>: Record,
-{
-    let alone = Frame { tick: 0, chunk: 0, chunks: 0, digest: 0, items: vec![item] };
-    Ok(only_item(encode(&alone)?, 4))
+/// Items of frames or checkpoints in Avro, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodedItems {
+    bytes: Vec<u8>,
+    lengths: Vec<u32>,
+}
+
+impl EncodedItems {
+    /// Encodes an item of frames of `T` behind the others. `item` is a `T`, or has the same fields.
+    ///
+    /// # Errors
+    /// When the item does not encode.
+    pub fn push<T: Framed>(&mut self, item: &impl Serialize) -> Result<(), DecodeError> {
+        self.push_datum(T::item_schema(), item)
+    }
+
+    fn push_datum(&mut self, schema: &Schema, item: &impl Serialize) -> Result<(), DecodeError> {
+        let before = self.bytes.len();
+        if let Err(error) =
+            serde_avro_fast::to_datum(item, &mut self.bytes, &mut SerializerConfig::new(schema))
+        {
+            self.bytes.truncate(before);
+            return Err(DecodeError::Datum(error.to_string()));
+        }
+        self.lengths.push(u32::try_from(self.bytes.len() - before).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Appends the items of another value.
+    pub fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.lengths.extend_from_slice(&other.lengths);
+    }
+
+    /// Cuts the items into chunks. A chunk has at most [`CHUNK_BYTES_MAX`] bytes of items, or one item that has more.
+    fn chunks(&self) -> Vec<Chunk<'_>> {
+        let mut chunks: Vec<Chunk<'_>> = Vec::new();
+        let mut from = 0;
+        for length in &self.lengths {
+            let end = from + *length as usize;
+            match chunks.last_mut() {
+                Some(last) if last.bytes.len() + *length as usize <= CHUNK_BYTES_MAX => {
+                    last.bytes = &self.bytes[from - last.bytes.len()..end];
+                    last.count += 1;
+                }
+                _ => chunks.push(Chunk { bytes: &self.bytes[from..end], count: 1 }),
+            }
+            from = end;
+        }
+        chunks
+    }
 }
 
 /// Encodes the state of a tick: one record a chunk, by shard. `items` are pairs of the logical shard and an item's bytes
@@ -60,10 +121,14 @@ where
 pub fn encode_checkpoint(tick: u64, mut items: Vec<(u32, Vec<u8>)>) -> Result<Vec<Vec<u8>>, DecodeError> {
     items.sort_unstable();
     let mut records = Vec::new();
-    let mut items = items.into_iter().peekable();
-    while let Some(&(shard, _)) = items.peek() {
-        let of_shard = std::iter::from_fn(|| items.next_if(|(of, _)| *of == shard).map(|(_, bytes)| bytes));
-        for (chunk, items) in (0..).zip(cut(of_shard)) {
+    for of_shard in items.chunk_by(|(one, _), (other, _)| one == other) {
+        let mut encoded = EncodedItems::default();
+        for (_, bytes) in of_shard {
+            encoded.bytes.extend_from_slice(bytes);
+            encoded.lengths.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        }
+        let shard = of_shard.first().map_or(0, |(shard, _)| *shard);
+        for (chunk, items) in (0..).zip(encoded.chunks()) {
             let empty = encode(&CheckpointChunk { tick, shard, chunk, items: Vec::new() })?;
             records.push(items.put_into(empty));
         }
@@ -75,55 +140,32 @@ pub fn encode_checkpoint(tick: u64, mut items: Vec<(u32, Vec<u8>)>) -> Result<Ve
 ///
 /// # Errors
 /// If the item does not encode.
-pub fn encode_state_item(item: StateItem) -> Result<Vec<u8>, DecodeError> {
-    let alone = CheckpointChunk { tick: 0, shard: 0, chunk: 0, items: vec![item] };
-    Ok(only_item(encode(&alone)?, 3))
+pub fn encode_state_item(item: &StateItem) -> Result<Vec<u8>, DecodeError> {
+    let mut encoded = EncodedItems::default();
+    encoded.push_datum(state_item_schema(), item)?;
+    Ok(encoded.bytes)
 }
 
 /// The encoded items of one chunk.
 #[derive(Default)]
-struct EncodedItems {
-    bytes: Vec<u8>,
+struct Chunk<'a> {
+    bytes: &'a [u8],
     count: u64,
 }
 
-impl EncodedItems {
+impl Chunk<'_> {
     /// Puts the items into an encoded record whose last field is an empty array.
     fn put_into(self, mut record: Vec<u8>) -> Vec<u8> {
         if self.count > 0 {
             // An Avro array is a block's count, its items, and the count 0 that ends it. The empty array already has that 0.
             record.pop();
+            record.reserve(self.bytes.len() + 11);
             put_long(&mut record, self.count);
-            record.extend(self.bytes);
+            record.extend_from_slice(self.bytes);
             record.push(0);
         }
         record
     }
-}
-
-/// Cuts encoded items into chunks. A chunk has at most [`CHUNK_BYTES_MAX`] bytes of items, or one item that has more.
-fn cut(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<EncodedItems> {
-    let mut chunks: Vec<EncodedItems> = Vec::new();
-    for item in items {
-        match chunks.last_mut() {
-            Some(last) if last.bytes.len() + item.len() <= CHUNK_BYTES_MAX => {
-                last.bytes.extend(item);
-                last.count += 1;
-            }
-            _ => chunks.push(EncodedItems { bytes: item, count: 1 }),
-        }
-    }
-    chunks
-}
-
-/// The bytes of the only item of an encoded record whose last field is an array. The `fields_before` fields before it are
-/// numbers of one byte each.
-fn only_item(mut record: Vec<u8>, fields_before: usize) -> Vec<u8> {
-    // Marker and fingerprint, the fields, the array's count of 1; after the item the count 0 that ends the array.
-    let head_bytes = 10 + fields_before + 1;
-    record.pop();
-    record.drain(..head_bytes.min(record.len()));
-    record
 }
 
 /// Appends an Avro long that is not negative: zigzag, 7 bits a byte.
@@ -181,7 +223,7 @@ fn take_long(bytes: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-/// The bytes of the items of an encoded chunk, as [`EncodedItems::put_into`] writes them: one block, then the count 0.
+/// The bytes of the items of an encoded chunk, as [`Chunk::put_into`] writes them: one block, then the count 0.
 fn encoded_items(record: &[u8]) -> Option<&[u8]> {
     let (_, array) = FrameHead::split(record)?;
     match take_long(array)? {
@@ -293,7 +335,7 @@ mod tests {
             .collect()
     }
 
-    fn records(tick: u64, items: Vec<Receipt>) -> Vec<Vec<u8>> {
+    fn records(tick: u64, items: &[Receipt]) -> Vec<Vec<u8>> {
         encode_frame(tick, items).unwrap()
     }
 
@@ -307,9 +349,9 @@ mod tests {
 
     #[test]
     fn a_frame_is_cut_into_chunks_and_read_back_once() {
-        let first = records(1, receipts(1_000));
+        let first = records(1, &receipts(1_000));
         assert!(first.len() > 3 && first.iter().all(|chunk| chunk.len() <= CHUNK_BYTES_MAX + 64));
-        let second = records(2, receipts(1));
+        let second = records(2, &receipts(1));
         // Cut short by a crash after its first chunk, then sent again whole, then once more.
         let log = [&first[..1], &first[..], &second[..], &first[..], &second[..]].concat();
         // Two writers at once, one of them ahead by two chunks and then behind.
@@ -320,7 +362,7 @@ mod tests {
         assert_eq!(FrameHead::of(&first[1][..11]), None);
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000)), (2, receipts(1))]));
         // Cut short, then derived again after the loss of records was accepted.
-        let other = records(1, receipts(900));
+        let other = records(1, &receipts(900));
         let log = [&first[..2], &other[..], &first[..], &second[..]].concat();
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(900)), (2, receipts(1))]));
     }
@@ -329,7 +371,7 @@ mod tests {
     #[test]
     fn a_chunk_is_one_record_of_its_items() {
         for count in [0, 1, 2, 63, 64, 200] {
-            let written = records(7, receipts(count));
+            let written = records(7, &receipts(count));
             let [chunk] = &written[..] else { panic!("{count} receipts make {} chunks", written.len()) };
             let frame: Frame<Receipt> = decode(chunk).unwrap();
             assert_eq!(frame.items, receipts(count));
@@ -342,7 +384,7 @@ mod tests {
     fn a_checkpoint_is_cut_into_bounded_chunks_by_shard() {
         let item = |partition: u32| StateItem::Receipt(Receipt { partition, ..receipts(1).remove(0) });
         let encoded: Vec<(u32, Vec<u8>)> =
-            (0..3_000).map(|number| (number % 2 * 7, encode_state_item(item(number)).unwrap())).collect();
+            (0..3_000).map(|number| (number % 2 * 7, encode_state_item(&item(number)).unwrap())).collect();
         let written = encode_checkpoint(5, encoded).unwrap();
         assert!(written.len() > 6 && written.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
         let mut found = Vec::new();
@@ -364,7 +406,7 @@ mod tests {
     fn a_record_that_is_not_a_chunk_is_refused_and_the_next_frame_is_read() {
         let mut assembler = FrameAssembler::default();
         assert!(assembler.push(0, b"junk".to_vec()).is_err());
-        let frame = records(3, receipts(1));
+        let frame = records(3, &receipts(1));
         assert!(assembler.push(1, frame[0].clone()).unwrap().is_some());
     }
 
@@ -372,7 +414,7 @@ mod tests {
     fn the_tick_of_a_rejected_frame_does_not_count() {
         let mut assembler = FrameAssembler::default();
         let mut push = |tick, is_rejected| {
-            let frame = assembler.push(0, records(tick, receipts(1)).remove(0)).unwrap();
+            let frame = assembler.push(0, records(tick, &receipts(1)).remove(0)).unwrap();
             if is_rejected {
                 assembler.reject();
             }
@@ -384,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_frame_with_a_changed_item_is_refused() {
-        let mut log = records(1, receipts(2));
+        let mut log = records(1, &receipts(2));
         let mut frame: Frame<Receipt> = decode(&log[0]).unwrap();
         frame.items[1].crc = 8;
         log[0] = encode(&frame).unwrap();

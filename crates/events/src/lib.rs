@@ -17,10 +17,10 @@ pub mod topics;
 mod units;
 
 pub use address::is_public;
-pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode};
+pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode, is_avro};
 pub use framing::{
-    EncodedFrame, FrameAssembler, FrameHead, decode_frame, encode_checkpoint, encode_frame,
-    encode_state_item, items_bytes,
+    EncodedFrame, EncodedItems, FrameAssembler, FrameHead, decode_frame, encode_checkpoint, encode_frame,
+    encode_items_frame, encode_state_item, items_bytes,
 };
 pub use names::{
     AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName, folded_name,
@@ -34,9 +34,10 @@ pub use records::decision::{
 };
 pub use records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
 pub use records::measurement::{
-    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Outcome, Phases, Series, Tried,
+    AttemptRow, BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, MeasurementColumns,
+    Outcome, Phases, Series, SeriesNames, Tried,
 };
-pub use records::performance::Performance;
+pub use records::performance::{Performance, PerformanceView};
 pub use records::provisioning::{
     Address, Cdn, CdnKind, CdnOfSite, Client, ClockReset, Deleted, Event, Gap, Network, ObjectKind,
     Objective, Origin, Prefix, PrefixError, Probe, ProvisioningRecord, Site,

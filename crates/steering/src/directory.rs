@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use spillway_events::{AgentName, NetworkName, ObjectKind, Probe, Site, SiteName};
+use spillway_events::{AgentName, NetworkName, ObjectKind, Probe, SeriesNames, Site, SiteName};
 use spillway_provisioning::{ObjectId, State};
+
+use crate::sample::SeriesId;
 
 /// Numbers for the names that samples refer to.
 ///
@@ -142,12 +144,19 @@ impl Directory {
         self.site_numbers.get(site).copied()
     }
 
-    /// The numbers of a site and of its target of that name.
-    #[must_use]
-    pub fn target(&self, site: &SiteName, target: &str) -> Option<(u32, u16)> {
-        let number = *self.site_numbers.get(site)?;
-        let index = targets(self.sites.get(number)?).position(|name| name == target)?;
-        Some((number, u16::try_from(index).ok()?))
+    /// The numbers of a series.
+    ///
+    /// # Errors
+    /// A reason, if its site, target or probe is not provisioned.
+    pub fn series(&self, names: &SeriesNames<'_>) -> Result<SeriesId, &'static str> {
+        let unknown = "unknown site or target";
+        let site = self.number(names.site).ok_or(unknown)?;
+        let target =
+            self.sites.get(site).and_then(|site| targets(site).position(|name| name == names.target));
+        let target = target.and_then(|target| u16::try_from(target).ok()).ok_or(unknown)?;
+        let of_agent = self.probe_numbers.get(names.agent);
+        let probe = of_agent.and_then(|of_agent| of_agent.get(names.network));
+        Ok(SeriesId { site, probe: *probe.ok_or("probe not provisioned")?, target })
     }
 }
 

@@ -15,6 +15,22 @@ pub struct ProbeStat {
     pub has_success: bool,
 }
 
+/// The result of one probe's window, and the number of samples in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Vote {
+    pub(crate) stat: ProbeStat,
+    pub(crate) samples: u64,
+}
+
+/// What the windows of one target say for one objective.
+#[derive(Debug, Clone)]
+pub(crate) struct Votes {
+    /// By the probe's position in the topology.
+    pub(crate) by_probe: Vec<Vote>,
+    /// By the network's index.
+    pub(crate) by_network: Vec<Option<Evidence>>,
+}
+
 /// The value of a network, and the network whose probes it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evidence {
@@ -27,18 +43,16 @@ pub struct Evidence {
 /// The evidence for every network, by index.
 ///
 /// A network's value is that of rank ⌈n/2⌉ from the best among the probes in or below it that have a value; with
-/// fewer than `probes_min` of them (or than all that are provisioned there) its nearest ancestor's counts.
-pub(crate) fn evidence(
-    topology: &Topology,
-    objective: &Objective,
-    stat: impl Fn(u32) -> ProbeStat,
-) -> Vec<Option<Evidence>> {
+/// fewer than `probes_min` of them (or than all that are provisioned there) its nearest ancestor's counts. `votes` are by
+/// the probe's position.
+pub(crate) fn evidence(topology: &Topology, objective: &Objective, votes: &[Vote]) -> Vec<Option<Evidence>> {
     let mut found: Vec<Option<Evidence>> = vec![None; topology.networks_count()];
     let mut values = Vec::new();
     for &network in topology.root_first() {
         let voters = topology.voters(network);
         values.clear();
-        values.extend(voters.iter().filter_map(|probe| stat(*probe).value));
+        let vote = |position: &u32| votes.get(*position as usize)?.stat.value;
+        values.extend(voters.iter().filter_map(vote));
         let needed = (objective.probes_min as usize).min(voters.len()).max(1);
         found[network] = if values.len() >= needed {
             let middle = values.len().div_ceil(2) - 1;

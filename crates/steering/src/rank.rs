@@ -62,11 +62,22 @@ fn split(number: u64) -> (u16, u16, bool) {
     if number < 1_000 {
         return (u16::try_from(number).unwrap_or(0), 0, true);
     }
-    let power = number.ilog10() - 2;
-    let scale = 10_u64.pow(power);
-    let mantissa = number / scale;
-    (u16::try_from(mantissa).unwrap_or(0), u16::try_from(power).unwrap_or(0), number.is_multiple_of(scale))
+    // Nearly all numbers fit in 32 bits, where dividing is quicker.
+    let (mantissa, power, is_exact) = if let Ok(number) = u32::try_from(number) {
+        let power = number.ilog10() - 2;
+        let scale = SCALES_32[power as usize];
+        (u64::from(number / scale), power, number.is_multiple_of(scale))
+    } else {
+        let power = number.ilog10() - 2;
+        let scale = 10_u64.pow(power);
+        (number / scale, power, number.is_multiple_of(scale))
+    };
+    (u16::try_from(mantissa).unwrap_or(0), u16::try_from(power).unwrap_or(0), is_exact)
 }
+
+/// The powers of ten that divide a number of 32 bits to three digits.
+const SCALES_32: [u32; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+const _: () = assert!(u32::MAX.ilog10() as usize - 2 < SCALES_32.len());
 
 fn bucket_down(number: u64) -> u16 {
     let (mantissa, power, _) = split(number);

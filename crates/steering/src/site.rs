@@ -1,34 +1,35 @@
 //! One site: its windows, their values, and its route in every network.
 
+mod performance;
 mod saved;
+mod windows;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use spillway_events::{
-    Candidate, CdnName, Decision, LISTED_PROBES_MAX, Objective, ObjectiveEvidence, Performance, ProbeValue,
-    Reason, Route, Site, TimeMicros, Value, Verdict,
+    Candidate, CdnName, Decision, LISTED_PROBES_MAX, Objective, ObjectiveEvidence, ProbeValue, Reason, Route,
+    Site, Value, Verdict,
 };
 
 use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
-use crate::directory::{Directory, targets};
-use crate::evidence::{Evidence, ProbeStat, combine, evidence, permille, verdict};
+use crate::directory::Directory;
+use crate::evidence::{Votes, combine, evidence, permille, verdict};
 use crate::moment::Moment;
 use crate::per_network::PerNetwork;
 use crate::rank::Rank;
-use crate::sample::Sample;
 use crate::topology::Topology;
-use crate::window::{Panes, Window};
+use crate::windows::{Change, Windows};
+pub(crate) use windows::ObjectiveWindows;
 
 /// The state of one site.
 #[derive(Debug)]
 pub(crate) struct SiteState {
-    spec: Arc<Site>,
+    pub(crate) spec: Arc<Site>,
     agreement: u64,
-    panes: Vec<Panes>,
-    series: FxHashMap<SeriesKey, Series>,
+    /// One for each objective.
+    pub(crate) windows: Vec<ObjectiveWindows>,
     /// By the network's index in the topology; `None` if the site has not been decided yet.
     current: PerNetwork<Option<Current>>,
     /// Whether the verdict is below in every network, so that no CDN's value matters.
@@ -37,22 +38,6 @@ pub(crate) struct SiteState {
 
 /// The origin's index among the targets of a site.
 const ORIGIN: u16 = 0;
-
-/// One probe and one target: the origin is target 0, then the CDNs in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SeriesKey {
-    pub(crate) target: u16,
-    pub(crate) probe: u32,
-}
-
-#[derive(Debug, Default)]
-struct Series {
-    /// One for each objective.
-    windows: Vec<Window>,
-    stats: Vec<ProbeStat>,
-    /// Whether a window gained or lost since the last `restat`.
-    touched: bool,
-}
 
 /// The route of a site in a network, as of its last change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,16 +52,10 @@ pub(crate) struct Current {
 }
 
 impl SiteState {
-    pub(crate) fn new(spec: Arc<Site>, agreement: u64) -> Self {
-        let panes = spec.objectives.iter().map(Panes::of).collect();
-        Self {
-            spec,
-            agreement,
-            panes,
-            series: FxHashMap::default(),
-            current: PerNetwork::default(),
-            is_below_everywhere: false,
-        }
+    pub(crate) fn new(spec: Arc<Site>, agreement: u64, windows: &mut Windows) -> Self {
+        let windows = windows::none_yet(&spec, windows);
+        let current = PerNetwork::default();
+        Self { spec, agreement, windows, current, is_below_everywhere: false }
     }
 
     /// Whether the site has this specification and agreement.
@@ -84,31 +63,11 @@ impl SiteState {
         *self.spec == *spec && self.agreement == agreement
     }
 
-    /// Applies a new specification. Windows are kept by the target's name and the objective; a changed objective starts with
-    /// an empty window.
-    pub(crate) fn respecify(&mut self, spec: Arc<Site>, agreement: u64) {
-        let targets: Vec<&str> = targets(&spec).collect();
-        let old_targets: Vec<String> = self::targets(&self.spec).map(str::to_owned).collect();
-        let old_objectives = &self.spec.objectives;
-        let keeps: Vec<Option<usize>> =
-            spec.objectives.iter().map(|new| old_objectives.iter().position(|old| old == new)).collect();
-        let old_series = std::mem::take(&mut self.series);
-        for (key, mut old) in old_series {
-            let name = old_targets.get(usize::from(key.target)).map_or("", String::as_str);
-            let Some(target) = targets.iter().position(|target| *target == name) else { continue };
-            let Ok(target) = u16::try_from(target) else { continue };
-            let mut series = Series::empty(spec.objectives.len());
-            for (objective, kept) in keeps.iter().enumerate() {
-                if let Some(kept) = *kept {
-                    series.windows[objective] = std::mem::take(&mut old.windows[kept]);
-                    series.stats[objective] = old.stats[kept];
-                }
-            }
-            if !series.is_empty() {
-                self.series.insert(SeriesKey { target, ..key }, series);
-            }
-        }
-        self.panes = spec.objectives.iter().map(Panes::of).collect();
+    /// Applies a new specification of the site with this number. Windows are kept by the target's name and the objective; a
+    /// changed objective starts with an empty window.
+    pub(crate) fn respecify(&mut self, number: u32, spec: Arc<Site>, agreement: u64, windows: &mut Windows) {
+        let old = std::mem::take(&mut self.windows);
+        self.windows = windows::moved(old, &self.spec, number, &spec, windows);
         self.spec = spec;
         self.agreement = agreement;
     }
@@ -126,138 +85,42 @@ impl SiteState {
 
     /// Whether the site has windows of one of these probes.
     pub(crate) fn has_any_probe(&self, probes: &BTreeSet<u32>) -> bool {
-        self.series.keys().any(|key| probes.contains(&key.probe))
+        self.windows.iter().any(|objective| objective.iter().any(|(_, probe, _)| probes.contains(&probe)))
     }
 
-    /// Drops the windows of these probes.
-    pub(crate) fn drop_probes(&mut self, probes: &BTreeSet<u32>) {
-        self.series.retain(|key, _| !probes.contains(&key.probe));
+    /// Forgets the windows of these probes.
+    pub(crate) fn drop_probes(&mut self, probes: &BTreeSet<u32>, windows: &mut Windows) {
+        windows::drop_probes(&mut self.windows, probes, windows);
     }
 
-    /// Empties all windows.
-    pub(crate) fn forget_evidence(&mut self) {
-        self.series.clear();
+    /// Forgets all windows.
+    pub(crate) fn drop_windows(&mut self, windows: &mut Windows) {
+        windows::drop_all(&mut self.windows, windows);
     }
 
-    /// Counts a sample into the windows it belongs to. Calls `schedule` with objective and time for each window whose first
-    /// pane is new. Returns true if a window gained a sample for the first time since `restat`.
-    pub(crate) fn add(
-        &mut self,
-        sample: &Sample,
-        now: TimeMicros,
-        mut schedule: impl FnMut(u16, TimeMicros),
-    ) -> bool {
-        let key = SeriesKey { target: sample.target, probe: sample.probe };
-        let objectives = self.spec.objectives.len();
-        let series = self.series.entry(key).or_insert_with(|| Series::empty(objectives));
-        let mut touched = false;
-        for ((objective, panes), (window, number)) in
-            self.spec.objectives.iter().zip(&self.panes).zip(series.windows.iter_mut().zip(0_u16..))
-        {
-            let rank = match objective.metric {
-                spillway_events::Metric::ResponseTime => sample.response_time,
-                spillway_events::Metric::AvailableBandwidth => sample.bandwidth,
-            };
-            let pane = panes.pane(sample.at_us);
-            let Some(rank) = rank.filter(|_| pane >= panes.oldest(now)) else { continue };
-            let first = window.first_pane();
-            window.add(pane, rank);
-            touched = true;
-            if first.is_none_or(|first| pane < first) {
-                schedule(number, panes.leaves_at(pane));
-            }
-        }
-        if !touched {
-            // No window took the sample, so it must not leave a series of empty windows.
-            if series.is_empty() {
-                self.series.remove(&key);
-            }
-            return false;
-        }
-        !std::mem::replace(&mut series.touched, true)
-    }
-
-    /// Removes the panes that leave the window. Calls `schedule` for the next pane if any left. Returns true if any left for
-    /// the first time since `restat`.
-    pub(crate) fn expire(
-        &mut self,
-        key: SeriesKey,
-        objective: u16,
-        now: TimeMicros,
-        mut schedule: impl FnMut(TimeMicros),
-    ) -> bool {
-        let index = usize::from(objective);
-        let (Some(series), Some(panes)) = (self.series.get_mut(&key), self.panes.get(index)) else {
-            return false;
-        };
-        let window = &mut series.windows[index];
-        let before = window.first_pane();
-        window.expire(panes.oldest(now));
-        let after = window.first_pane();
-        if before == after {
-            return false;
-        }
-        if let Some(first) = after {
-            schedule(panes.leaves_at(first));
-        }
-        !std::mem::replace(&mut series.touched, true)
-    }
-
-    /// The times at which each window loses its next pane.
-    pub(crate) fn due(&self) -> Vec<(TimeMicros, SeriesKey, u16)> {
-        let of_series = |(key, series): (&SeriesKey, &Series)| {
-            let windows = series.windows.iter().zip(&self.panes).zip(0_u16..);
-            let due = windows.filter_map(|((window, panes), objective)| {
-                window.first_pane().map(|first| (panes.leaves_at(first), *key, objective))
-            });
-            due.collect::<Vec<_>>()
-        };
-        self.series.iter().flat_map(of_series).collect()
-    }
-
-    /// Computes the values of a touched series again. Returns true if the result can change a verdict or a choice: values of
+    /// Forgets a window that is empty. Whether the change of a window's result can change a verdict or a choice: values of
     /// the origin only if they change their side of the threshold, values of a CDN only if traffic may leave the origin.
-    pub(crate) fn restat(&mut self, key: SeriesKey) -> bool {
-        let Some(series) = self.series.get_mut(&key) else { return false };
-        series.touched = false;
-        let mut matters = false;
-        for ((objective, window), stat) in
-            self.spec.objectives.iter().zip(&series.windows).zip(series.stats.iter_mut())
+    pub(crate) fn take_change(&mut self, change: &Change, windows: &mut Windows) -> bool {
+        if change.is_empty
+            && let Some(objective) = self.windows.get_mut(usize::from(change.of.objective))
         {
-            let new = ProbeStat {
-                value: window.value(objective.percentile, objective.samples_min),
-                has_success: window.has_success(),
-            };
-            if new == *stat {
-                continue;
-            }
-            let threshold = Rank::of(objective.metric, objective.threshold);
-            let side = |stat: &ProbeStat| stat.value.map(|value| value >= threshold);
-            matters |= if key.target == ORIGIN {
-                side(&new) != side(stat) || new.has_success != stat.has_success
-            } else {
-                !self.is_below_everywhere
-            };
-            *stat = new;
+            objective.remove(change.of.series, windows);
         }
-        if series.is_empty() {
-            self.series.remove(&key);
+        if change.of.series.target == ORIGIN {
+            change.crosses || change.success_changes
+        } else {
+            change.changes && !self.is_below_everywhere
         }
-        matters
     }
 
-    fn stat(&self, target: u16, probe: u32, objective: usize) -> ProbeStat {
-        self.series
-            .get(&SeriesKey { target, probe })
-            .map_or_else(ProbeStat::default, |series| series.stats[objective])
-    }
-
-    /// The evidence for one target, by objective, then network.
-    fn target_evidence(&self, topology: &Topology, target: u16) -> Vec<Vec<Option<Evidence>>> {
-        let of_objective = |(index, objective): (usize, &Objective)| {
-            evidence(topology, objective, |probe| self.stat(target, probe, index))
+    /// What the windows of a target say, by objective.
+    fn votes(&self, topology: &Topology, windows: &Windows, target: u16) -> Vec<Votes> {
+        let of_objective = |(objective, held): (&Objective, &ObjectiveWindows)| {
+            let by_probe = held.votes(target, topology, windows);
+            let by_network = evidence(topology, objective, &by_probe);
+            Votes { by_probe, by_network }
         };
-        self.spec.objectives.iter().enumerate().map(of_objective).collect()
+        self.spec.objectives.iter().zip(&self.windows).map(of_objective).collect()
     }
 
     /// Decides the site in every network. Returns a decision for each network whose route, verdict or reason changed, or for
@@ -267,19 +130,21 @@ impl SiteState {
         moment: Moment,
         topology: &Topology,
         directory: &Directory,
+        windows: &Windows,
         is_usable: impl Fn(&CdnName) -> bool,
         redecide_all: bool,
     ) -> Vec<Decision> {
-        let origin = self.target_evidence(topology, 0);
+        let origin = self.votes(topology, windows, ORIGIN);
         let cdns = OnceCell::new();
-        let cdns = || cdns.get_or_init(|| self.cdn_evidence(topology));
+        let cdns = || cdns.get_or_init(|| self.cdn_votes(topology, windows));
         let usable: Vec<bool> = self.spec.cdns.iter().map(|cdn| is_usable(&cdn.cdn)).collect();
         let mut changes = Vec::new();
         for network in 0..topology.networks_count() {
             let previous = self.current.get(network).as_ref();
             let literal = combine(self.verdicts(&origin, network));
             let views = || self.views(cdns(), &usable, network);
-            let (route, reason, candidates) = self.route(topology, network, previous, literal, views);
+            let has_success = || has_success(&origin, topology, network);
+            let (route, reason, candidates) = self.route(previous, literal, views, has_success);
             let known = literal != Verdict::Unknown || previous.is_some_and(|previous| previous.known);
             let same = previous.filter(|previous| (&previous.route, previous.reason) == (&route, reason));
             let decided_tick = same.map_or(moment.tick, |previous| previous.decided_tick);
@@ -322,27 +187,25 @@ impl SiteState {
         self.current = PerNetwork::new(held, topology.root());
     }
 
-    fn cdn_evidence(&self, topology: &Topology) -> Vec<Vec<Vec<Option<Evidence>>>> {
-        (1_u16..).take(self.spec.cdns.len()).map(|target| self.target_evidence(topology, target)).collect()
+    fn cdn_votes(&self, topology: &Topology, windows: &Windows) -> Vec<Vec<Votes>> {
+        (1_u16..).take(self.spec.cdns.len()).map(|target| self.votes(topology, windows, target)).collect()
     }
 
-    fn verdicts(&self, found: &[Vec<Option<Evidence>>], network: usize) -> Vec<Verdict> {
-        self.spec
-            .objectives
-            .iter()
-            .zip(found)
-            .map(|(objective, found)| verdict(objective, found[network]))
-            .collect()
+    fn verdicts(&self, votes: &[Votes], network: usize) -> Vec<Verdict> {
+        let of_objective =
+            |(objective, votes): (&Objective, &Votes)| verdict(objective, votes.by_network[network]);
+        self.spec.objectives.iter().zip(votes).map(of_objective).collect()
     }
 
-    fn views(&self, cdns: &[Vec<Vec<Option<Evidence>>>], usable: &[bool], network: usize) -> Vec<CdnView> {
-        let view = |(found, usable): (&Vec<Vec<Option<Evidence>>>, &bool)| {
-            let with_evidence = self.spec.objectives.iter().zip(found);
-            let permilles = with_evidence
-                .filter_map(|(objective, found)| found[network].map(|e| permille(objective, e.value)));
+    fn views(&self, cdns: &[Vec<Votes>], usable: &[bool], network: usize) -> Vec<CdnView> {
+        let view = |(votes, usable): (&Vec<Votes>, &bool)| {
+            let with_evidence = self.spec.objectives.iter().zip(votes);
+            let permilles = with_evidence.filter_map(|(objective, votes)| {
+                votes.by_network[network].map(|found| permille(objective, found.value))
+            });
             CdnView {
                 usable: *usable,
-                verdict: combine(self.verdicts(found, network)),
+                verdict: combine(self.verdicts(votes, network)),
                 permille: permilles.max(),
             }
         };
@@ -352,11 +215,10 @@ impl SiteState {
     /// The route for a verdict, the reason if the route differs from the verdict, and the CDNs that were considered.
     fn route(
         &self,
-        topology: &Topology,
-        network: usize,
         previous: Option<&Current>,
         verdict: Verdict,
         views: impl Fn() -> Vec<CdnView>,
+        origin_has_success: impl Fn() -> bool,
     ) -> (Route, Option<Reason>, Vec<Candidate>) {
         if self.spec.objectives.is_empty() {
             return (Route::ORIGIN, Some(Reason::NoAgreement), Vec::new());
@@ -376,7 +238,7 @@ impl SiteState {
         let views = views();
         let chosen = match present {
             Some(present) if verdict == Verdict::Unknown && views[present].usable => Chosen::Cdn(present),
-            _ => choose_cdn(&views, present, self.origin_has_success(topology, network)),
+            _ => choose_cdn(&views, present, origin_has_success()),
         };
         let candidates = self.candidates(&views, chosen);
         match chosen {
@@ -398,27 +260,18 @@ impl SiteState {
         self.spec.cdns.iter().zip(views).enumerate().map(candidate).collect()
     }
 
-    /// Whether a window of the origin holds a success, of any probe that counts for the network.
-    fn origin_has_success(&self, topology: &Topology, network: usize) -> bool {
-        let has_success = |probe: &u32| {
-            let series = self.series.get(&SeriesKey { target: 0, probe: *probe });
-            series.is_some_and(|series| series.stats.iter().any(|stat| stat.has_success))
-        };
-        topology.voters(network).iter().any(has_success)
-    }
-
     fn objective_evidence(
         &self,
         topology: &Topology,
         directory: &Directory,
-        origin: &[Vec<Option<Evidence>>],
+        origin: &[Votes],
         network: usize,
     ) -> Vec<ObjectiveEvidence> {
-        let line = |(index, (objective, found)): (usize, (&Objective, &Vec<Option<Evidence>>))| {
-            let found = found[network];
+        let line = |(objective, votes): (&Objective, &Votes)| {
+            let found = votes.by_network[network];
             let (value, failed) = number(found.map(|found| found.value), objective);
-            let mut probes =
-                self.probe_values(topology, directory, found.map_or(network, |found| found.from), index);
+            let from = found.map_or(network, |found| found.from);
+            let mut probes = probe_values(topology, directory, votes, from, objective);
             let samples = probes.iter().map(|probe| probe.samples).sum();
             let probes_count = probes.len() as u64;
             probes.truncate(LISTED_PROBES_MAX);
@@ -436,86 +289,39 @@ impl SiteState {
                 probes,
             }
         };
-        self.spec.objectives.iter().zip(origin).enumerate().map(line).collect()
-    }
-
-    fn probe_values(
-        &self,
-        topology: &Topology,
-        directory: &Directory,
-        network: usize,
-        objective_index: usize,
-    ) -> Vec<ProbeValue> {
-        let objective = &self.spec.objectives[objective_index];
-        let value = |number: &u32| {
-            let series = self.series.get(&SeriesKey { target: 0, probe: *number })?;
-            let rank = series.stats[objective_index].value?;
-            let probe = directory.numbered_probe(*number)?;
-            Some(ProbeValue {
-                agent: probe.agent.clone(),
-                network: probe.network.clone(),
-                value: self::number(Some(rank), objective).0,
-                samples: series.windows[objective_index].samples(),
-            })
-        };
-        topology.voters(network).iter().filter_map(value).collect()
-    }
-
-    /// The values of all targets in the networks that have evidence of their own.
-    pub(crate) fn performance(&self, moment: Moment, topology: &Topology) -> Vec<Performance> {
-        let mut items = Vec::new();
-        if self.series.is_empty() {
-            return items;
-        }
-        for (target, name) in (0_u16..).zip(targets(&self.spec)) {
-            for ((index, objective), found) in
-                self.spec.objectives.iter().enumerate().zip(self.target_evidence(topology, target))
-            {
-                let own = found.iter().enumerate().filter_map(|(network, found)| {
-                    found.filter(|found| found.from == network).map(|found| (network, found))
-                });
-                for (network, found) in own {
-                    let (value, failed) = number(Some(found.value), objective);
-                    let samples = |probe: &u32| {
-                        let series = self.series.get(&SeriesKey { target, probe: *probe });
-                        series
-                            .filter(|series| series.stats[index].value.is_some())
-                            .map_or(0, |series| series.windows[index].samples())
-                    };
-                    items.push(Performance {
-                        site: self.spec.name.clone(),
-                        target: name.to_owned(),
-                        network: topology.name(network).clone(),
-                        at_us: moment.at,
-                        metric: objective.metric,
-                        threshold: objective.threshold,
-                        percentile: objective.percentile,
-                        window_us: objective.window_us,
-                        verdict: verdict(objective, Some(found)),
-                        value,
-                        failed,
-                        samples: topology.voters(network).iter().map(samples).sum(),
-                    });
-                }
-            }
-        }
-        items
+        self.spec.objectives.iter().zip(origin).map(line).collect()
     }
 }
 
-impl Series {
-    /// Whether no window holds a sample.
-    fn is_empty(&self) -> bool {
-        self.windows.iter().all(|window| window.samples() == 0)
-    }
+/// The values of the probes in or below a network.
+fn probe_values(
+    topology: &Topology,
+    directory: &Directory,
+    votes: &Votes,
+    network: usize,
+    objective: &Objective,
+) -> Vec<ProbeValue> {
+    let value = |position: &u32| {
+        let vote = votes.by_probe.get(*position as usize)?;
+        let rank = vote.stat.value?;
+        let probe = directory.numbered_probe(*topology.probes().get(*position as usize)?)?;
+        Some(ProbeValue {
+            agent: probe.agent.clone(),
+            network: probe.network.clone(),
+            value: number(Some(rank), objective).0,
+            samples: vote.samples,
+        })
+    };
+    topology.voters(network).iter().filter_map(value).collect()
+}
 
-    fn empty(objectives: usize) -> Self {
-        Self {
-            windows: vec![Window::default(); objectives],
-            stats: vec![ProbeStat::default(); objectives],
-            touched: false,
-        }
-    }
+/// Whether a window of the origin holds a success, of any probe that counts for the network.
+fn has_success(origin: &[Votes], topology: &Topology, network: usize) -> bool {
+    let of_probe = |votes: &Votes, position: u32| {
+        votes.by_probe.get(position as usize).is_some_and(|vote| vote.stat.has_success)
+    };
+    let voters = topology.voters(network);
+    origin.iter().any(|votes| voters.iter().any(|position| of_probe(votes, *position)))
 }
 
 fn number(rank: Option<Rank>, objective: &Objective) -> (Option<u64>, bool) {

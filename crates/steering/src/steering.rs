@@ -1,25 +1,17 @@
 //! Steers many sites, tick by tick.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use spillway_events::{CdnName, Decision, ObjectKind, Performance, Site, SiteName, TimeMicros};
+use spillway_events::{CdnName, Decision, Metric, ObjectKind, PerformanceView, Site, SiteName, TimeMicros};
 use spillway_provisioning::{ObjectId, ProvisionedSite, State};
 
 use crate::directory::Directory;
 use crate::moment::Moment;
-use crate::sample::Sample;
-use crate::site::{SeriesKey, SiteState};
+use crate::sample::{Samples, SeriesId};
+use crate::site::SiteState;
 use crate::topology::Topology;
-
-/// What a tick decided.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// By site, then network.
-    pub decisions: Vec<Decision>,
-    /// Performance values, if they are due: by site, target, objective, network.
-    pub performance: Vec<Performance>,
-}
+use crate::windows::{LogId, WindowId, Windows};
 
 /// The sites of one worker.
 #[derive(Debug, Default)]
@@ -30,21 +22,15 @@ pub struct Steering {
     /// By the site's number; `None` for sites that other workers steer.
     pub(crate) sites: Vec<Option<Box<SiteState>>>,
     unusable: BTreeSet<CdnName>,
-    pub(crate) calendar: Calendar,
-    /// Series of which a window gained or lost since the last tick.
-    touched: Vec<(u32, SeriesKey)>,
+    pub(crate) windows: Windows,
+    /// The numbers of the sites that are steered here, in the order of their names if `is_by_name`.
+    by_name: Vec<u32>,
+    is_by_name: bool,
     /// Sites to decide at the next tick.
     pub(crate) dirty: BTreeSet<u32>,
     /// The next decisions are of every site in every network, changed or not.
     redecide_all: bool,
 }
-
-/// The windows by the time at which they lose a pane. Every window that is not empty is listed at the time at which its
-/// first pane leaves.
-type Calendar = BTreeMap<TimeMicros, BTreeSet<DueWindow>>;
-
-/// A window by the site's number, the series, and the index of the objective.
-type DueWindow = (u32, SeriesKey, u16);
 
 impl Steering {
     /// Applies the provisioning. `changed` names the objects that may differ from the state before, in order, and `deleted`
@@ -79,20 +65,24 @@ impl Steering {
         if self.sites.len() <= index {
             self.sites.resize_with(index + 1, || None);
         }
-        let new = || Box::new(SiteState::new(Arc::clone(spec), agreement));
-        let state = self.sites[index].get_or_insert_with(new);
-        if !state.is_as(spec, agreement) {
-            unschedule(&mut self.calendar, number, state);
-            state.respecify(Arc::clone(spec), agreement);
-            schedule(&mut self.calendar, number, state);
+        match &mut self.sites[index] {
+            Some(state) if state.is_as(spec, agreement) => {}
+            Some(state) => state.respecify(number, Arc::clone(spec), agreement, &mut self.windows),
+            none => {
+                *none = Some(Box::new(SiteState::new(Arc::clone(spec), agreement, &mut self.windows)));
+                self.by_name.push(number);
+                self.is_by_name = false;
+            }
         }
         self.dirty.insert(number);
     }
 
     fn remove_site(&mut self, name: &str) {
         let Some(number) = self.directory.number(name) else { return };
-        if let Some(state) = self.sites.get_mut(number as usize).and_then(Option::take) {
-            unschedule(&mut self.calendar, number, &state);
+        if let Some(mut state) = self.sites.get_mut(number as usize).and_then(Option::take) {
+            state.drop_windows(&mut self.windows);
+            // The number may be given to a site of another name.
+            self.is_by_name = false;
         }
         self.dirty.remove(&number);
     }
@@ -105,9 +95,7 @@ impl Steering {
         }
         for (number, state) in (0..).zip(&mut self.sites) {
             if let Some(state) = state.as_deref_mut().filter(|state| state.has_any_probe(&numbers)) {
-                unschedule(&mut self.calendar, number, state);
-                state.drop_probes(&numbers);
-                schedule(&mut self.calendar, number, state);
+                state.drop_probes(&numbers, &mut self.windows);
                 self.dirty.insert(number);
             }
         }
@@ -155,9 +143,8 @@ impl Steering {
     /// Empties all windows and forgets which CDNs cannot be used: time starts again, so the age of evidence is unknown.
     /// Every site is decided at the next tick.
     pub fn forget_evidence(&mut self) {
-        self.sites.iter_mut().flatten().for_each(|state| state.forget_evidence());
-        self.calendar.clear();
-        self.touched.clear();
+        self.sites.iter_mut().flatten().for_each(|state| state.drop_windows(&mut self.windows));
+        self.windows.clear();
         self.unusable.clear();
         self.mark_all_dirty();
     }
@@ -167,59 +154,84 @@ impl Steering {
         self.dirty.extend(present.map(|(number, _)| number));
     }
 
-    /// Counts a sample into the windows as of the tick's time.
-    pub fn add(&mut self, sample: &Sample, now: TimeMicros) {
-        let Some(state) = site_mut(&mut self.sites, sample.site) else { return };
-        let key = SeriesKey { target: sample.target, probe: sample.probe };
-        let calendar = &mut self.calendar;
-        let schedule = |objective, time| enter(calendar, time, (sample.site, key, objective));
-        if state.add(sample, now, schedule) {
-            self.touched.push((sample.site, key));
+    /// Adds samples to the windows as of the tick's time.
+    pub fn add(&mut self, samples: &Samples, now: TimeMicros) {
+        self.windows.set_now(now);
+        let mut found: Vec<Found> = Vec::new();
+        let mut ends = Vec::with_capacity(samples.series.len());
+        for series in &samples.series {
+            if let Some(state) = site_mut(&mut self.sites, series.site) {
+                found.extend((0..).zip(&state.windows).map(|(objective, held)| Found {
+                    metric: held.metric,
+                    objective,
+                    log: held.log,
+                    window: held.get(series.target, series.probe),
+                }));
+            }
+            ends.push(found.len());
+        }
+        for sample in &samples.samples {
+            let index = sample.series as usize;
+            let from = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+            let of_series = ends.get(index).and_then(|end| found.get_mut(from..*end)).unwrap_or_default();
+            for found in of_series.iter_mut().filter(|found| found.metric == sample.metric) {
+                let Some(pane) = self.windows.pane(found.log, sample.at_us) else { continue };
+                if found.window.is_none() {
+                    let created =
+                        create(&mut self.sites, &mut self.windows, samples.series[index], found.objective);
+                    found.window = created;
+                }
+                if let Some(window) = found.window {
+                    self.windows.add(window, pane, sample.rank);
+                }
+            }
         }
     }
 
-    /// Advances the windows to the tick's time, and decides the sites that changed.
-    pub fn decide(&mut self, tick: u64, at: TimeMicros, performance_is_due: bool) -> Outcome {
+    /// Advances the windows to the tick's time, and decides the sites that changed: by site, then network.
+    pub fn decide(&mut self, tick: u64, at: TimeMicros) -> Vec<Decision> {
         let moment = Moment { tick, at };
-        self.pass_time(at);
-        for (site, key) in self.touched.drain(..) {
-            if site_mut(&mut self.sites, site).is_some_and(|state| state.restat(key)) {
+        self.windows.set_now(at);
+        self.windows.expire();
+        for id in self.windows.take_touched() {
+            let Some(change) = self.windows.restat(id) else { continue };
+            let site = change.of.series.site;
+            let state = site_mut(&mut self.sites, site);
+            if state.is_some_and(|state| state.take_change(&change, &mut self.windows)) {
                 self.dirty.insert(site);
             }
         }
-        let mut outcome = Outcome::default();
+        let mut decisions = Vec::new();
         let redecide_all = std::mem::take(&mut self.redecide_all);
         for site in std::mem::take(&mut self.dirty) {
             let Some(state) = site_mut(&mut self.sites, site) else { continue };
             let unusable = &self.unusable;
             let is_usable = |cdn: &CdnName| !unusable.contains(cdn);
-            outcome.decisions.extend(state.decide(
+            decisions.extend(state.decide(
                 moment,
                 &self.topology,
                 &self.directory,
+                &self.windows,
                 is_usable,
                 redecide_all,
             ));
         }
-        outcome.decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
-        if performance_is_due {
-            let sites = self.sites.iter().flatten();
-            let items = sites.flat_map(|state| state.performance(moment, &self.topology));
-            outcome.performance = items.collect();
-            outcome.performance.sort_by(|a, b| a.site.cmp(&b.site));
-        }
-        outcome
+        decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
+        decisions
     }
 
-    fn pass_time(&mut self, now: TimeMicros) {
-        while let Some(entry) = self.calendar.first_entry().filter(|entry| *entry.key() <= now) {
-            for (site, key, objective) in entry.remove() {
-                let Some(state) = site_mut(&mut self.sites, site) else { continue };
-                let calendar = &mut self.calendar;
-                let schedule = |time| enter(calendar, time, (site, key, objective));
-                if state.expire(key, objective, now, schedule) {
-                    self.touched.push((site, key));
-                }
+    /// Emits the performance values as of a tick's time: by site, target, network, then the objective's fields.
+    pub fn performance(&mut self, at: TimeMicros, mut emit: impl FnMut(PerformanceView<'_>)) {
+        if !std::mem::replace(&mut self.is_by_name, true) {
+            let sites = &self.sites;
+            let name = |number: &u32| sites.get(*number as usize)?.as_ref().map(|state| &state.spec.name);
+            self.by_name.retain(|number| name(number).is_some());
+            self.by_name.sort_by_key(name);
+            self.by_name.dedup();
+        }
+        for number in &self.by_name {
+            if let Some(state) = site_mut(&mut self.sites, *number) {
+                state.performance(at, &self.topology, &self.windows, &mut emit);
             }
         }
     }
@@ -228,34 +240,27 @@ impl Steering {
     pub(crate) fn states(&self) -> impl Iterator<Item = &SiteState> {
         self.sites.iter().flatten().map(|state| &**state)
     }
-
-    /// The time at which a window loses its next pane.
-    #[must_use]
-    pub fn next_due(&self) -> Option<TimeMicros> {
-        self.calendar.keys().next().copied()
-    }
 }
 
-fn enter(calendar: &mut Calendar, time: TimeMicros, window: DueWindow) {
-    calendar.entry(time).or_default().insert(window);
+/// The window of a series for one of the site's objectives.
+struct Found {
+    metric: Metric,
+    objective: u16,
+    log: LogId,
+    /// `None` until the window takes a sample.
+    window: Option<WindowId>,
 }
 
-/// Adds all windows of a site to the calendar.
-pub(crate) fn schedule(calendar: &mut Calendar, site: u32, state: &SiteState) {
-    for (time, key, objective) in state.due() {
-        enter(calendar, time, (site, key, objective));
-    }
-}
-
-/// Removes all windows of a site from the calendar.
-fn unschedule(calendar: &mut Calendar, site: u32, state: &SiteState) {
-    for (time, key, objective) in state.due() {
-        let Some(due) = calendar.get_mut(&time) else { continue };
-        due.remove(&(site, key, objective));
-        if due.is_empty() {
-            calendar.remove(&time);
-        }
-    }
+fn create(
+    sites: &mut [Option<Box<SiteState>>],
+    windows: &mut Windows,
+    series: SeriesId,
+    objective: u16,
+) -> Option<WindowId> {
+    let state = site_mut(sites, series.site)?;
+    let index = usize::from(objective);
+    let (held, spec) = (state.windows.get_mut(index)?, state.spec.objectives.get(index)?);
+    held.get_or_create(series, (objective, spec), windows)
 }
 
 pub(crate) fn site_mut(sites: &mut [Option<Box<SiteState>>], number: u32) -> Option<&mut SiteState> {

@@ -10,12 +10,17 @@ pub struct Topology {
     networks: Vec<Node>,
     /// Indexes of the networks, every parent before its children.
     from_root: Vec<usize>,
+    /// The numbers of the probes, in the order of agent, then network.
+    probes: Vec<u32>,
+    /// By a probe's number: its index in `probes`, plus 1; 0 where there is no probe.
+    positions: Vec<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Node {
     name: NetworkName,
     parent: Option<usize>,
+    /// Indexes into the topology's `probes`.
     voters: Vec<u32>,
 }
 
@@ -48,17 +53,24 @@ impl Topology {
             .collect();
         let mut probes: Vec<(&Probe, u32)> = probes.into_iter().collect();
         probes.sort();
-        for (probe, number) in probes {
+        let mut positions = Vec::new();
+        for (position, (probe, number)) in (0..).zip(&probes) {
+            let number = *number as usize;
+            if positions.len() <= number {
+                positions.resize(number + 1, 0);
+            }
+            positions[number] = position + 1;
             let mut at = index.get(&probe.network).copied();
             // Bounded by the number of networks, in case the tree has a cycle.
             for _ in 0..nodes.len() {
                 let Some(index) = at else { break };
-                nodes[index].voters.push(number);
+                nodes[index].voters.push(position);
                 at = nodes[index].parent;
             }
         }
         let from_root = from_root(&nodes);
-        Self { networks: nodes, from_root }
+        let probes = probes.into_iter().map(|(_, number)| number).collect();
+        Self { networks: nodes, from_root, probes, positions }
     }
 
     /// The number of networks, including the root. Their indexes are in the order of names.
@@ -75,8 +87,19 @@ impl Topology {
         self.networks[network].parent
     }
 
+    /// The probes in or below a network, by their positions.
     pub(crate) fn voters(&self, network: usize) -> &[u32] {
         &self.networks[network].voters
+    }
+
+    /// The numbers of all probes, by their positions.
+    pub(crate) fn probes(&self) -> &[u32] {
+        &self.probes
+    }
+
+    /// The position of a probe.
+    pub(crate) fn position(&self, probe: u32) -> Option<usize> {
+        (*self.positions.get(probe as usize)? as usize).checked_sub(1)
     }
 
     /// The index of the root.

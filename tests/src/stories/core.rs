@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use spillway_events::{AggregateStatistics, CdnName, MeasurementBatch, StatisticsBatch, TimeMicros};
+use spillway_events::{
+    AggregateStatistics, CdnName, MeasurementBatch, Series, SeriesNames, StatisticsBatch, TimeMicros,
+};
 use spillway_provisioning::{ObjectId, State};
-use spillway_steering::{AHEAD_MAX_US, Sample, Steering, rank_measurement};
+use spillway_steering::{AHEAD_MAX_US, Samples, Steering, rank_measurement};
 
 use super::compare::Got;
 use super::script::Script;
@@ -23,7 +25,7 @@ pub(super) fn run(script: &Script) -> Got {
         }
         tick.statistics.iter().for_each(|batch| report(&mut steering, &mut latest, batch, now));
         tick.measurements.iter().for_each(|batch| measure(&mut steering, batch, now));
-        got.decisions.extend(steering.decide(tick.tick.number, now, false).decisions);
+        got.decisions.extend(steering.decide(tick.tick.number, now));
     }
     got
 }
@@ -50,16 +52,17 @@ fn report(
 
 fn measure(steering: &mut Steering, batch: &MeasurementBatch, now: TimeMicros) {
     let counted = batch.measurements.iter().filter(|measurement| !is_too_far_ahead(measurement.at_us, now));
+    let mut samples = Samples::default();
     for measurement in counted {
-        let series = &batch.series[measurement.series as usize];
-        let directory = steering.directory();
-        let target = directory.target(&series.site, &series.target);
-        let probe = directory.probe(&series.agent, &series.network);
-        let (Some((site, target)), Some(probe)) = (target, probe) else { continue };
-        let (response_time, bandwidth) = rank_measurement(measurement).unwrap();
-        let at_us = measurement.at_us.min(now);
-        steering.add(&Sample { site, probe, target, response_time, bandwidth, at_us }, now);
+        let Series { site, target, agent, network } = &batch.series[measurement.series as usize];
+        let (site, agent, network) = (site.as_str(), agent.as_str(), network.as_str());
+        let Ok(series) = steering.directory().series(&SeriesNames { site, target, agent, network }) else {
+            continue;
+        };
+        let series = samples.add_series(series);
+        samples.push(series, measurement.at_us.min(now), rank_measurement(&measurement.into()).unwrap());
     }
+    steering.add(&samples, now);
 }
 
 fn is_too_far_ahead(at_us: TimeMicros, now: TimeMicros) -> bool {

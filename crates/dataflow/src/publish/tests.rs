@@ -96,7 +96,7 @@ fn snapshots(items: Vec<SnapshotItem>) -> Vec<Snapshot> {
 fn a_large_table_is_published_in_small_records() {
     let mut publisher = Publisher::default();
     let items = publisher.tick(&input(1, &[provision(30_000)]), NOTHING_DUE, &[], INSTALLATION).unwrap();
-    let records = encode_frame(1, items).unwrap();
+    let records = encode_frame(1, &items).unwrap();
     assert!(records.len() > 64);
     assert!(records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
     let published = snapshots(decode_frame(&records).unwrap());

@@ -43,7 +43,7 @@ impl Saver {
     /// Takes the new current table, and the delta that led to it if there is one.
     pub(super) fn table_changed(&self, table: Arc<Table>, delta: Option<&Snapshot>) {
         let mut waiting = self.lock();
-        let encoded = delta.and_then(|delta| encode_frame(delta.version, delta.clone().into_items()).ok());
+        let encoded = delta.and_then(|delta| encode_frame(delta.version, &delta.clone().into_items()).ok());
         waiting.deltas = waiting.deltas.take().zip(encoded).and_then(|(mut deltas, encoded)| {
             deltas.extend(encoded);
             (deltas.iter().map(Vec::len).sum::<usize>() <= WAITING_BYTES_MAX).then_some(deltas)

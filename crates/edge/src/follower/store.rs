@@ -103,7 +103,7 @@ fn apply(table: Option<&Table>, frame: &EncodedFrame) -> Result<Table, String> {
 
 /// Replaces the file by a full table.
 pub(super) fn replace(path: &Path, table: &Table) -> Result<OnDisk, StoreError> {
-    let records = encode_frame(table.version(), table.to_snapshot().into_items())
+    let records = encode_frame(table.version(), &table.to_snapshot().into_items())
         .map_err(|error| StoreError::Encoding { path: path.to_owned(), reason: error.to_string() })?;
     let bytes =
         file::replace(path, &records).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;

@@ -234,7 +234,7 @@ fn a_large_table_is_sent_in_small_records() {
     let sites = names.iter().map(with_cdns).collect();
     let routes = names.iter().map(|name| route(name, "everywhere", true)).collect();
     let whole = snapshot(SnapshotKind::Full, 9, sites, vec![], routes);
-    let records = encode_frame(9, whole.clone().into_items()).unwrap();
+    let records = encode_frame(9, &whole.clone().into_items()).unwrap();
     assert!(records.iter().map(Vec::len).sum::<usize>() > 32 * CHUNK_BYTES_MAX);
     assert!(records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
     for record in &records {
@@ -253,7 +253,7 @@ fn a_network_of_many_prefixes_is_sent_in_parts() {
     whole.networks[0].prefixes = (0..100_000).map(prefix).collect();
     let sites = whole.sites.into_iter().map(Arc::unwrap_or_clone).collect();
     let whole = snapshot(SnapshotKind::Full, 9, sites, whole.networks, whole.routes);
-    let records = encode_frame(9, whole.clone().into_items()).unwrap();
+    let records = encode_frame(9, &whole.clone().into_items()).unwrap();
     assert!(records.len() > 1 && records.iter().all(|record| record.len() <= CHUNK_BYTES_MAX + 64));
     let items = spillway_events::decode_frame(&records).unwrap();
     assert_eq!(Snapshot::from_items(items), Ok(vec![whole]));
@@ -311,7 +311,7 @@ fn append(log: &EmbeddedLog, record: &[u8]) {
 }
 
 fn publish(log: &EmbeddedLog, snapshot: Snapshot) {
-    for record in encode_frame(snapshot.version, snapshot.into_items()).unwrap() {
+    for record in encode_frame(snapshot.version, &snapshot.into_items()).unwrap() {
         append(log, &record);
     }
 }
@@ -347,7 +347,7 @@ fn unusable_snapshots_are_skipped_and_the_last_valid_table_is_served() {
     append(&log, b"junk");
     append(&log, &[0xC3; 100]);
     // Valid frames of much later ticks: one has a changed item, one a table that is not what its digest says.
-    let mut changed = encode_frame(1 << 40, full(1 << 40).into_items()).unwrap().remove(0);
+    let mut changed = encode_frame(1 << 40, &full(1 << 40).into_items()).unwrap().remove(0);
     let last = changed.len() - 5;
     changed[last] ^= 1;
     append(&log, &changed);

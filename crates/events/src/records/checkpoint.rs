@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::record;
+use crate::codec::{item_schema, record};
 use crate::{
     AgentName, CdnName, Event, NetworkName, Reason, Receipt, SiteName, SourceName, TimeMicros, Verdict,
 };
@@ -73,8 +73,6 @@ pub struct Fact {
 pub struct SeenBoot {
     /// The topic.
     pub topic: String,
-    /// The partition.
-    pub partition: u32,
     /// The source.
     pub source: SourceName,
     /// The boot.
@@ -270,4 +268,10 @@ pub struct ChunkDigest {
 }
 
 record!(CheckpointChunk, "checkpoint_chunk.v1.avsc");
+
+/// The schema of one item of a chunk.
+pub(crate) fn state_item_schema() -> &'static serde_avro_fast::Schema {
+    item_schema!("checkpoint_chunk.v1.avsc")
+}
+
 record!(Manifest, "checkpoint_manifest.v1.avsc");

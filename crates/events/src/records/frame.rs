@@ -1,8 +1,9 @@
 //! Frames: what one tick sends to one output partition.
 
 use serde::{Deserialize, Serialize};
+use serde_avro_fast::Schema;
 
-use crate::codec::record;
+use crate::codec::{item_schema, record};
 use crate::{Decision, Performance, Receipt, Rejected, SnapshotItem};
 
 /// The most bytes of items in one chunk of a frame.
@@ -25,19 +26,30 @@ pub struct Frame<T> {
 }
 
 /// A type whose values are items of frames.
-pub trait Framed: Serialize + Clone {}
+pub trait Framed: Serialize + Clone {
+    /// The schema of one item, which is a part of the frame's.
+    fn item_schema() -> &'static Schema;
+}
 
-impl Framed for Decision {}
-impl Framed for Performance {}
-impl Framed for SnapshotItem {}
-impl Framed for Receipt {}
-impl Framed for Rejected {}
+macro_rules! framed {
+    ($($item:ty, $file:literal;)+) => {$(
+        record!(Frame<$item>, $file);
 
-record!(Frame<Decision>, "decision_frame.v1.avsc");
-record!(Frame<Performance>, "performance_frame.v1.avsc");
-record!(Frame<SnapshotItem>, "snapshot_frame.v1.avsc");
-record!(Frame<Receipt>, "receipt_frame.v1.avsc");
-record!(Frame<Rejected>, "rejected_frame.v1.avsc");
+        impl Framed for $item {
+            fn item_schema() -> &'static Schema {
+                item_schema!($file)
+            }
+        }
+    )+};
+}
+
+framed! {
+    Decision, "decision_frame.v1.avsc";
+    Performance, "performance_frame.v1.avsc";
+    SnapshotItem, "snapshot_frame.v1.avsc";
+    Receipt, "receipt_frame.v1.avsc";
+    Rejected, "rejected_frame.v1.avsc";
+}
 
 // The derive does not support a public generic type.
 #[cfg(test)]

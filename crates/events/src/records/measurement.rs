@@ -1,10 +1,15 @@
 //! Measurements, in batches keyed by source.
 
+mod columns;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_avro_fast::Schema;
 
-use crate::codec::record;
+pub use columns::{AttemptRow, MeasurementColumns, SeriesNames};
+
+use crate::codec::{DecodeError, Record, encode_serialized, schemas};
 use crate::{AgentName, BitsPerSecond, Micros, NetworkName, SiteName, SourceName, TimeMicros};
 
 /// The most series one batch may name.
@@ -15,9 +20,9 @@ pub const BATCH_RECORDS_MAX: usize = 65_536;
 /// The measurements that one source writes in one record. The names of a series are written once, and measurements refer to
 /// them.
 ///
-/// A batch that is sent again carries the same source, boot and sequence, and counts once.
+/// A batch that is sent again carries the same source, boot and sequence, and counts once. JSON holds this type as it is; Avro
+/// holds [`MeasurementColumns`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MeasurementBatch {
     /// The source.
@@ -34,7 +39,6 @@ pub struct MeasurementBatch {
 
 /// The subject of a measurement: one probe, and one target of one site.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Series {
     /// The site.
@@ -49,7 +53,6 @@ pub struct Series {
 
 /// Which metrics an attempt tried to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Tried {
     /// Response time only.
@@ -63,7 +66,6 @@ pub enum Tried {
 /// The outcome of an attempt. Only attempts that succeeded or failed count for objectives; the others are no evidence about
 /// the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It succeeded.
@@ -100,7 +102,6 @@ impl fmt::Display for Outcome {
 
 /// One attempt of a probe on one target of a site. What is absent is unknown, never zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Measurement {
     /// Index into the batch's series.
@@ -123,9 +124,16 @@ pub struct Measurement {
     pub error: Option<String>,
 }
 
+impl From<&Measurement> for AttemptRow {
+    fn from(measurement: &Measurement) -> Self {
+        let Measurement { series, at_us, tried, outcome, response_time_us, throughput_bps, .. } =
+            *measurement;
+        Self { series, at_us, tried, outcome, response_time_us, throughput_bps }
+    }
+}
+
 /// How long each phase of an attempt took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phases {
     /// Name resolution.
@@ -167,4 +175,20 @@ fn validate(batch: &MeasurementBatch) -> Result<(), String> {
     }
 }
 
-record!(MeasurementBatch, "measurement_batch.v1.avsc", validate);
+impl Record for MeasurementBatch {
+    fn schemas() -> &'static [Schema] {
+        schemas!("measurement_batch.v1.avsc")
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        validate(self)
+    }
+
+    fn encode_avro(&self) -> Result<Vec<u8>, DecodeError> {
+        encode_serialized(&MeasurementColumns::of(self)?, Self::schema())
+    }
+
+    fn decode_datum(schema: &Schema, datum: &[u8]) -> Result<Self, DecodeError> {
+        MeasurementColumns::decode_datum(schema, datum)?.to_batch()
+    }
+}

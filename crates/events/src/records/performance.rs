@@ -34,3 +34,66 @@ pub struct Performance {
     /// The samples in the windows of the probes that have a value.
     pub samples: u64,
 }
+
+/// A [`Performance`] that borrows its names, to be encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename = "Performance")]
+#[expect(missing_docs, reason = "the fields are those of Performance")]
+pub struct PerformanceView<'a> {
+    pub site: &'a SiteName,
+    pub target: &'a str,
+    pub network: &'a NetworkName,
+    pub at_us: TimeMicros,
+    pub metric: Metric,
+    pub threshold: u64,
+    pub percentile: u32,
+    pub window_us: Micros,
+    pub verdict: Verdict,
+    pub value: Option<u64>,
+    pub failed: bool,
+    pub samples: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EncodedItems;
+
+    #[test]
+    fn a_view_encodes_to_the_same_bytes() {
+        let owned = Performance {
+            site: SiteName::new("shop").unwrap(),
+            target: String::from("origin"),
+            network: NetworkName::everywhere(),
+            at_us: TimeMicros(5),
+            metric: Metric::AvailableBandwidth,
+            threshold: 6,
+            percentile: 75,
+            window_us: Micros(7),
+            verdict: Verdict::AtOrAbove,
+            value: Some(8),
+            failed: false,
+            samples: 9,
+        };
+        let Performance { site, target, network, .. } = &owned;
+        let view = PerformanceView {
+            site,
+            target,
+            network,
+            at_us: owned.at_us,
+            metric: owned.metric,
+            threshold: owned.threshold,
+            percentile: owned.percentile,
+            window_us: owned.window_us,
+            verdict: owned.verdict,
+            value: owned.value,
+            failed: owned.failed,
+            samples: owned.samples,
+        };
+        let (mut of_owned, mut of_view) = (EncodedItems::default(), EncodedItems::default());
+        of_owned.push::<Performance>(&owned).unwrap();
+        of_view.push::<Performance>(&view).unwrap();
+        assert_eq!(of_view, of_owned);
+        assert_eq!(of_view.count(), 1);
+    }
+}

@@ -48,8 +48,12 @@ fn symbols(symbols: &Json) -> Json {
 fn short_name(name: &Json) -> Json {
     let name = name.as_str().unwrap_or_default();
     let name = name.rsplit('.').next().unwrap_or(name);
-    // Generic types carry a hash of their parameter.
-    Json::from(if name.starts_with("Frame_") { "Frame" } else { name })
+    Json::from(match name {
+        "MeasurementColumns" => "MeasurementBatch",
+        // Generic types carry a hash of their parameter.
+        name if name.starts_with("Frame_") => "Frame",
+        name => name,
+    })
 }
 
 fn read_schema(file: &str) -> Json {
@@ -59,8 +63,12 @@ fn read_schema(file: &str) -> Json {
 }
 
 fn check_schema<R: Record + BuildSchema>(file: &str) {
+    check_schema_of::<R, R>(file);
+}
+
+fn check_schema_of<T: BuildSchema, R: Record>(file: &str) {
     let written = read_schema(file);
-    let derived = serde_json::to_value(R::schema_mut()).unwrap();
+    let derived = serde_json::to_value(T::schema_mut()).unwrap();
     assert_eq!(essence(&written), essence(&derived), "schemas/{file} and its Rust type differ");
     let compiled_in: Json = serde_json::from_str(<R as Record>::schema().json()).unwrap();
     assert_eq!(essence(&compiled_in), essence(&written), "schemas/{file} is not the one compiled in");
@@ -100,8 +108,6 @@ impl<'a> Generator<'a> {
                 _ => format!("name-{}", self.draw(50)),
             }),
             "long" => match field {
-                // Each batch names at least one series.
-                "series" => Json::from(0),
                 "sequence" => Json::from(1 + self.draw(9)),
                 field if field.ends_with("_secs") || field.ends_with("_ms") => Json::from(self.draw(99)),
                 _ => Json::from(self.draw(usize::MAX)),
@@ -161,7 +167,6 @@ fn check_round_trip<R: Record + PartialEq + std::fmt::Debug>(file: &str, draws: 
 
 macro_rules! kinds {
     ($check:ident $(, $argument:expr)?) => {
-        $check::<MeasurementBatch>("measurement_batch.v1.avsc" $(, $argument)?);
         $check::<StatisticsBatch>("statistics_batch.v1.avsc" $(, $argument)?);
         $check::<ProvisioningRecord>("provisioning_record.v1.avsc" $(, $argument)?);
         $check::<Tick>("tick.v1.avsc" $(, $argument)?);
@@ -178,6 +183,8 @@ macro_rules! kinds {
 #[test]
 fn every_type_equals_its_schema() {
     kinds!(check_schema);
+    // Its Rust type is another than the one that a program works with.
+    check_schema_of::<MeasurementColumns<'static>, MeasurementBatch>("measurement_batch.v1.avsc");
 }
 
 #[test]

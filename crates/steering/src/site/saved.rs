@@ -1,14 +1,16 @@
 //! A site as a checkpoint holds it.
 
-use spillway_events::{HeldRoute, NetworkName, Route, SeriesWindows, SiteRoutes};
+use std::collections::BTreeSet;
 
-use super::{Current, Series, SeriesKey, SiteState};
+use spillway_events::{HeldRoute, NetworkName, Route, SeriesWindows, SiteRoutes, WindowCounts};
+
+use super::{Current, ObjectiveWindows, SiteState};
 use crate::directory::{Directory, targets};
 use crate::error::RestoreError;
-use crate::evidence::ProbeStat;
 use crate::per_network::PerNetwork;
+use crate::sample::SeriesId;
 use crate::topology::Topology;
-use crate::window::Window;
+use crate::windows::{CountsByWindow, WindowId, Windows};
 
 /// The maximum number of networks in one record of routes, so that its size is bounded.
 const ROUTES_PER_RECORD_MAX: usize = 1_024;
@@ -31,22 +33,38 @@ impl SiteState {
         })
     }
 
-    /// The windows of every series.
-    pub(crate) fn save_windows<'a>(
-        &'a self,
-        directory: &'a Directory,
-    ) -> impl Iterator<Item = SeriesWindows> + 'a {
+    /// All windows.
+    pub(crate) fn window_ids(&self) -> impl Iterator<Item = WindowId> + '_ {
+        self.windows.iter().flat_map(|objective| objective.iter().map(|(_, _, window)| window))
+    }
+
+    /// The windows of every series, in the order of target, then the probe's number. `counts` are those of all windows.
+    pub(crate) fn save_windows(
+        &self,
+        directory: &Directory,
+        windows: &Windows,
+        counts: &CountsByWindow,
+    ) -> Vec<SeriesWindows> {
         let names: Vec<&str> = targets(&self.spec).collect();
-        self.series.iter().filter_map(move |(key, series)| {
-            let probe = directory.numbered_probe(key.probe)?;
+        let objectives = self.windows.iter();
+        let series: BTreeSet<(u16, u32)> = objectives
+            .flat_map(|objective| objective.iter().map(|(target, probe, _)| (target, probe)))
+            .collect();
+        let saved = |(target, number): (u16, u32)| {
+            let probe = directory.numbered_probe(number)?;
+            let of_objective = |objective: &ObjectiveWindows| match objective.get(target, number) {
+                Some(window) => windows.save(window, counts),
+                None => WindowCounts { counts: Vec::new() },
+            };
             Some(SeriesWindows {
                 site: self.spec.name.clone(),
-                target: (*names.get(usize::from(key.target))?).to_owned(),
+                target: (*names.get(usize::from(target))?).to_owned(),
                 agent: probe.agent.clone(),
                 network: probe.network.clone(),
-                windows: series.windows.iter().map(Window::save).collect(),
+                windows: self.windows.iter().map(of_objective).collect(),
             })
-        })
+        };
+        series.into_iter().filter_map(saved).collect()
     }
 
     pub(crate) fn restore_routes(
@@ -66,16 +84,30 @@ impl SiteState {
         Ok(())
     }
 
-    pub(crate) fn restore_windows(&mut self, saved: &SeriesWindows, probe: u32) -> Result<(), RestoreError> {
+    pub(crate) fn restore_windows(
+        &mut self,
+        saved: &SeriesWindows,
+        (site, probe): (u32, u32),
+        windows: &mut Windows,
+    ) -> Result<(), RestoreError> {
         let target = targets(&self.spec).position(|name| name == saved.target);
         let target = target.and_then(|target| u16::try_from(target).ok()).ok_or(RestoreError::Target)?;
-        let windows: Option<Vec<Window>> = saved.windows.iter().map(Window::restore).collect();
-        let windows = windows.filter(|windows| windows.len() == self.panes.len());
-        let windows = windows.ok_or(RestoreError::Windows)?;
-        let key = SeriesKey { target, probe };
-        let stats = vec![ProbeStat::default(); windows.len()];
-        self.series.insert(key, Series { windows, stats, touched: false });
-        self.restat(key);
+        if saved.windows.len() != self.windows.len() {
+            return Err(RestoreError::Windows);
+        }
+        let series = SeriesId { site, probe, target };
+        let objectives = (0..).zip(&self.spec.objectives).zip(&mut self.windows);
+        for (((index, objective), held), counts) in objectives.zip(&saved.windows) {
+            if counts.counts.is_empty() {
+                continue;
+            }
+            if held.get(target, probe).is_some() {
+                return Err(RestoreError::Windows);
+            }
+            let window = held.get_or_create(series, (index, objective), windows);
+            let window = window.ok_or(RestoreError::Target)?;
+            windows.restore(window, counts).ok_or(RestoreError::Windows)?;
+        }
         Ok(())
     }
 }

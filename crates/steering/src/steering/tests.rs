@@ -1,4 +1,4 @@
-//! Counts the entries of the calendar through changes of the provisioning.
+//! Counts the windows that hold memory through changes of the provisioning, and what they hold.
 
 use spillway_events::{
     AgentName, CdnOfSite, ClientName, Event, LISTED_PROBES_MAX, Metric, Micros, NetworkName, Objective,
@@ -9,7 +9,7 @@ use spillway_provisioning::SavedObject;
 use spillway_provisioning::limits::{DECISION_BYTES_MAX, OBJECTIVES_PER_SITE_MAX};
 
 use super::*;
-use crate::Rank;
+use crate::{Rank, Ranked};
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -55,18 +55,28 @@ fn provision(steering: &mut Steering, sites: &[Site], probes: &[Probe]) {
 }
 
 fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i64) {
-    let at_us = TimeMicros(at_secs * SECOND_US);
-    let rank = Some(Rank::of(Metric::ResponseTime, 50));
-    let sample = Sample { site, probe, target: 0, response_time: rank, bandwidth: None, at_us };
-    steering.add(&sample, TimeMicros(now_secs * SECOND_US));
+    let mut samples = Samples::default();
+    let series = samples.add_series(SeriesId { site, probe, target: 0 });
+    let response_time = Some(Rank::of(Metric::ResponseTime, 50));
+    let ranked = Ranked { response_time, bandwidth: None };
+    samples.push(series, TimeMicros(at_secs * SECOND_US), ranked);
+    steering.add(&samples, TimeMicros(now_secs * SECOND_US));
 }
 
-fn entries(steering: &Steering) -> usize {
-    steering.calendar.values().map(BTreeSet::len).sum()
+/// The windows that hold samples, and those that only wait until their samples have left.
+fn windows(steering: &Steering) -> (usize, usize) {
+    let live = steering.states().map(|state| state.window_ids().count()).sum();
+    (live, steering.windows.held() - live)
+}
+
+/// The samples of all windows.
+fn samples(steering: &Steering) -> u64 {
+    let ids = steering.states().flat_map(SiteState::window_ids);
+    ids.map(|id| steering.windows.samples(id)).sum()
 }
 
 #[test]
-fn a_change_of_the_provisioning_enters_no_window_twice() {
+fn windows_are_kept_where_target_probe_and_objective_are_the_same() {
     let mut steering = Steering::default();
     let (short, long) = (objective(50, 10), objective(90, 20));
     let both = [site("a", &[short.clone(), long.clone()]), site("b", std::slice::from_ref(&short))];
@@ -75,23 +85,56 @@ fn a_change_of_the_provisioning_enters_no_window_twice() {
     for (site, probe) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         add(&mut steering, site, probe, 100, 100);
     }
-    assert_eq!(entries(&steering), 6, "two windows in two series of a, one in two of b");
+    assert_eq!(windows(&steering), (6, 0), "two windows in two series of a, one in two of b");
     for _ in 0..3 {
         provision(&mut steering, &both, &probes);
-        assert_eq!(entries(&steering), 6, "the same");
+        assert_eq!(windows(&steering), (6, 0), "the same");
     }
     let swapped = [site("a", &[long.clone(), short.clone()]), both[1].clone()];
     provision(&mut steering, &swapped, &probes);
-    assert_eq!(entries(&steering), 6, "the objectives in another order");
+    assert_eq!(windows(&steering), (6, 0), "the objectives in another order");
     provision(&mut steering, &swapped, &probes[..1]);
-    assert_eq!(entries(&steering), 3, "without a probe");
-    provision(&mut steering, &[site("a", &[short]), both[1].clone()], &probes[..1]);
-    assert_eq!(entries(&steering), 2, "without an objective");
+    assert_eq!(windows(&steering), (3, 3), "without a probe");
+    provision(&mut steering, &[site("a", std::slice::from_ref(&short)), both[1].clone()], &probes[..1]);
+    assert_eq!(windows(&steering), (2, 4), "without an objective");
     provision(&mut steering, &both[1..], &probes[..1]);
-    assert_eq!(entries(&steering), 1, "without a site");
-    // All panes leave in time.
-    steering.decide(1, TimeMicros(111 * SECOND_US), false);
-    assert_eq!((entries(&steering), steering.next_due()), (0, None));
+    assert_eq!(windows(&steering), (1, 5), "without a site");
+    // All panes of 10 s leave in time; the window of 20 s that nothing uses is still listed.
+    steering.decide(1, TimeMicros(111 * SECOND_US));
+    assert_eq!(windows(&steering), (0, 2));
+    steering.decide(2, TimeMicros(121 * SECOND_US));
+    assert_eq!(windows(&steering), (0, 0));
+    // Their memory is used again.
+    provision(&mut steering, &both, &probes);
+    let number = steering.directory.number("a").unwrap();
+    add(&mut steering, number, 0, 130, 130);
+    assert_eq!((windows(&steering), steering.windows.len()), ((2, 0), 6));
+}
+
+/// What a removed window has listed does not come back in the window that is given its index.
+#[test]
+fn a_window_starts_empty_whatever_had_its_index_before() {
+    let mut steering = Steering::default();
+    let (first, second) = ([site("a", &[objective(50, 10)])], [site("b", &[objective(50, 10)])]);
+    provision(&mut steering, &first, &[probe("one")]);
+    add(&mut steering, 0, 0, 100, 100);
+    provision(&mut steering, &second, &[probe("one")]);
+    add(&mut steering, 0, 0, 105, 105);
+    assert_eq!(windows(&steering), (1, 1));
+    steering.decide(1, TimeMicros(105 * SECOND_US));
+    assert_eq!(samples(&steering), 1);
+    steering.decide(2, TimeMicros(110 * SECOND_US));
+    assert_eq!(windows(&steering), (1, 0));
+    // The index is given to a window of another objective while the first sample of b is still listed.
+    provision(&mut steering, &[site("b", &[objective(50, 20)])], &[probe("one")]);
+    add(&mut steering, 0, 0, 111, 111);
+    steering.decide(3, TimeMicros(111 * SECOND_US));
+    assert_eq!(samples(&steering), 1);
+    let saved: Vec<_> = steering.save_windows().collect();
+    let counts: Vec<_> = saved[0].windows[0].counts.iter().map(|count| (count.pane, count.count)).collect();
+    assert_eq!((saved.len(), counts), (1, vec![(111, 1)]));
+    steering.decide(4, TimeMicros(115 * SECOND_US));
+    assert_eq!(windows(&steering), (1, 0));
 }
 
 #[test]
@@ -100,14 +143,15 @@ fn a_window_that_gains_an_earlier_pane_loses_every_pane_in_time() {
     provision(&mut steering, &[site("a", &[objective(50, 10)])], &[probe("one")]);
     add(&mut steering, 0, 0, 105, 106);
     add(&mut steering, 0, 0, 103, 106);
-    assert_eq!(steering.decide(1, TimeMicros(106 * SECOND_US), false).decisions[0].objectives[0].samples, 2);
-    assert_eq!(steering.next_due(), Some(TimeMicros(113 * SECOND_US)));
-    steering.decide(2, TimeMicros(113 * SECOND_US), false);
-    assert_eq!((entries(&steering), steering.next_due()), (1, Some(TimeMicros(115 * SECOND_US))));
-    let last = steering.decide(3, TimeMicros(115 * SECOND_US), false);
-    let decision = &last.decisions[0];
+    assert_eq!(steering.decide(1, TimeMicros(106 * SECOND_US))[0].objectives[0].samples, 2);
+    steering.decide(2, TimeMicros(113 * SECOND_US - 1));
+    assert_eq!(samples(&steering), 2);
+    steering.decide(3, TimeMicros(113 * SECOND_US));
+    assert_eq!(samples(&steering), 1);
+    let last = steering.decide(4, TimeMicros(115 * SECOND_US));
+    let decision = &last[0];
     assert_eq!((decision.verdict, decision.reason), (Verdict::Unknown, Some(Reason::UnknownHold)));
-    assert_eq!(entries(&steering), 0);
+    assert_eq!(windows(&steering), (0, 0));
 }
 
 /// As many objectives as a site can have, and more probes than a decision lists.
@@ -123,7 +167,7 @@ fn a_decision_lists_the_first_probes_and_says_how_many_there_are() {
     for probe in 0..u32::try_from(count).unwrap() {
         add(&mut steering, 0, probe, 100, 100);
     }
-    let decided = steering.decide(1, TimeMicros(100 * SECOND_US), false).decisions;
+    let decided = steering.decide(1, TimeMicros(100 * SECOND_US));
     for evidence in &decided[0].objectives {
         assert_eq!((evidence.samples, evidence.probes_count), (count as u64, count as u64));
         let listed = evidence.probes.iter().map(|probe| probe.agent.as_str().to_owned());
