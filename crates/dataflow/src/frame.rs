@@ -13,7 +13,7 @@ use crate::error::DataflowError;
 use crate::input::TickInput;
 use crate::message::{Due, Item};
 use crate::output::Output;
-use crate::performance::{SitePerformance, merge};
+use crate::performance::{PerformanceRun, merge};
 use crate::publish::Publisher;
 use crate::shard::shard;
 
@@ -45,7 +45,7 @@ impl Framer {
     pub(crate) fn tick(&mut self, tick: u64, items: Vec<Item>) -> Result<Vec<Output>, DataflowError> {
         let mut input: Option<(TickInput, Due)> = None;
         let mut decisions: Vec<Decision> = Vec::new();
-        let mut performance: BTreeMap<u32, Vec<SitePerformance>> = BTreeMap::new();
+        let mut performance: BTreeMap<u32, Vec<PerformanceRun>> = BTreeMap::new();
         let mut receipts: Vec<Receipt> = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
         let mut state: Vec<(u32, Vec<u8>)> = Vec::new();
@@ -53,9 +53,7 @@ impl Framer {
             match item {
                 Item::Tick(of_tick, due) => input = Some((of_tick, due)),
                 Item::Decision(decision) => decisions.push(decision),
-                Item::Performance(partition, sites) => {
-                    performance.entry(partition).or_default().extend(sites);
-                }
+                Item::Performance(partition, run) => performance.entry(partition).or_default().push(run),
                 Item::Receipt(receipt) => receipts.push(receipt),
                 Item::Rejected(item) => rejected.push(item),
                 Item::State(shard, bytes) => state.push((shard, bytes)),
@@ -89,9 +87,9 @@ impl Framer {
         let partitions = self.config.output_partitions;
         let by_site = |site: &str| shard(site) % partitions;
         outputs.extend(frames(tick, topics::DECISIONS, decisions, |d| by_site(d.site.as_str()))?);
-        for (partition, sites) in performance {
+        for (partition, runs) in performance {
             let topic = topics::PERFORMANCE;
-            let records = encode_items_frame::<Performance>(tick, &merge(sites))
+            let records = encode_items_frame::<Performance>(tick, &merge(runs))
                 .map_err(|source| DataflowError::Encode { part: frame_of(topic), source })?;
             outputs.push(Output::Frame { tick, topic, partition, records });
         }

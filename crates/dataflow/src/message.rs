@@ -5,7 +5,7 @@ use spillway_events::{CdnReport, Decision, Receipt, Rejected};
 use spillway_steering::Samples;
 
 use crate::input::{InputTopic, TickInput};
-use crate::performance::SitePerformance;
+use crate::performance::PerformanceRun;
 
 /// A message and the worker it goes to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub(crate) enum Item {
     Tick(TickInput, Due),
     Decision(Decision),
     /// An output partition, and values for it.
-    Performance(u32, Vec<SitePerformance>),
+    Performance(u32, PerformanceRun),
     Receipt(Receipt),
     Rejected(Rejected),
     /// A logical shard, and a piece of its state, encoded for a checkpoint.

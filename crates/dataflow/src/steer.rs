@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::DataflowError;
 use crate::input::TickInput;
 use crate::message::{BatchPart, Due, Ingested, Item, Routed};
-use crate::performance::PerformanceItems;
+use crate::performance::PerformanceRuns;
 use crate::provisioning::ProvisioningChange;
 use crate::shard::shard;
 
@@ -111,7 +111,7 @@ impl Steer {
         let decisions = self.steering.decide(tick, now).into_iter().map(Item::Decision);
         items.extend(decisions.map(|item| self.route(item)));
         if due.performance {
-            let mut performance = PerformanceItems::new(self.config.output_partitions);
+            let mut performance = PerformanceRuns::new(self.config.output_partitions);
             let mut outcome = Ok(());
             self.steering.performance(now, |value| {
                 if outcome.is_ok() {
@@ -119,7 +119,7 @@ impl Steer {
                 }
             });
             outcome?;
-            let of_partition = |(partition, sites)| self.route(Item::Performance(partition, sites));
+            let of_partition = |(partition, run)| self.route(Item::Performance(partition, run));
             items.extend(performance.into_parts().map(of_partition));
         }
         if due.checkpoint {

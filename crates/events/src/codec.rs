@@ -159,6 +159,28 @@ pub(crate) fn decode_datum<'a, T: Deserialize<'a>>(
     Ok(record)
 }
 
+/// Appends an Avro long: zigzag, 7 bits a byte.
+#[inline]
+pub(crate) fn put_long(bytes: &mut Vec<u8>, number: i64) {
+    let mut rest = (number << 1 ^ number >> 63).cast_unsigned();
+    while rest >= 0x80 {
+        bytes.push((rest & 0x7F) as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push((rest & 0x7F) as u8);
+}
+
+/// Appends a number as an Avro long.
+///
+/// # Errors
+/// If it is greater than 2⁶³ − 1.
+#[inline]
+pub(crate) fn put_count(bytes: &mut Vec<u8>, number: u64) -> Result<(), DecodeError> {
+    let too_great = |_| DecodeError::Datum(format!("{number} is greater than 2^63 - 1"));
+    put_long(bytes, i64::try_from(number).map_err(too_great)?);
+    Ok(())
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_avro_fast::Schema;
 use serde_avro_fast::ser::SerializerConfig;
 
-use crate::codec::{DecodeError, Record, decode, encode};
+use crate::codec::{DecodeError, Record, decode, encode, put_long};
 use crate::records::checkpoint::{CheckpointChunk, StateItem, state_item_schema};
 use crate::records::frame::{CHUNK_BYTES_MAX, Frame, Framed};
+use crate::records::performance::PerformanceView;
 
 /// Encodes what a tick sends to one partition: one record a chunk.
 ///
@@ -17,7 +18,7 @@ where
     Frame<T>: Record,
 {
     let mut encoded = EncodedItems::default();
-    items.iter().try_for_each(|item| encoded.push::<T>(item))?;
+    items.iter().try_for_each(|item| encoded.push(item))?;
     encode_items_frame::<T>(tick, &encoded)
 }
 
@@ -50,7 +51,7 @@ where
 /// When an item does not encode.
 pub fn items_bytes<T: Framed>(items: &[T]) -> Result<usize, DecodeError> {
     let mut encoded = EncodedItems::default();
-    items.iter().try_for_each(|item| encoded.push::<T>(item))?;
+    items.iter().try_for_each(|item| encoded.push(item))?;
     Ok(encoded.bytes.len())
 }
 
@@ -61,37 +62,67 @@ pub struct EncodedItems {
     lengths: Vec<u32>,
 }
 
+/// How many items there are, and how many bytes they have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemsSize {
+    items: usize,
+    bytes: usize,
+}
+
 impl EncodedItems {
-    /// Encodes an item of frames of `T` behind the others. `item` is a `T`, or has the same fields.
+    /// Encodes an item behind the others.
     ///
     /// # Errors
     /// When the item does not encode.
-    pub fn push<T: Framed>(&mut self, item: &impl Serialize) -> Result<(), DecodeError> {
+    pub fn push<T: Framed>(&mut self, item: &T) -> Result<(), DecodeError> {
         self.push_datum(T::item_schema(), item)
     }
 
+    /// Encodes an item of frames of [`crate::Performance`] behind the others.
+    ///
+    /// # Errors
+    /// When the item does not encode.
+    pub fn push_performance(&mut self, item: &PerformanceView<'_>) -> Result<(), DecodeError> {
+        self.push_by(|bytes| item.write(bytes))
+    }
+
     fn push_datum(&mut self, schema: &Schema, item: &impl Serialize) -> Result<(), DecodeError> {
+        self.push_by(|bytes| {
+            serde_avro_fast::to_datum(item, bytes, &mut SerializerConfig::new(schema))
+                .map(|_| ())
+                .map_err(|error| DecodeError::Datum(error.to_string()))
+        })
+    }
+
+    fn push_by(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
         let before = self.bytes.len();
-        if let Err(error) =
-            serde_avro_fast::to_datum(item, &mut self.bytes, &mut SerializerConfig::new(schema))
-        {
-            self.bytes.truncate(before);
-            return Err(DecodeError::Datum(error.to_string()));
+        let written = write(&mut self.bytes);
+        match written {
+            Ok(()) => self.lengths.push(u32::try_from(self.bytes.len() - before).unwrap_or(u32::MAX)),
+            Err(_) => self.bytes.truncate(before),
         }
-        self.lengths.push(u32::try_from(self.bytes.len() - before).unwrap_or(u32::MAX));
-        Ok(())
+        written
     }
 
-    /// How many items there are.
+    /// How many items there are, and how many bytes they have.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.lengths.len()
+    pub fn size(&self) -> ItemsSize {
+        ItemsSize { items: self.lengths.len(), bytes: self.bytes.len() }
     }
 
-    /// Appends the items of another value.
-    pub fn append(&mut self, other: &Self) {
-        self.bytes.extend_from_slice(&other.bytes);
-        self.lengths.extend_from_slice(&other.lengths);
+    /// Makes room for more.
+    pub fn reserve(&mut self, more: ItemsSize) {
+        self.lengths.reserve(more.items);
+        self.bytes.reserve(more.bytes);
+    }
+
+    /// Appends the items of another value between two sizes that it had.
+    pub fn append(&mut self, other: &Self, from: ItemsSize, until: ItemsSize) {
+        self.bytes.extend_from_slice(other.bytes.get(from.bytes..until.bytes).unwrap_or_default());
+        self.lengths.extend_from_slice(other.lengths.get(from.items..until.items).unwrap_or_default());
     }
 
     /// Cuts the items into chunks. A chunk has at most [`CHUNK_BYTES_MAX`] bytes of items, or one item that has more.
@@ -150,7 +181,7 @@ pub fn encode_state_item(item: &StateItem) -> Result<Vec<u8>, DecodeError> {
 #[derive(Default)]
 struct Chunk<'a> {
     bytes: &'a [u8],
-    count: u64,
+    count: i64,
 }
 
 impl Chunk<'_> {
@@ -166,16 +197,6 @@ impl Chunk<'_> {
         }
         record
     }
-}
-
-/// Appends an Avro long that is not negative: zigzag, 7 bits a byte.
-fn put_long(bytes: &mut Vec<u8>, number: u64) {
-    let mut rest = number << 1;
-    while rest >= 0x80 {
-        bytes.push((rest & 0x7F) as u8 | 0x80);
-        rest >>= 7;
-    }
-    bytes.push((rest & 0x7F) as u8);
 }
 
 /// The head of an encoded frame chunk, of whatever kind.
@@ -211,7 +232,7 @@ impl FrameHead {
     }
 }
 
-/// Reads an Avro long that is not negative, see [`put_long`].
+/// Reads an Avro long that is not negative, as [`put_long`] writes it.
 fn take_long(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0_u64;
     for (shift, (index, byte)) in (0..63).step_by(7).zip(bytes.iter().enumerate()) {

@@ -19,8 +19,8 @@ mod units;
 pub use address::is_public;
 pub use codec::{DecodeError, RECORD_BYTES_MAX, Record, decode, encode, is_avro};
 pub use framing::{
-    EncodedFrame, EncodedItems, FrameAssembler, FrameHead, decode_frame, encode_checkpoint, encode_frame,
-    encode_items_frame, encode_state_item, items_bytes,
+    EncodedFrame, EncodedItems, FrameAssembler, FrameHead, ItemsSize, decode_frame, encode_checkpoint,
+    encode_frame, encode_items_frame, encode_state_item, items_bytes,
 };
 pub use names::{
     AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName, folded_name,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{DecodeError, put_count, put_long};
 use crate::{Metric, Micros, NetworkName, SiteName, TimeMicros, Verdict};
 
 /// The value of one target of a site for one objective in one network, as of a tick.
@@ -35,9 +36,8 @@ pub struct Performance {
     pub samples: u64,
 }
 
-/// A [`Performance`] that borrows its names, to be encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename = "Performance")]
+/// A [`Performance`] that borrows its names, to be encoded: there is one for each series every few seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of Performance")]
 pub struct PerformanceView<'a> {
     pub site: &'a SiteName,
@@ -54,46 +54,115 @@ pub struct PerformanceView<'a> {
     pub samples: u64,
 }
 
+impl PerformanceView<'_> {
+    /// Appends the Avro datum. It has the bytes that serde writes of a [`Performance`], in a third of the time.
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) -> Result<(), DecodeError> {
+        for name in [self.site.as_str(), self.target, self.network.as_str()] {
+            put_count(bytes, name.len() as u64)?;
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        put_long(bytes, self.at_us.0);
+        put_long(
+            bytes,
+            match self.metric {
+                Metric::ResponseTime => 0,
+                Metric::AvailableBandwidth => 1,
+            },
+        );
+        put_count(bytes, self.threshold)?;
+        put_long(bytes, i64::from(self.percentile));
+        put_count(bytes, self.window_us.0)?;
+        put_long(
+            bytes,
+            match self.verdict {
+                Verdict::Below => 0,
+                Verdict::AtOrAbove => 1,
+                Verdict::Unknown => 2,
+            },
+        );
+        put_long(bytes, i64::from(self.value.is_some()));
+        if let Some(value) = self.value {
+            put_count(bytes, value)?;
+        }
+        bytes.push(u8::from(self.failed));
+        put_count(bytes, self.samples)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_avro_fast::ser::SerializerConfig;
+
     use super::*;
-    use crate::EncodedItems;
+    use crate::Framed;
+
+    proptest! {
+        #[test]
+        fn a_view_encodes_to_the_bytes_that_serde_writes(
+            names in ("[a-z0-9]{1,63}", "[a-zé]{0,70}", "[a-z0-9]{1,63}"),
+            at in any::<i64>(), numbers in prop::array::uniform3(0_u64..=i64::MAX.unsigned_abs()),
+            value in prop::option::of(0_u64..=i64::MAX.unsigned_abs()),
+            (metric, verdict, percentile, failed) in (any::<bool>(), 0..3, any::<u32>(), any::<bool>()),
+        ) {
+            let owned = Performance {
+                site: SiteName::new(names.0).unwrap(),
+                target: names.1,
+                network: NetworkName::new(names.2).unwrap(),
+                at_us: TimeMicros(at),
+                metric: if metric { Metric::ResponseTime } else { Metric::AvailableBandwidth },
+                threshold: numbers[0],
+                percentile,
+                window_us: Micros(numbers[1]),
+                verdict: [Verdict::Below, Verdict::AtOrAbove, Verdict::Unknown][verdict as usize],
+                value,
+                failed,
+                samples: numbers[2],
+            };
+            let mut written = Vec::new();
+            owned.view().write(&mut written).unwrap();
+            let schema = <Performance as Framed>::item_schema();
+            let by_serde = serde_avro_fast::to_datum_vec(&owned, &mut SerializerConfig::new(schema)).unwrap();
+            prop_assert_eq!(written, by_serde);
+        }
+    }
 
     #[test]
-    fn a_view_encodes_to_the_same_bytes() {
-        let owned = Performance {
-            site: SiteName::new("shop").unwrap(),
-            target: String::from("origin"),
-            network: NetworkName::everywhere(),
-            at_us: TimeMicros(5),
-            metric: Metric::AvailableBandwidth,
-            threshold: 6,
-            percentile: 75,
-            window_us: Micros(7),
-            verdict: Verdict::AtOrAbove,
-            value: Some(8),
-            failed: false,
-            samples: 9,
-        };
-        let Performance { site, target, network, .. } = &owned;
+    fn a_number_beyond_avro_is_not_written() {
+        let (site, network) = (SiteName::new("shop").unwrap(), NetworkName::everywhere());
         let view = PerformanceView {
-            site,
-            target,
-            network,
-            at_us: owned.at_us,
-            metric: owned.metric,
-            threshold: owned.threshold,
-            percentile: owned.percentile,
-            window_us: owned.window_us,
-            verdict: owned.verdict,
-            value: owned.value,
-            failed: owned.failed,
-            samples: owned.samples,
+            site: &site,
+            target: "origin",
+            network: &network,
+            at_us: TimeMicros(0),
+            metric: Metric::ResponseTime,
+            threshold: 1 << 63,
+            percentile: 95,
+            window_us: Micros(1),
+            verdict: Verdict::Below,
+            value: None,
+            failed: false,
+            samples: 0,
         };
-        let (mut of_owned, mut of_view) = (EncodedItems::default(), EncodedItems::default());
-        of_owned.push::<Performance>(&owned).unwrap();
-        of_view.push::<Performance>(&view).unwrap();
-        assert_eq!(of_view, of_owned);
-        assert_eq!(of_view.count(), 1);
+        assert!(matches!(view.write(&mut Vec::new()), Err(DecodeError::Datum(_))));
+    }
+
+    impl Performance {
+        fn view(&self) -> PerformanceView<'_> {
+            PerformanceView {
+                site: &self.site,
+                target: &self.target,
+                network: &self.network,
+                at_us: self.at_us,
+                metric: self.metric,
+                threshold: self.threshold,
+                percentile: self.percentile,
+                window_us: self.window_us,
+                verdict: self.verdict,
+                value: self.value,
+                failed: self.failed,
+                samples: self.samples,
+            }
+        }
     }
 }
