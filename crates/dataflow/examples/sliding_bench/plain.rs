@@ -15,7 +15,7 @@ const BUFFER_BYTES: usize = 4 << 20;
 pub(crate) fn slide(file: &Path) -> Values {
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, File::open(file).unwrap());
     let (mut windows, mut values) = (Windows::new(), Values::default());
-    let (mut line, mut first, mut closed, mut greatest_ms) = (String::new(), true, 0, 0);
+    let (mut line, mut first, mut closed, mut greatest_ms) = (Vec::new(), true, 0, 0);
     let mut close_through = |windows: &mut Windows, closed: &mut i64, last: i64| {
         while *closed < last {
             *closed += 1;
@@ -24,10 +24,13 @@ pub(crate) fn slide(file: &Path) -> Values {
             windows.emit(*closed, &mut values);
         }
     };
-    while reader.read_line(&mut line).unwrap() > 0 {
-        let (at, rest) = line.trim_end().split_once(',').unwrap();
-        let (key, response_time_us) = rest.rsplit_once(',').unwrap();
-        let (at_ms, response_time_us): (i64, u64) = (at.parse().unwrap(), response_time_us.parse().unwrap());
+    while reader.read_until(b'\n', &mut line).unwrap() > 0 {
+        line.pop();
+        let comma = |byte: &u8| *byte == b',';
+        let (first_comma, last_comma) =
+            (line.iter().position(comma).unwrap(), line.iter().rposition(comma).unwrap());
+        let (at_ms, response_time_us) = (number(&line[..first_comma]), number(&line[last_comma + 1..]));
+        let (at_ms, key) = (at_ms.cast_signed(), &line[first_comma + 1..last_comma]);
         if first {
             // Rows that come later may be earlier.
             (first, closed) = (false, (at_ms - COMPLETE_AFTER_MS).div_euclid(1_000) - 1);
@@ -44,6 +47,10 @@ pub(crate) fn slide(file: &Path) -> Values {
     values
 }
 
+fn number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0'))
+}
+
 /// What the dataflow must find: at the first tick of each period the value of each key over what was read by then.
 pub(crate) fn as_read<const N: usize>(
     rows: impl Iterator<Item = (i64, Row)>,
@@ -58,7 +65,7 @@ pub(crate) fn as_read<const N: usize>(
             windows.expire(second);
         }
         for row in groups.iter().flat_map(|group| &group.rows) {
-            let index = windows.index(&row.key());
+            let index = windows.index(row.key().as_bytes());
             windows.add(index, row.at_ms.div_euclid(1_000), u64::from(row.response_time_us));
         }
         for (period_s, values) in periods_s.iter().zip(&mut values) {

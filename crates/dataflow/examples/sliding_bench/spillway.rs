@@ -97,7 +97,7 @@ pub(crate) fn values_of(frames: &[Vec<Vec<u8>>]) -> Values {
         let names = (item.site.to_string(), item.network.to_string(), item.target);
         let hash = *hashes
             .entry(names)
-            .or_insert_with_key(|(site, network, target)| hash(&key(site, network, target)));
+            .or_insert_with_key(|(site, network, target)| hash(key(site, network, target).as_bytes()));
         values.add(hash, item.at_us.0.div_euclid(1_000_000), item.value.unwrap());
     }
     values
