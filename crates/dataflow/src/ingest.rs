@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use spillway_events::{
     CdnName, CdnReport, DecodeError, MeasurementBatch, MeasurementColumns, ObjectKind, PartitionOffset,
-    Receipt, Rejected, SourceName, StateItem, StatisticsBatch, Tick, TimeMicros, decode, encode, is_avro,
+    Receipt, Rejected, SeriesNames, SourceName, StateItem, StatisticsBatch, Tick, TimeMicros, decode, encode,
+    is_avro,
 };
 use spillway_provisioning::{ObjectId, State};
 use spillway_steering::{AHEAD_MAX_US, Directory, Samples, rank_measurement};
@@ -197,16 +198,18 @@ impl Ingest {
         }
         self.hear(record, source, batch.boot(), batch.sequence(), sent);
         let mut of_workers: Vec<Samples> = vec![Samples::default(); self.config.workers_total()];
-        let resolve = |names| {
-            let series = self.directory.series(&names)?;
-            let worker = self.config.owner(shard(names.site));
-            Ok((worker, of_workers[worker].add_series(series)))
-        };
-        let series: Vec<Result<(usize, u32), &'static str>> = batch.series().map(resolve).collect();
+        let names: Vec<SeriesNames<'_>> = batch.series().collect();
+        // Resolved when the first measurement names it.
+        let mut series: Vec<Option<Result<(usize, u32), &'static str>>> = vec![None; names.len()];
         let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
         for row in batch.rows() {
             // The batch was validated: every index is within its series.
-            let counted = match (series[row.series as usize], rank_measurement(&row)) {
+            let index = row.series as usize;
+            let resolved = *series[index].get_or_insert_with(|| {
+                let worker = self.config.owner(shard(names[index].site));
+                Ok((worker, of_workers[worker].add_series(self.directory.series(&names[index])?)))
+            });
+            let counted = match (resolved, rank_measurement(&row)) {
                 (Err(why), _) | (_, Err(why)) => Err(why),
                 (Ok(_), Ok(_)) if row.at_us.0.saturating_sub(now.0) > AHEAD_MAX_US => {
                     Err("event time more than 5 minutes ahead")

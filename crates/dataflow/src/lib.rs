@@ -27,10 +27,10 @@
 //! 2. **Order within a tick.** `repeats`, `steer` and `frame` act on a tick once their frontier has passed it: provisioning in
 //!    offset order, then inputs, then passing time, then routes. Repeats are found by topic, source and boot, in the order of
 //!    partitions and offsets; without them, folds are counts, sums and maxima, which do not depend on order. The latest of several reports is the one with the greatest (event time,
-//!    source, boot, sequence).
+//!    source, boot, sequence); within one batch, a report that the CDN cannot be used is later than one that it can.
 //! 3. **Partitioning.** Provisioning and CDN statistics go to every worker, measurements to the worker of the site's logical
 //!    shard. The iteration order of hash maps never reaches an output, so the number of workers changes no byte.
-//! 4. **Frames.** What a tick sends to one output partition is one frame: items sorted by their whole key, cut into chunks of
+//! 4. **Frames.** What a tick sends to one output partition is one frame: items sorted by their ids, cut into chunks of
 //!    bounded size, with a digest. One worker owns each output partition. A reader applies a complete frame once, in rising
 //!    tick order.
 //! 5. **Checkpoints** hold the state by logical shard, so that another number of workers or processes continues from them.

@@ -238,7 +238,8 @@ fn take_long(bytes: &[u8]) -> Option<(u64, &[u8])> {
     for (shift, (index, byte)) in (0..63).step_by(7).zip(bytes.iter().enumerate()) {
         number |= u64::from(byte & 0x7F) << shift;
         if byte & 0x80 == 0 {
-            return Some((number >> 1, bytes.get(index + 1..)?));
+            // The lowest bit is the sign.
+            return (number & 1 == 0).then_some((number >> 1, bytes.get(index + 1..)?));
         }
     }
     None

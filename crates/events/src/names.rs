@@ -27,19 +27,20 @@ pub enum NameError {
 /// Checks a text against the rule of names: 1 to 63 of the characters `A-Z a-z 0-9 . _ -`, the first a letter or a digit.
 ///
 /// The rule makes every name a legal topic name, file name and segment of a URL.
-fn check(text: &str) -> Result<(), NameError> {
-    let Some(first) = text.chars().next() else { return Err(NameError::Empty) };
+pub(crate) fn check(text: &str) -> Result<(), NameError> {
     if text.len() > NAME_BYTES_MAX {
         return Err(NameError::TooLong(text.len()));
     }
-    let is_allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if let Some(character) = text.chars().find(|c| !is_allowed(c)) {
-        return Err(NameError::Character(character));
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if !text.as_bytes().iter().all(is_allowed) {
+        let other = text.chars().find(|c| !u8::try_from(*c).is_ok_and(|byte| is_allowed(&byte)));
+        return Err(other.map_or(NameError::Empty, NameError::Character));
     }
-    if !first.is_ascii_alphanumeric() {
-        return Err(NameError::Start(first));
+    match text.chars().next() {
+        None => Err(NameError::Empty),
+        Some(first) if !first.is_ascii_alphanumeric() => Err(NameError::Start(first)),
+        Some(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// The name in lower case, with `_` in place of `.`. Two names of one kind must differ in this form.

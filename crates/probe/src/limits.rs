@@ -20,7 +20,7 @@ pub const RESOLUTIONS_AT_ONCE_MAX: usize = 256;
 /// The most attempts at once.
 pub const ATTEMPTS_AT_ONCE_MAX: usize = 128;
 /// The most assignments of an agent; further ones are left out, and a warning is logged.
-pub const ASSIGNMENTS_MAX: usize = BATCH_SERIES_MAX;
+pub const ASSIGNMENTS_MAX: usize = 65_536;
 /// The shortest interval; a shorter one counts as this one.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The longest interval; a longer one counts as this one.

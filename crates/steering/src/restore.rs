@@ -27,7 +27,7 @@ impl Steering {
                 ids.extend(state.window_ids());
                 samples += ids[before..].iter().map(|id| self.windows.samples(*id)).sum::<u64>();
             }
-            (!sites.is_empty()).then(|| (sites, self.windows.counts_of(&ids)))
+            (!sites.is_empty()).then(|| (sites, self.windows.samples_by_window(&ids)))
         });
         pieces.flat_map(move |(sites, counts)| {
             let saved = move |state: &SiteState| state.save_windows(&self.directory, &self.windows, &counts);

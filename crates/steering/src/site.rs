@@ -98,8 +98,8 @@ impl SiteState {
         windows::drop_all(&mut self.windows, windows);
     }
 
-    /// Forgets a window that is empty. Whether the change of a window's result can change a verdict or a choice: values of
-    /// the origin only if they change their side of the threshold, values of a CDN only if traffic may leave the origin.
+    /// Removes the window if it is empty. Returns whether its change can alter a verdict or a choice: values of the origin only
+    /// if they change their side of the threshold, values of a CDN only if traffic may leave the origin.
     pub(crate) fn take_change(&mut self, change: &Change, windows: &mut Windows) -> bool {
         if change.is_empty
             && let Some(objective) = self.windows.get_mut(usize::from(change.of.objective))

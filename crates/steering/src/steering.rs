@@ -157,6 +157,8 @@ impl Steering {
     /// Adds samples to the windows as of the tick's time.
     pub fn add(&mut self, samples: &Samples, now: TimeMicros) {
         self.windows.set_now(now);
+        // Before anything is added, so that the panes never span more than a window, however far time has jumped.
+        self.windows.expire();
         let mut found: Vec<Found> = Vec::new();
         let mut ends = Vec::with_capacity(samples.series.len());
         for series in &samples.series {

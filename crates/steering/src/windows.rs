@@ -1,7 +1,7 @@
 //! All windows of one worker, in one list: what they hold, and what enters and leaves them by pane.
 //!
-//! A sample costs an entry in its pane's list and one in the sorted ranks of its window. When a pane leaves, its list is read
-//! once. No window has a list of its own panes, or an entry in a calendar.
+//! A sample costs an entry in its pane's list and one in the sorted ranks of its window: 8 bytes. When a pane leaves, its list is
+//! read once, which says what each window loses.
 
 mod pane_log;
 mod ranks;
@@ -9,7 +9,7 @@ mod saved;
 
 use spillway_events::{Objective, TimeMicros};
 
-pub(crate) use self::saved::CountsByWindow;
+pub(crate) use self::saved::SamplesByWindow;
 use crate::evidence::ProbeStat;
 use crate::panes::Panes;
 use crate::rank::Rank;
@@ -241,6 +241,18 @@ impl Windows {
         self.windows.len() - self.free.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(&self, id: WindowId) -> WindowOf {
+        self.windows[id.0 as usize].of
+    }
+
+    /// The entries of all panes, and the panes.
+    #[cfg(test)]
+    pub(crate) fn listed(&self) -> (usize, usize) {
+        let panes = || self.logs.iter().flat_map(PaneLog::panes);
+        (panes().map(|(_, pane)| pane.windows.len()).sum(), panes().count())
+    }
+
     /// How many windows there is memory for.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -254,3 +266,6 @@ fn touch(touched: &mut Vec<WindowId>, window: &mut Window, id: WindowId) {
         touched.push(id);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,12 @@ use crate::codec::{DecodeError, Record, encode_serialized, schemas};
 use crate::{AgentName, BitsPerSecond, Micros, NetworkName, SiteName, SourceName, TimeMicros};
 
 /// The most series one batch may name.
-pub const BATCH_SERIES_MAX: usize = 65_536;
+pub const BATCH_SERIES_MAX: usize = 4_096;
 /// The most measurements one batch may hold.
-pub const BATCH_RECORDS_MAX: usize = 65_536;
+pub const BATCH_RECORDS_MAX: usize = 4_096;
+
+/// The longest target or error of a batch, in bytes.
+const TEXT_BYTES_MAX: usize = 1_024;
 
 /// The measurements that one source writes in one record. The names of a series are written once, and measurements refer to
 /// them.
@@ -165,6 +168,11 @@ fn validate(batch: &MeasurementBatch) -> Result<(), String> {
         return Err(format!(
             "series, measurements: a batch has at most {BATCH_SERIES_MAX} and {BATCH_RECORDS_MAX}"
         ));
+    }
+    let too_long = |text: &str| text.len() > TEXT_BYTES_MAX;
+    let errors = batch.measurements.iter().filter_map(|measurement| measurement.error.as_deref());
+    if batch.series.iter().map(|series| series.target.as_str()).chain(errors).any(too_long) {
+        return Err(format!("target, error: a text has at most {TEXT_BYTES_MAX} bytes"));
     }
     let out_of_range = |measurement: &Measurement| {
         usize::try_from(measurement.series).map_or(true, |series| series >= batch.series.len())

@@ -10,7 +10,7 @@ use crate::error::RestoreError;
 use crate::per_network::PerNetwork;
 use crate::sample::SeriesId;
 use crate::topology::Topology;
-use crate::windows::{CountsByWindow, WindowId, Windows};
+use crate::windows::{SamplesByWindow, WindowId, Windows};
 
 /// The maximum number of networks in one record of routes, so that its size is bounded.
 const ROUTES_PER_RECORD_MAX: usize = 1_024;
@@ -43,7 +43,7 @@ impl SiteState {
         &self,
         directory: &Directory,
         windows: &Windows,
-        counts: &CountsByWindow,
+        counts: &SamplesByWindow,
     ) -> Vec<SeriesWindows> {
         let names: Vec<&str> = targets(&self.spec).collect();
         let objectives = self.windows.iter();

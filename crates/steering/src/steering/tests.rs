@@ -55,8 +55,12 @@ fn provision(steering: &mut Steering, sites: &[Site], probes: &[Probe]) {
 }
 
 fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i64) {
+    add_to(steering, (site, probe, 0), at_secs, now_secs);
+}
+
+fn add_to(steering: &mut Steering, (site, probe, target): (u32, u32, u16), at_secs: i64, now_secs: i64) {
     let mut samples = Samples::default();
-    let series = samples.add_series(SeriesId { site, probe, target: 0 });
+    let series = samples.add_series(SeriesId { site, probe, target });
     let response_time = Some(Rank::of(Metric::ResponseTime, 50));
     let ranked = Ranked { response_time, bandwidth: None };
     samples.push(series, TimeMicros(at_secs * SECOND_US), ranked);
@@ -67,6 +71,44 @@ fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i
 fn windows(steering: &Steering) -> (usize, usize) {
     let live = steering.states().map(|state| state.window_ids().count()).sum();
     (live, steering.windows.held() - live)
+}
+
+/// Every window knows under which target, probe and objective it is listed; returns these.
+fn listed(steering: &Steering) -> Vec<(u16, u32, u16)> {
+    let mut listed = Vec::new();
+    for state in steering.states() {
+        for (objective, held) in (0..).zip(&state.windows) {
+            for (target, probe, id) in held.iter() {
+                let of = steering.windows.of(id);
+                assert_eq!((of.series.target, of.series.probe, of.objective), (target, probe, objective));
+                listed.push((target, probe, objective));
+            }
+        }
+    }
+    listed
+}
+
+/// The objectives and the CDNs of a site change their order: when one window empties, it alone goes.
+#[test]
+fn windows_follow_the_order_of_objectives_and_targets() {
+    let mut steering = Steering::default();
+    let (short, long) = (objective(50, 10), objective(90, 20));
+    let cdns = |names: [&str; 2]| {
+        names.map(|name| CdnOfSite { cdn: CdnName::new(name).unwrap(), dns_name: None }).to_vec()
+    };
+    let first = Site { cdns: cdns(["one", "two"]), ..site("a", &[short.clone(), long.clone()]) };
+    provision(&mut steering, &[first], &[probe("one")]);
+    add_to(&mut steering, (0, 0, 1), 100, 100);
+    add_to(&mut steering, (0, 0, 2), 105, 105);
+    assert_eq!(listed(&steering), [(1, 0, 0), (2, 0, 0), (1, 0, 1), (2, 0, 1)]);
+    let second = Site { cdns: cdns(["two", "one"]), ..site("a", &[long, short]) };
+    provision(&mut steering, &[second], &[probe("one")]);
+    assert_eq!(listed(&steering), [(1, 0, 0), (2, 0, 0), (1, 0, 1), (2, 0, 1)]);
+    // The window of 10 s of CDN one, which is target 2 now, and the objective of index 1.
+    steering.decide(1, TimeMicros(110 * SECOND_US));
+    assert_eq!(listed(&steering), [(1, 0, 0), (2, 0, 0), (1, 0, 1)]);
+    steering.decide(2, TimeMicros(120 * SECOND_US));
+    assert_eq!(listed(&steering), [(1, 0, 0)]);
 }
 
 /// The samples of all windows.
@@ -125,7 +167,7 @@ fn a_window_starts_empty_whatever_had_its_index_before() {
     assert_eq!(samples(&steering), 1);
     steering.decide(2, TimeMicros(110 * SECOND_US));
     assert_eq!(windows(&steering), (1, 0));
-    // The index is given to a window of another objective while the first sample of b is still listed.
+    // The new window has the index that the site a had, while the sample of b's old window is still listed.
     provision(&mut steering, &[site("b", &[objective(50, 20)])], &[probe("one")]);
     add(&mut steering, 0, 0, 111, 111);
     steering.decide(3, TimeMicros(111 * SECOND_US));

@@ -12,7 +12,7 @@ use crate::rank::Rank;
 const FILLING_PANES: i64 = 2;
 
 /// The samples of all windows of one length that are in the window now, by pane. When a pane leaves, its list tells which
-/// windows lose which samples, so no other calendar is needed.
+/// windows lose which samples.
 #[derive(Debug)]
 pub(super) struct PaneLog {
     pub(super) panes: Panes,

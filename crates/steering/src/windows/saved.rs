@@ -6,9 +6,9 @@ use super::{WindowId, Windows};
 use crate::rank::{FAILED, Rank};
 
 /// The samples of some windows, by window.
-pub(crate) struct CountsByWindow {
+pub(crate) struct SamplesByWindow {
     /// By the window's index: its index in `ends`, plus 1; 0 for windows that are not among them.
-    places: Vec<u32>,
+    indexes: Vec<u32>,
     /// Where the samples of each window end.
     ends: Vec<usize>,
     /// The index of the pane, and the rank.
@@ -19,36 +19,36 @@ pub(crate) struct CountsByWindow {
 
 impl Windows {
     /// Collects the samples of some windows. It reads every pane once, so it is called for many windows at once.
-    pub(crate) fn counts_of(&self, ids: &[WindowId]) -> CountsByWindow {
-        let mut places = vec![0; self.windows.len()];
+    pub(crate) fn samples_by_window(&self, ids: &[WindowId]) -> SamplesByWindow {
+        let mut indexes = vec![0; self.windows.len()];
         let mut next = Vec::with_capacity(ids.len());
         let mut total = 0;
-        for (place, id) in (1..).zip(ids) {
-            places[id.0 as usize] = place;
+        for (index, id) in (1..).zip(ids) {
+            indexes[id.0 as usize] = index;
             next.push(total);
             total += self.windows[id.0 as usize].ranks.samples();
         }
         let mut samples = vec![(0, FAILED); total];
         for log in &self.logs {
-            for (index, (_, pane)) in (0_u16..).zip(log.panes()) {
+            for (pane_index, (_, pane)) in (0_u16..).zip(log.panes()) {
                 for (id, rank) in pane.windows.iter().zip(&pane.ranks) {
-                    let place = places[id.0 as usize] as usize;
-                    let Some(next) = place.checked_sub(1).and_then(|place| next.get_mut(place)) else {
+                    let index = indexes[id.0 as usize] as usize;
+                    let Some(next) = index.checked_sub(1).and_then(|index| next.get_mut(index)) else {
                         continue;
                     };
                     if let Some(sample) = samples.get_mut(*next) {
-                        *sample = (index, *rank);
+                        *sample = (pane_index, *rank);
                     }
                     *next += 1;
                 }
             }
         }
         let first_panes = self.logs.iter().map(|log| log.panes().next().map_or(0, |(first, _)| first));
-        CountsByWindow { places, ends: next, samples, first_panes: first_panes.collect() }
+        SamplesByWindow { indexes, ends: next, samples, first_panes: first_panes.collect() }
     }
 
     /// A window for a checkpoint. It does not depend on the order in which measurements came.
-    pub(crate) fn save(&self, id: WindowId, of: &CountsByWindow) -> WindowCounts {
+    pub(crate) fn save(&self, id: WindowId, of: &SamplesByWindow) -> WindowCounts {
         let first = of.first_panes[usize::from(self.windows[id.0 as usize].log.0)];
         let mut samples = of.samples_of(id).to_vec();
         samples.sort_unstable();
@@ -83,11 +83,11 @@ impl Windows {
     }
 }
 
-impl CountsByWindow {
+impl SamplesByWindow {
     fn samples_of(&self, id: WindowId) -> &[(u16, Rank)] {
-        let place = self.places.get(id.0 as usize).map_or(0, |place| *place as usize);
-        let Some(place) = place.checked_sub(1) else { return &[] };
-        let from = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.samples.get(from..self.ends[place]).unwrap_or_default()
+        let index = self.indexes.get(id.0 as usize).map_or(0, |index| *index as usize);
+        let Some(index) = index.checked_sub(1) else { return &[] };
+        let from = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.samples.get(from..self.ends[index]).unwrap_or_default()
     }
 }

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Outcome, Phases, Series, Tried,
-    check_numbers,
+    BATCH_RECORDS_MAX, BATCH_SERIES_MAX, Measurement, MeasurementBatch, Outcome, Phases, Series,
+    TEXT_BYTES_MAX, Tried, check_numbers,
 };
 use crate::codec::{DecodeError, decode_datum, decode_single_object};
+use crate::names::check as check_name;
 use crate::{AgentName, BitsPerSecond, Micros, NameError, NetworkName, SiteName, SourceName, TimeMicros};
 
 /// A [`MeasurementBatch`] in columns, the form in which it is written to the log. It borrows from the record that it was
@@ -97,8 +98,8 @@ pub struct AttemptRow {
     pub throughput_bps: Option<BitsPerSecond>,
 }
 
-/// The most different names of a batch.
-const NAMES_MAX: usize = 65_536;
+/// The most different names of a batch: four for each series.
+const NAMES_MAX: usize = 4 * BATCH_SERIES_MAX;
 /// The bytes of each number in `series_site`. As they are never 0, a short record cannot have many series.
 const SITE_WIDTH: usize = 2;
 const _: () = assert!(NAMES_MAX - 1 <= u16::MAX as usize);
@@ -215,6 +216,9 @@ impl<'a> MeasurementColumns<'a> {
         if self.names.len() > NAMES_MAX || self.errors.len() > BATCH_RECORDS_MAX {
             return Err(format!("names, errors: a batch has at most {NAMES_MAX} and {BATCH_RECORDS_MAX}"));
         }
+        if self.names.iter().chain(&self.errors).any(|text| text.len() > TEXT_BYTES_MAX) {
+            return Err(format!("names, errors: a text has at most {TEXT_BYTES_MAX} bytes"));
+        }
         let (series_count, count) = (self.series_count(), self.measurements_count());
         if series_count > BATCH_SERIES_MAX || count > BATCH_RECORDS_MAX {
             return Err(format!(
@@ -226,6 +230,7 @@ impl<'a> MeasurementColumns<'a> {
             column.check(field, series_count)?;
             column.check_below(field, series_count, self.names.len(), "name")?;
         }
+        self.check_names(series_count)?;
         for (field, column) in self.measurement_columns() {
             column.check(field, count)?;
         }
@@ -240,6 +245,24 @@ impl<'a> MeasurementColumns<'a> {
             Some(index) => Err(format!("outcome[{index}]: {} is no outcome", self.outcome.0[index])),
             None => Ok(()),
         }
+    }
+
+    /// Checks the names of sites, agents and networks, each once. Names of targets that are not provisioned may be any text.
+    fn check_names(&self, series_count: usize) -> Result<(), String> {
+        let mut is_checked = vec![false; self.names.len()];
+        for column in [&self.series_site, &self.series_agent, &self.series_network] {
+            let numbers = column.numbers(series_count);
+            for index in 0..series_count {
+                let name = usize::try_from(numbers.get(index)).unwrap_or(usize::MAX);
+                let (Some(text), Some(is_checked)) = (self.names.get(name), is_checked.get_mut(name)) else {
+                    continue;
+                };
+                if !std::mem::replace(is_checked, true) {
+                    check_name(text).map_err(|error| format!("names[{name}]: {error}"))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The batch as a list of measurements.
@@ -372,16 +395,24 @@ impl<'a> Indexed<'a> {
     }
 }
 
-const TRIED: [Tried; 3] = [Tried::ResponseTime, Tried::AvailableBandwidth, Tried::Both];
-
 /// What an attempt tried, and its outcome, as one byte.
 fn attempt_byte(tried: Tried, outcome: Outcome) -> u8 {
-    let index = |found: Option<usize>| found.and_then(|index| u8::try_from(index).ok()).unwrap_or(0);
-    let tried = index(TRIED.iter().position(|other| *other == tried));
-    index(Outcome::ALL.iter().position(|other| *other == outcome)) + 16 * tried
+    let tried = match tried {
+        Tried::ResponseTime => 0,
+        Tried::AvailableBandwidth => 1,
+        Tried::Both => 2,
+    };
+    let outcome = match outcome {
+        Outcome::Ok => 0,
+        Outcome::Failed => 1,
+        Outcome::Refused => 2,
+        Outcome::CutOff => 3,
+    };
+    outcome + 16 * tried
 }
 
 fn attempt_of(byte: u8) -> Option<(Tried, Outcome)> {
+    const TRIED: [Tried; 3] = [Tried::ResponseTime, Tried::AvailableBandwidth, Tried::Both];
     Some((*TRIED.get(usize::from(byte >> 4))?, *Outcome::ALL.get(usize::from(byte & 15))?))
 }
 
