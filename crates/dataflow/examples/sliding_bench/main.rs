@@ -76,13 +76,13 @@ fn generate(folder: &Path, measurements: u64) {
 }
 
 fn spillway(folder: &Path, period_s: i64) {
-    let (provisioning, ticks) = recorded::Reader::open(&folder.join("records"));
-    // Read before, so that the reading takes nothing from the worker.
-    let ticks: Vec<_> = ticks.collect();
-    let last = ticks.len() as u64 - 1;
+    let file = folder.join("records");
+    let last = recorded::Reader::open(&file).1.count() as u64 - 1;
+    // The thread that feeds reads on, so that it uses the memory of records again, as that of a running system does.
+    let (provisioning, ticks) = recorded::Reader::open(&file);
     let mut frames = Vec::new();
     let keep = |records| frames.push(records);
-    let marked = spillway::run(period_s, &provisioning, ticks.into_iter(), &[last], || (), keep);
+    let marked = spillway::run(period_s, &provisioning, ticks, &[last], || (), keep);
     let cpu_ns = marked[0].0.as_nanos();
     println!("cpu_ns={cpu_ns} values={}", text(spillway::values_of(&frames)));
 }
