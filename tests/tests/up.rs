@@ -169,6 +169,7 @@ fn it_is_provisioned_answers_and_survives_a_kill() {
     assert!(client(&["get"]).1.contains("kind: site"));
 
     drop(child);
+    assert!(data.join("commands.redb").is_file());
     let data_text = data.to_str().unwrap();
     let explained = spillway(["explain", "shop", "--network", "net", "--log", data_text]);
     assert!(String::from_utf8(explained.stdout).unwrap().contains("cdn:cdn"));

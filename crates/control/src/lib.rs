@@ -5,6 +5,7 @@
 //! site now.
 #![warn(missing_docs)]
 
+mod commands;
 mod explain;
 mod provisioner;
 mod recent;

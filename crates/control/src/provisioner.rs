@@ -1,6 +1,6 @@
 //! Changes provisioning: reads to the end, decides, and appends a record with the next number.
 
-use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use spillway_events::{DecodeError, Gap, ProvisioningRecord, Sha256, TimeMicros, 
 use spillway_provisioning::{
     Change, Command, Mistake, ObjectId, Positions, Refusal, SourceFile, State, decide, diff, parse_files,
 };
+
+use crate::commands::Commands;
 
 /// How often a command is decided again because another writer appended a record first.
 const ATTEMPTS_MAX: usize = 8;
@@ -27,8 +29,7 @@ struct Known {
     state: State,
     /// The offset after the last record read.
     next: u64,
-    /// By command id: the number of its record, and the digest of its body.
-    commands: HashMap<String, (u64, Sha256)>,
+    commands: Commands,
 }
 
 /// What a command changed, or would have.
@@ -82,10 +83,18 @@ pub enum ProvisionError {
 }
 
 impl Provisioner {
-    /// The provisioning of a log, which is read when it is needed.
+    /// The provisioning of a log, which is read when it is needed. The index of commands is in memory.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
         Self { log, known: Mutex::default() }
+    }
+
+    /// The provisioning of a log, with the index of commands in a file. The file is created if it does not exist and rebuilt
+    /// if it is damaged or of another log. While it cannot be used, the index is in memory.
+    #[must_use]
+    pub fn with_index(log: Arc<dyn EventLog>, file: PathBuf) -> Self {
+        let known = Known { commands: Commands::in_file(file), ..Known::default() };
+        Self { log, known: Mutex::new(known) }
     }
 
     /// The provisioning as of the end of the log.
@@ -194,10 +203,13 @@ impl Provisioner {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up(&mut known)?;
-            match known.commands.get(&command.id) {
-                Some((number, body)) if *body == command.body_sha256 => return self.first_result(*number),
-                Some(_) => return Err(ProvisionError::IdReused { id: command.id.clone() }),
-                None => {}
+            if let Some(first) = known.commands.find(self.log.as_ref(), &command.id)? {
+                let is_retry = first.body_sha256 == command.body_sha256 && first.author == command.author;
+                return if is_retry {
+                    self.first_result(first.number)
+                } else {
+                    Err(ProvisionError::IdReused { id: command.id.clone() })
+                };
             }
             let state = &known.state;
             let events = decide(state, command).map_err(|refusal| match refusal {
@@ -252,7 +264,6 @@ impl Known {
     fn take(&mut self, offset: u64, record: &ProvisioningRecord) -> Result<(), ProvisionError> {
         self.state.apply(record)?;
         self.next = offset + 1;
-        self.commands.insert(record.command.clone(), (record.number, record.body_sha256));
         Ok(())
     }
 }

@@ -248,7 +248,10 @@ fn run_on_log(
 ) -> anyhow::Result<()> {
     let on_failure = if roles == Roles::All { OnFailure::Restart } else { OnFailure::EndProcess };
     let log = connector.connect(&supervisor.cancel)?;
-    let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
+    let provisioner = Arc::new(match settings.command_index_file() {
+        Some(file) => Provisioner::with_index(Arc::clone(&log), file),
+        None => Provisioner::new(Arc::clone(&log)),
+    });
     let dataflow = |cancel: &CancellationToken| Ok(dataflow_process(settings, connector).run(cancel)?);
     let follower = |cancel: &CancellationToken| {
         let mut follower = follower.lock().unwrap_or_else(PoisonError::into_inner);

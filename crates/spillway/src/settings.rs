@@ -24,7 +24,7 @@ const FIRST_PEER_PORT: u16 = 5391;
 
 #[derive(Debug, Args)]
 pub(crate) struct RoleOptions {
-    /// Folder of the embedded log and of the last routing table; created if it does not exist
+    /// Folder of the embedded log, the last routing table and the index of commands; created if it does not exist
     #[arg(long, env = "SPILLWAY_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where the DNS node listens, UDP and TCP [default: 127.0.0.1:5300]
@@ -189,6 +189,11 @@ impl Settings {
     /// Where a DNS node keeps its last table.
     pub(crate) fn table_file(&self) -> anyhow::Result<PathBuf> {
         Ok(self.data()?.join("table"))
+    }
+
+    /// Where the index of commands is kept, if this process keeps data.
+    pub(crate) fn command_index_file(&self) -> Option<PathBuf> {
+        Some(self.data.as_ref()?.join("commands.redb"))
     }
 
     pub(crate) fn connector(&self) -> anyhow::Result<Connector> {

@@ -1,0 +1,76 @@
+//! The index of commands in memory: bounded, and the log is searched for older commands.
+
+use std::collections::{HashMap, VecDeque};
+
+use spillway_eventlog::{EventLog, ReadError, RecordReader};
+use spillway_events::{ProvisioningRecord, topics};
+
+/// The most commands that are held: about 10 MiB.
+const IDS_MAX: usize = 65_536;
+
+/// The offsets of the last records of provisioning, by command id.
+pub(super) struct RecentIds {
+    ids_max: usize,
+    offsets: HashMap<String, u64>,
+    /// The ids in the order of their offsets.
+    order: VecDeque<String>,
+    /// The offset after the last record that was forgotten.
+    held_from: u64,
+    /// The offset after the last record read.
+    next: u64,
+}
+
+impl Default for RecentIds {
+    fn default() -> Self {
+        Self::new(IDS_MAX)
+    }
+}
+
+impl RecentIds {
+    pub(super) fn new(ids_max: usize) -> Self {
+        Self { ids_max, offsets: HashMap::new(), order: VecDeque::new(), held_from: 0, next: 0 }
+    }
+
+    /// Returns the record of a command, if the log has one as of its end.
+    pub(super) fn find(
+        &mut self,
+        log: &dyn EventLog,
+        id: &str,
+    ) -> Result<Option<ProvisioningRecord>, ReadError> {
+        for record in RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, self.next) {
+            let (offset, record) = record?;
+            self.take(offset, record.command);
+        }
+        let (from, to) = match self.offsets.get(id) {
+            Some(offset) => (*offset, offset + 1),
+            None => (0, self.held_from),
+        };
+        let mut records = RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, from);
+        while let Some((_, record)) = records.next_before(to)? {
+            if record.command == id {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The number of commands that are held.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    fn take(&mut self, offset: u64, id: String) {
+        self.next = offset + 1;
+        // The first record of an id counts.
+        if !self.offsets.contains_key(&id) {
+            self.offsets.insert(id.clone(), offset);
+            self.order.push_back(id);
+        }
+        if self.order.len() > self.ids_max
+            && let Some(offset) = self.order.pop_front().and_then(|id| self.offsets.remove(&id))
+        {
+            self.held_from = offset + 1;
+        }
+    }
+}
