@@ -412,7 +412,9 @@ fn a_node_takes_the_log_of_another_installation_only_if_it_is_requested() {
 
     // Asked while it does not run, it does so at its next start.
     std::fs::copy(one.join("table"), two.join("table")).unwrap();
-    assert_eq!(adopt("0").0, Some(1));
+    let (code, said) = adopt("0");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not adopted yet: the node does not run"), "{said}");
     let child = up(&two, &dns, &api);
     for _ in 0..300 {
         if installation(&two) == of_two {
@@ -422,8 +424,19 @@ fn a_node_takes_the_log_of_another_installation_only_if_it_is_requested() {
     }
     assert_eq!(terminate(child), Some(0));
     assert_eq!(installation(&two), of_two);
-    // Without a table there is nothing to ask for.
-    assert_eq!(spillway(["dns", "adopt", "--data", folder.to_str().unwrap()]).status.code(), Some(2));
+    // Without a table there is nothing to ask for. A table that cannot be read is another matter.
+    let refused = |data: &Path| {
+        let output = spillway(["dns", "adopt", "--data", data.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(&folder).contains("needs no adoption"));
+    std::fs::create_dir_all(folder.join("three/table")).unwrap();
+    let said = refused(&folder.join("three"));
+    assert!(
+        said.contains("the node's table cannot be read") && !said.contains("needs no adoption"),
+        "{said}"
+    );
 }
 
 #[test]

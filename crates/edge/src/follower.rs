@@ -23,7 +23,7 @@ use arc_swap::ArcSwapOption;
 use spillway_events::{Snapshot, SnapshotKind, TimeMicros};
 use spillway_routing::table::{Table, TableError};
 
-pub use self::adopt::{is_adoption_requested, request_adoption};
+pub use self::adopt::{is_adoption_requested, request_adoption, why_adoption_waits};
 pub use self::follow::follow;
 pub use self::status::{Ignored, Status};
 use self::store::OnDisk;

@@ -10,7 +10,9 @@ use spillway_routing::table::{Table, TableError, format_digest};
 use tokio_util::sync::CancellationToken;
 
 use super::Follower;
-use super::adopt::{adopt, cancel_when_requested, is_adoption_requested};
+use super::adopt::{
+    REQUEST_INTERVAL, Waits, adopt, cancel_when_requested, check_interval, is_adoption_requested,
+};
 use super::last_full::first_offset;
 use super::save::Saver;
 use super::status::Ignored;
@@ -35,12 +37,14 @@ pub fn follow(
     file: &Path,
     cancel: &CancellationToken,
 ) -> Result<(), ReadError> {
+    let mut interval = REQUEST_INTERVAL;
     loop {
-        if is_adoption_requested(file) {
-            adopt(log, follower, file)?;
-        }
+        let seen_to = log.end(topics::SNAPSHOTS, 0)?;
+        let waits = if is_adoption_requested(file) { adopt(log, follower, file)? } else { None };
+        let check = check_interval(waits, interval);
+        interval = check.unwrap_or(REQUEST_INTERVAL);
         let pass = cancel.child_token();
-        follow_until(log, follower, file, &pass)?;
+        follow_until(log, follower, &Watch { file, check, waits, seen_to }, &pass)?;
         // If only the pass is cancelled, there is a request.
         if cancel.is_cancelled() || !pass.is_cancelled() {
             return Ok(());
@@ -48,20 +52,36 @@ pub fn follow(
     }
 }
 
-/// Follows and saves until cancelled; cancels itself if there is a request to adopt the log's table.
+/// When a pass ends because of a request to adopt the log's table.
+struct Watch<'a> {
+    /// The file of the table.
+    file: &'a Path,
+    /// How often to check for a request; only snapshots end the pass if absent.
+    check: Option<Duration>,
+    /// What a request waits for that could not be met.
+    waits: Option<Waits>,
+    /// The end of the snapshots when that was found.
+    seen_to: u64,
+}
+
+/// Follows and saves until cancelled; cancels itself if there is a request to adopt the log's table that may be met.
 fn follow_until(
     log: &dyn EventLog,
     follower: &mut Follower,
-    file: &Path,
+    request: &Watch<'_>,
     pass: &CancellationToken,
 ) -> Result<(), ReadError> {
+    let file = request.file;
     let (saver, status) = (Saver::new(follower.on_disk), follower.status());
     let on_disk = follower.on_disk.take();
     let watch = CancellationToken::new();
     std::thread::scope(|scope| {
         let saving = scope.spawn(|| saver.run(file, on_disk, &status));
-        scope.spawn(|| cancel_when_requested(file, pass, &watch));
-        let followed = follow_and_hand_over(log, follower, &saver, pass);
+        if let Some(interval) = request.check {
+            let watch = &watch;
+            scope.spawn(move || cancel_when_requested(file, interval, pass, watch));
+        }
+        let followed = follow_and_hand_over(log, follower, &saver, request, pass);
         watch.cancel();
         saver.finish();
         follower.on_disk = saving.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -73,6 +93,7 @@ fn follow_and_hand_over(
     log: &dyn EventLog,
     follower: &mut Follower,
     saver: &Saver,
+    request: &Watch<'_>,
     cancel: &CancellationToken,
 ) -> Result<(), ReadError> {
     let status = follower.status();
@@ -95,6 +116,9 @@ fn follow_and_hand_over(
         };
         let is_used = match Snapshot::from_items(items) {
             Ok(snapshots) => {
+                if request.is_met_by(frames.offset(), &snapshots) {
+                    cancel.cancel();
+                }
                 // All are offered: if a delta is refused, the full table after it may be accepted.
                 let refused = snapshots.iter().filter(|snapshot| !adoption.take(snapshot)).count();
                 refused == 0
@@ -109,6 +133,14 @@ fn follow_and_hand_over(
         }
     }
     Ok(())
+}
+
+impl Watch<'_> {
+    /// Whether a request that waits may be met after a frame that ends at an offset.
+    fn is_met_by(&self, offset: u64, snapshots: &[Snapshot]) -> bool {
+        let Some(waits) = self.waits.filter(|_| offset >= self.seen_to) else { return false };
+        snapshots.iter().any(|snapshot| waits.may_end_with(snapshot))
+    }
 }
 
 /// Builds tables from snapshots.

@@ -1,6 +1,7 @@
 //! Offers snapshots, saves and loads, and damages the file at every byte; then follows a real log, with junk in it and with
 //! a disk that cannot be written.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use spillway_edge::follower::{
     Follower, Ignored, Status, StoreError, follow, is_adoption_requested, request_adoption,
+    why_adoption_waits,
 };
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{
@@ -105,11 +107,15 @@ fn a_log_that_is_older_than_the_table_is_not_followed() {
     let shared = follower.table();
     while_following(&log, &mut follower, &file, |status| {
         assert_eq!(status.ignored(), None);
-        publish(&log, heartbeat(4, 2));
-        wait_until(|| status.ignored() == Some(Ignored::Older));
-        publish(&log, full(6));
+        // Sent again until one of them is read as new: the follower may not have started yet.
+        let tick = Cell::new(4);
+        wait_until(|| {
+            publish_at(&log, tick.replace(tick.get() + 1), heartbeat(4, 2));
+            status.ignored() == Some(Ignored::Older)
+        });
+        publish(&log, full(1_000_000));
         wait_until(|| status.ignored().is_none());
-        assert_eq!(shared.load().as_ref().unwrap().version(), 6);
+        assert_eq!(shared.load().as_ref().unwrap().version(), 1_000_000);
     });
 }
 
@@ -184,8 +190,82 @@ fn a_request_waits_until_the_log_has_a_table_with_sites() {
         publish(&log, of("two", snapshot(SnapshotKind::Full, 0, vec![], vec![], vec![])));
         wait_until(|| status.ignored() == Some(Ignored::OtherInstallation));
         assert!(is_adoption_requested(&file));
+        wait_until(|| why_adoption_waits(&file).unwrap().is_some_and(|why| why.contains("has no sites yet")));
         assert_eq!(shared.load().as_ref().unwrap().installation(), "one");
         publish(&log, of("two", full(1)));
+        wait_until(|| !is_adoption_requested(&file));
+        assert_eq!(shared.load().as_ref().unwrap().installation(), "two");
+        assert_eq!(why_adoption_waits(&file).unwrap(), None);
+    });
+}
+
+/// Counts how often the log is read by a record that does not decode, which is reported each time. A request is looked for every
+/// second, so the test waits for longer than that; it can only pass by mistake, not fail.
+#[test]
+fn a_request_that_waits_reads_the_log_only_when_there_is_something_new() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    save_table_of_one(&file);
+    publish(&log, of("two", snapshot(SnapshotKind::Full, 0, vec![], vec![], vec![])));
+    append(&log, b"junk");
+    request_adoption(&file).unwrap();
+    assert_eq!(why_adoption_waits(&file).unwrap(), None, "no node has looked yet");
+    let mut follower = Follower::start(&file);
+    while_following(&log, &mut follower, &file, |status| {
+        // Once to adopt the table, once to follow.
+        wait_until(|| status.undecodable() == 2);
+        publish(&log, of("two", heartbeat(1, 2)));
+        std::thread::sleep(Duration::from_millis(2_500));
+        append(&log, b"junk");
+        wait_until(|| status.undecodable() >= 3);
+        assert_eq!(status.undecodable(), 3);
+        // A table with sites, but not with those that its digest says: it is looked at, and the request waits on.
+        let digest = full(2).digest.replace(|digit| digit != '0', "0");
+        publish(&log, Snapshot { digest, ..of("two", full(2)) });
+        // Two records, read once to adopt the table and once to follow.
+        wait_until(|| status.undecodable() == 7);
+        assert!(is_adoption_requested(&file));
+    });
+}
+
+#[test]
+fn a_request_waits_until_the_log_has_a_full_table() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    save_table_of_one(&file);
+    publish(&log, of("two", delta(2)));
+    request_adoption(&file).unwrap();
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |_| {
+        wait_until(|| {
+            why_adoption_waits(&file).unwrap().is_some_and(|why| why.contains("no full routing table"))
+        });
+        publish(&log, of("two", full(3)));
+        wait_until(|| !is_adoption_requested(&file));
+        assert_eq!(shared.load().as_ref().unwrap().installation(), "two");
+    });
+}
+
+/// A folder where the new file is to be written stands for a disk that is full.
+#[test]
+fn a_request_says_that_the_table_cannot_be_saved_and_is_met_once_it_can() {
+    let (folder, log) = new_log();
+    let file = folder.path().join("table");
+    save_table_of_one(&file);
+    publish(&log, of("two", full(2)));
+    let in_the_way = file.with_extension("new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    request_adoption(&file).unwrap();
+    let mut follower = Follower::start(&file);
+    let shared = follower.table();
+    while_following(&log, &mut follower, &file, |status| {
+        wait_until(|| {
+            why_adoption_waits(&file).unwrap().is_some_and(|why| why.contains("cannot be saved: "))
+        });
+        wait_until(|| status.is_save_failing());
+        assert_eq!(shared.load().as_ref().unwrap().installation(), "one");
+        std::fs::remove_dir(&in_the_way).unwrap();
         wait_until(|| !is_adoption_requested(&file));
         assert_eq!(shared.load().as_ref().unwrap().installation(), "two");
     });
@@ -311,7 +391,11 @@ fn append(log: &EmbeddedLog, record: &[u8]) {
 }
 
 fn publish(log: &EmbeddedLog, snapshot: Snapshot) {
-    for record in encode_frame(snapshot.version, &snapshot.into_items()).unwrap() {
+    publish_at(log, snapshot.version, snapshot);
+}
+
+fn publish_at(log: &EmbeddedLog, tick: u64, snapshot: Snapshot) {
+    for record in encode_frame(tick, &snapshot.into_items()).unwrap() {
         append(log, &record);
     }
 }
