@@ -1,12 +1,13 @@
 //! Serves HTTP to anybody who can connect: an accept loop with caps and timeouts, and errors as problem details.
 //!
 //! ```text
-//! listener ──► caps: in all, per client ──► hyper: header timeout ──► request timeout ──► router
+//! listener ──► caps: in all, per client ──► hyper: header timeout ──► request timeout, memory of bodies ──► router
 //! ```
 //!
 //! axum's own `serve` has neither caps nor timeouts, so idle connections would stay for ever and use up file descriptors.
 #![warn(missing_docs)]
 
+mod bodies;
 mod clients;
 mod problem;
 
@@ -16,9 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -26,6 +29,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use self::bodies::{Bodies, Counted, Taken};
 use self::clients::Clients;
 pub use self::problem::{Problem, not_found, wrong_method};
 
@@ -33,6 +37,9 @@ pub use self::problem::{Problem, not_found, wrong_method};
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long open requests may take once the server is cancelled.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When a client whose body had no room may try again.
+const RETRY_AFTER_SECS: u64 = 5;
 
 /// The bounds of a server.
 #[derive(Debug, Clone, Copy)]
@@ -47,33 +54,50 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// The longest body, in bytes.
     pub body_bytes_max: usize,
+    /// A body of at most this many bytes is small.
+    pub small_body_bytes: usize,
+    /// The bytes of all small bodies in flight, and of the first part of large ones; further ones are answered with 503.
+    pub small_bodies_bytes_max: usize,
+    /// The bytes of all large bodies in flight beyond their first part; further ones are answered with 503.
+    pub large_bodies_bytes_max: usize,
 }
+
+const CONNECTIONS_PER_CLIENT_MAX: usize = 64;
+const BODY_BYTES_MAX: usize = 64 * MIB;
+const SMALL_BODY_BYTES: usize = MIB;
+const SMALL_BODIES_BYTES_MAX: usize = 96 * MIB;
+const LARGE_BODIES_BYTES_MAX: usize = 128 * MIB;
+const MIB: usize = 1024 * 1024;
+// The longest body has room, and the connections of one client cannot take the room of all small bodies.
+const _: () = assert!(BODY_BYTES_MAX <= LARGE_BODIES_BYTES_MAX);
+const _: () = assert!(CONNECTIONS_PER_CLIENT_MAX * SMALL_BODY_BYTES < SMALL_BODIES_BYTES_MAX);
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 512,
-            connections_per_client_max: 64,
+            connections_per_client_max: CONNECTIONS_PER_CLIENT_MAX,
             header_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(60),
-            body_bytes_max: 64 * 1024 * 1024,
+            body_bytes_max: BODY_BYTES_MAX,
+            small_body_bytes: SMALL_BODY_BYTES,
+            small_bodies_bytes_max: SMALL_BODIES_BYTES_MAX,
+            large_bodies_bytes_max: LARGE_BODIES_BYTES_MAX,
         }
     }
 }
 
 /// Serves a router until cancelled. Requests that are open then may still end, for a few seconds.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel: CancellationToken) {
+    let bodies = Arc::new(Bodies::new(
+        limits.small_body_bytes,
+        limits.small_bodies_bytes_max,
+        limits.large_bodies_bytes_max,
+    ));
     let router = router.layer(DefaultBodyLimit::max(limits.body_bytes_max)).layer(from_fn(
-        move |request: Request, next: Next| async move {
-            let answered = tokio::time::timeout(limits.request_timeout, next.run(request)).await;
-            match answered {
-                Ok(response) => problem::from_rejection(response, limits.body_bytes_max).await,
-                Err(_) => {
-                    let secs = limits.request_timeout.as_secs();
-                    let detail = format!("the request took more than {secs} s");
-                    Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into()
-                }
-            }
+        move |request: Request, next: Next| {
+            let taken = Taken::nothing(&bodies);
+            async move { answer(request, next, limits, taken).await }
         },
     ));
     let clients = Arc::new(Clients::new(limits.connections_max, limits.connections_per_client_max));
@@ -102,6 +126,27 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel
     drop(listener);
     // What has not ended by then is closed.
     let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, graceful.shutdown()).await;
+}
+
+/// Runs a request within its bounds. `taken` holds the memory of its body until it is answered.
+async fn answer(request: Request, next: Next, limits: Limits, taken: Arc<Taken>) -> Response {
+    let request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&taken))));
+    let answered = tokio::time::timeout(limits.request_timeout, next.run(request)).await;
+    if taken.is_refused() {
+        let detail =
+            "the server has no memory for this body now, because of other requests; send it again later";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            .with_retry_after(RETRY_AFTER_SECS)
+            .into();
+    }
+    match answered {
+        Ok(response) => problem::from_rejection(response, limits.body_bytes_max).await,
+        Err(_) => {
+            let secs = limits.request_timeout.as_secs();
+            let detail = format!("the request took more than {secs} s");
+            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into()
+        }
+    }
 }
 
 fn serve_connection(

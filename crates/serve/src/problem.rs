@@ -12,13 +12,21 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<String>,
+    retry_after_secs: Option<u64>,
 }
 
 impl Problem {
     /// A problem with what is wrong and, where the client can mend it, how.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new() }
+        Self { status, detail: detail.into(), errors: Vec::new(), retry_after_secs: None }
+    }
+
+    /// When the client may try again.
+    #[must_use]
+    pub fn with_retry_after(mut self, secs: u64) -> Self {
+        self.retry_after_secs = Some(secs);
+        self
     }
 
     /// The single errors that make up the problem.
@@ -31,10 +39,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, detail, errors } = self;
+        let Self { status, detail, errors, retry_after_secs } = self;
         let title = status.canonical_reason();
         let body = json!({"status": status.as_u16(), "title": title, "detail": detail, "errors": errors});
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+        let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, content_type, body.to_string()).into_response();
+        if let Some(secs) = retry_after_secs {
+            response.headers_mut().insert(header::RETRY_AFTER, secs.into());
+        }
+        response
     }
 }
 

@@ -118,3 +118,63 @@ async fn a_body_over_the_limit_is_refused_with_the_limit() {
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("more than 100 bytes"), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
 }
+
+/// Sends a body of so many bytes and returns the answer.
+async fn send(address: SocketAddr, bytes: usize) -> String {
+    let body = "x".repeat(bytes);
+    let head =
+        format!("POST /body HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {bytes}\r\n\r\n");
+    ask(address, &format!("{head}{body}")).await
+}
+
+/// Sends the head of a request and so many bytes of its body, but not the last one.
+async fn hold(address: SocketAddr, bytes: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", bytes + 1);
+    stream.write_all(format!("{head}{}", "x".repeat(bytes)).as_bytes()).await.unwrap();
+    stream
+}
+
+/// Sends bodies until one is answered with this status: the server reads what others have sent at a time of its own.
+async fn until(address: SocketAddr, bytes: usize, status: &str) -> String {
+    for _ in 0..500 {
+        let answer = send(address, bytes).await;
+        if answer.starts_with(&format!("HTTP/1.1 {status}")) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no answer with {status}");
+}
+
+#[tokio::test]
+async fn unfinished_large_bodies_take_room_from_large_ones_only() {
+    let limits = Limits {
+        small_body_bytes: 10,
+        small_bodies_bytes_max: 1_000,
+        large_bodies_bytes_max: 100,
+        ..limits()
+    };
+    let (address, _running) = start(limits).await;
+    assert!(send(address, 110).await.ends_with("110"), "one fits");
+    let held = hold(address, 90).await;
+    let answer = until(address, 50, "503").await;
+    assert!(answer.contains("application/problem+json") && answer.contains("retry-after: 5"), "{answer}");
+    assert!(answer.contains("no memory for this body now"), "{answer}");
+    assert!(send(address, 10).await.ends_with("\r\n10"), "a small one needs no room of large ones");
+    drop(held);
+    until(address, 50, "200").await;
+    assert!(until(address, 110, "200").await.ends_with("110"), "all room is back");
+}
+
+#[tokio::test]
+async fn small_bodies_are_bounded_too() {
+    let limits =
+        Limits { small_body_bytes: 10, small_bodies_bytes_max: 25, large_bodies_bytes_max: 100, ..limits() };
+    let (address, _running) = start(limits).await;
+    let held = [hold(address, 10).await, hold(address, 10).await];
+    until(address, 10, "503").await;
+    assert!(send(address, 5).await.ends_with("\r\n5"));
+    drop(held);
+    until(address, 10, "200").await;
+}
