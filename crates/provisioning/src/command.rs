@@ -2,7 +2,7 @@
 
 use spillway_events::{Event, Gap, ObjectKind, ProvisioningRecord, RECORD_BYTES_MAX, Sha256, TimeMicros};
 
-use crate::fault::ObjectFault;
+use crate::fault::{ObjectFault, shorten_name};
 use crate::kinds::Object;
 use crate::limits::{
     COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX, USERS_LISTED_MAX,
@@ -59,9 +59,12 @@ pub(crate) fn is_command_text(text: &str) -> bool {
     (1..=COMMAND_TEXT_BYTES_MAX).contains(&text.len())
 }
 
-/// Refuses a reason that is empty or too long.
+/// Refuses a reason that is empty or too long, or that would not be one line wherever it is shown.
 pub(crate) fn check_reason(reason: &str) -> Result<(), Refusal> {
-    if is_command_text(reason) { Ok(()) } else { Err(Refusal::BadReason) }
+    if !is_command_text(reason) {
+        return Err(Refusal::BadReasonLength);
+    }
+    if reason.chars().any(char::is_control) { Err(Refusal::BadReasonText) } else { Ok(()) }
 }
 
 /// Why a command changes nothing.
@@ -103,7 +106,7 @@ pub enum Refusal {
         bytes: usize,
     },
     /// An object to delete does not exist.
-    #[error("there is no {0}")]
+    #[error("there is no {} {}", .0.kind.as_str(), shorten_name(&.0.name))]
     NotFound(ObjectId),
     /// The network `everywhere` always exists.
     #[error("network everywhere always exists and cannot be deleted")]
@@ -119,8 +122,11 @@ pub enum Refusal {
         unlisted: usize,
     },
     /// The reason that a command has to give is empty or too long.
-    #[error("the reason must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes")]
-    BadReason,
+    #[error("reason: must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes")]
+    BadReasonLength,
+    /// The reason that a command has to give has control characters, such as line breaks.
+    #[error("reason: must have no control characters, such as line breaks")]
+    BadReasonText,
     /// The loss of records cannot be accepted.
     #[error("{0}")]
     BadGap(String),

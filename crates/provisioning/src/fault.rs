@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spillway_events::NAME_BYTES_MAX;
+
 use crate::field_path::FieldPath;
 use crate::object::ObjectId;
 
@@ -41,9 +43,21 @@ impl fmt::Display for ObjectFault {
 /// The longest part of a foreign text that a message quotes, in characters.
 const QUOTED_CHARS_MAX: usize = 40;
 
+/// The longest part of a foreign name that a message quotes: that of the longest valid name, a probe's AGENT/NETWORK.
+const NAME_CHARS_MAX: usize = 2 * NAME_BYTES_MAX + 1;
+
 /// Cuts foreign text for a message.
 pub(crate) fn shorten(text: &str) -> String {
-    let mut short: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    cut(text, QUOTED_CHARS_MAX)
+}
+
+/// Cuts foreign text that should be a name for a message. Valid names stay whole.
+pub(crate) fn shorten_name(text: &str) -> String {
+    cut(text, NAME_CHARS_MAX)
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    let mut short: String = text.chars().take(chars_max).collect();
     if short.len() < text.len() {
         short.push('…');
     }

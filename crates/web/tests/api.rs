@@ -150,7 +150,7 @@ async fn a_clock_reset_needs_a_reason_and_is_recorded_once_a_command() {
     };
     let (status, problem) = reset("", r#"{"reason": ""}"#).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(problem["detail"].as_str().unwrap().contains("the reason must have 1 to 255 bytes"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("reason: must have 1 to 255 bytes"), "{problem}");
     let body = r#"{"reason": "2 hours ahead"}"#;
     let (_, tried) = reset("?dry_run=true", body).await;
     assert_eq!(

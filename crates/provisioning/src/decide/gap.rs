@@ -3,6 +3,7 @@
 use spillway_events::{Event, Gap, topics};
 
 use crate::command::{Refusal, check_reason};
+use crate::fault::shorten_name;
 use crate::limits::GAPS_MAX;
 use crate::state::State;
 
@@ -13,7 +14,7 @@ pub(super) fn accept_loss(state: &State, gap: &Gap, log_starts_at: u64) -> Resul
     let refuse = |why: String| Err(Refusal::BadGap(why));
     let Gap { topic, partition, from, to, reason } = gap;
     if !topics::bears_input(topic) {
-        return refuse(format!("topic {topic} has no input partitions"));
+        return refuse(format!("topic {} has no input partitions", shorten_name(topic)));
     }
     if from >= to {
         return refuse(format!("the offset range {from}..{to} is empty"));

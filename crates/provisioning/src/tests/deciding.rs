@@ -50,13 +50,15 @@ fn only_the_loss_of_deleted_records_is_accepted() {
         show("measurements", 100, 301, "a disk broke"),
         show("measurements", 300, 300, "a disk broke"),
         show("measurements", 100, 300, ""),
+        show("measurements", 100, 300, "a disk\nbroke"),
         show("ticks", 100, 300, "a disk broke"),
     ];
     expect![[r#"
         + gap measurements/2: the loss of offsets 100..300 is accepted: a disk broke
         the log holds measurements/2 from offset 300 on; only the loss of records before that can be accepted, not of 100..301
         the offset range 300..300 is empty
-        the reason must have 1 to 255 bytes
+        reason: must have 1 to 255 bytes
+        reason: must have no control characters, such as line breaks
         topic ticks has no input partitions
     "#]]
     .assert_eq(&all.concat());

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use spillway_events::{CdnName, ClockReset, Deleted, Event, Network, NetworkName, ObjectKind, SiteName};
+use spillway_events::{CdnName, ClockReset, Deleted, Event, Gap, Network, NetworkName, ObjectKind, SiteName};
 
 use super::{WORLD, apply_text, command, delete, record, with, world};
 use crate::limits::NETWORK_TREE_LEVELS_MAX;
@@ -149,7 +149,10 @@ fn every_clock_reset_is_an_event_of_its_own_and_changes_no_object() {
     let mut state = State::default();
     let reset = |reason: &str| command("reset", Change::ResetClock { reason: reason.to_owned() });
     for bad in ["", &"x".repeat(256)] {
-        assert_eq!(decide(&state, &reset(bad)), Err(Refusal::BadReason));
+        assert_eq!(decide(&state, &reset(bad)), Err(Refusal::BadReasonLength));
+    }
+    for bad in ["two\nlines", "\u{1b}[2J", "\u{85}"] {
+        assert_eq!(decide(&state, &reset(bad)), Err(Refusal::BadReasonText));
     }
     let before = state.clone();
     for number in 0..2 {
@@ -162,4 +165,20 @@ fn every_clock_reset_is_an_event_of_its_own_and_changes_no_object() {
     }
     assert_eq!(state.revision(), 2);
     assert!(state.saved_objects().eq(before.saved_objects()));
+}
+
+/// A name of the greatest length is quoted whole, a longer text is cut.
+#[test]
+fn foreign_names_are_cut_in_messages() {
+    let state = world();
+    let name = format!("{}/{}", "a".repeat(63), "n".repeat(63));
+    let refused = |name: &str| {
+        let id = ObjectId::new(ObjectKind::Probe, name);
+        decide(&state, &command("d", Change::Delete(vec![id]))).unwrap_err().to_string()
+    };
+    assert_eq!(refused(&name), format!("there is no probe {name}"));
+    assert_eq!(refused(&format!("{name}{}", "x".repeat(10_000))), format!("there is no probe {name}…"));
+    let gap = Gap { topic: "t".repeat(10_000), partition: 0, from: 0, to: 1, reason: String::from("lost") };
+    let refused = decide(&state, &command("g", Change::AcceptLoss { gap, log_starts_at: 1 })).unwrap_err();
+    assert_eq!(refused.to_string(), format!("topic {}… has no input partitions", "t".repeat(127)));
 }
