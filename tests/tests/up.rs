@@ -7,12 +7,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 use spillway_edge::follower::Follower;
 use spillway_eventlog::{EmbeddedLog, EventLog, RecordReader};
-use spillway_events::{Tick, topics};
+use spillway_events::{Tick, TimeMicros, encode, parse_time, topics};
 use spillway_tests::binary::{binary, folder, spillway};
 use spillway_tests::installation::{free_address, until};
 
@@ -190,6 +190,7 @@ fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
     assert_eq!(terminate(child), Some(0));
 
     let taken = TcpListener::bind(&api).unwrap();
+    let started_at = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap();
     let child = up(&data, &dns, &api);
     until_cname(&dns);
     drop(taken);
@@ -198,6 +199,8 @@ fn dns_outlives_every_other_role_and_failed_roles_are_restarted() {
     assert_eq!(role(&body, "dns"), serde_json::json!({"role": "dns", "state": "running"}));
     assert_eq!(role(&body, "web")["state"], "running");
     assert!(role(&body, "web")["last_failure"].as_str().unwrap().contains("cannot listen on"), "{body}");
+    let failed_at = parse_time(role(&body, "web")["last_failure_at"].as_str().unwrap()).unwrap();
+    assert!(failed_at.0 >= started_at, "{body}");
     assert_eq!(body["table"]["installation"].as_str().unwrap().len(), 32, "{body}");
     assert!(body["table"]["version"].as_u64() > Some(0) && body["table"]["age_ms"].is_u64(), "{body}");
     assert_eq!((&body["table"]["ignored"], &body["table"]["save_failing"]), (&Value::Null, &false.into()));
@@ -231,6 +234,7 @@ fn a_failed_role_shows_in_ready() {
     let body = ready(&api);
     let dataflow = role(&body, "dataflow");
     assert!(dataflow["reason"].as_str().unwrap().contains("ticks"), "{body}");
+    assert!(parse_time(dataflow["failed_at"].as_str().unwrap()).is_ok(), "{body}");
     assert!(dataflow["restarts_in_ms"].as_u64().is_some_and(|ms| ms <= 60_000), "{body}");
     assert_eq!(role(&body, "web"), serde_json::json!({"role": "web", "state": "running"}));
     assert_eq!(body["table"]["version"], Value::Null, "there is no table yet: {body}");
@@ -464,4 +468,17 @@ fn the_clock_is_reset_while_it_runs_and_on_a_log_folder() {
     let ticks = RecordReader::<Tick>::new(&log, topics::TICKS, 0, 0);
     let ticks: Vec<Tick> = ticks.map(|tick| tick.unwrap().1).collect();
     assert_eq!(ticks.iter().filter(|tick| tick.restart).count(), 2);
+
+    // The ticks are an hour ahead of this machine: `/ready` shows it, until the clock is reset.
+    let last = ticks.last().unwrap();
+    let (number, at_us) = (last.number + 1, TimeMicros(last.at_us.0 + 3_600_000_000));
+    let ahead = Tick { number, at_us, restart: false, ..last.clone() };
+    log.append_at(topics::TICKS, number, &encode(&ahead).unwrap()).unwrap();
+    drop(log);
+    let child = up(&data, &dns, &api);
+    until("the API", || TcpStream::connect(&api).is_ok());
+    until("it shows the clock", || ready(&api)["clock_apart_ms"].as_i64().is_some_and(|ms| ms < -3_000_000));
+    assert_eq!(reset(["--api", &api]).0, Some(0));
+    until("it shows no more", || ready(&api)["clock_apart_ms"].is_null());
+    assert_eq!(terminate(child), Some(0));
 }

@@ -11,6 +11,8 @@
 //! At a start it is the wall clock or, if that is behind the last tick, the time of the last tick running on. An operator can let
 //! it start again from the wall clock (`spillway clock reset`).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use spillway_events::TimeMicros;
@@ -22,6 +24,23 @@ const AHEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// The clock runs at most this part of the elapsed time faster or slower.
 const STEERING_DIVISOR: i64 = 10;
 
+/// How far the wall clock is from the clock of the ticks, for those who show it.
+#[derive(Debug, Clone, Default)]
+pub struct ClockStatus(Arc<AtomicI64>);
+
+impl ClockStatus {
+    /// How many microseconds the wall clock is ahead of the clock of the ticks, if they are more than 5 s apart; negative if it
+    /// is behind. Nothing while this process does not tick.
+    #[must_use]
+    pub fn apart_us(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|apart_us| *apart_us != 0)
+    }
+
+    pub(crate) fn set(&self, apart_us: Option<i64>) {
+        self.0.store(apart_us.unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
 /// A clock for ticks. Times are passed in, so that it can be tested without waiting.
 #[derive(Debug)]
 pub(crate) struct TickClock {
@@ -29,15 +48,15 @@ pub(crate) struct TickClock {
     read_at: Duration,
     /// Since when the wall clock has been ahead by more than the bound, on the monotonic clock.
     ahead_since: Option<Duration>,
-    /// Whether the clocks are apart by more than the bound.
-    is_apart: bool,
+    /// How far the wall clock is ahead, if the clocks are apart by more than the bound.
+    apart_us: Option<i64>,
 }
 
 impl TickClock {
     /// Starts at the wall clock, or after the last tick if that is later. `monotonic` is the time since any fixed start.
     pub(crate) fn new(wall: TimeMicros, monotonic: Duration, last_tick: Option<TimeMicros>) -> Self {
         let now = last_tick.map_or(wall, |last| wall.max(last));
-        Self { now, read_at: monotonic, ahead_since: None, is_apart: false }
+        Self { now, read_at: monotonic, ahead_since: None, apart_us: None }
     }
 
     /// The time now.
@@ -55,6 +74,11 @@ impl TickClock {
         });
         self.note_apart(wall);
         self.now
+    }
+
+    /// How far the wall clock was ahead at the last reading, if the clocks were apart by more than the bound.
+    pub(crate) fn apart_us(&self) -> Option<i64> {
+        self.apart_us
     }
 
     /// Whether the wall clock has been ahead for so long that its time is taken.
@@ -75,8 +99,8 @@ impl TickClock {
     fn note_apart(&mut self, wall: TimeMicros) {
         let apart_us = wall.0.saturating_sub(self.now.0);
         let is_apart = apart_us.saturating_abs() > APART_MAX_US;
-        if is_apart != self.is_apart {
-            self.is_apart = is_apart;
+        let before = std::mem::replace(&mut self.apart_us, is_apart.then_some(apart_us));
+        if is_apart != before.is_some() {
             let apart_s = apart_us / 1_000_000;
             if is_apart {
                 tracing::warn!(
@@ -120,8 +144,11 @@ mod tests {
     fn a_jump_of_two_hours_for_three_seconds_moves_it_by_the_steering_alone() {
         let mut clock = clock(None);
         run(&mut clock, 0, 10, 0);
+        assert_eq!(clock.apart_us(), None);
         assert_eq!(run(&mut clock, 10, 13, 7_200), TimeMicros(secs(13).0 + 300_000));
+        assert_eq!(clock.apart_us(), Some(7_200_000_000 - 300_000));
         assert_eq!(run(&mut clock, 13, 20, 0), secs(20));
+        assert_eq!(clock.apart_us(), None);
     }
 
     #[test]

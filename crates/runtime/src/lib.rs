@@ -29,6 +29,7 @@ pub mod topics;
 mod writer;
 
 pub use checkpoint::Checkpoint;
+pub use clock::ClockStatus;
 pub use error::RuntimeError;
 pub use missing::MissingRecords;
 pub use peers::PeerError;

@@ -12,6 +12,7 @@ use spillway_eventlog::{Connector, EventLog, LogError};
 use spillway_events::{TimeMicros, topics};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::ClockStatus;
 use crate::peers::{self, Peers};
 use crate::ticker::Ticker;
 use crate::{Checkpoint, FrameWriter, LogTicks, RuntimeError, Step};
@@ -49,6 +50,8 @@ pub struct Process {
     pub takeover_timeout: Duration,
     /// The wall clock.
     pub now: fn() -> TimeMicros,
+    /// Shows how far the wall clock is from that of the ticks.
+    pub clock_status: ClockStatus,
 }
 
 impl Process {
@@ -71,7 +74,8 @@ impl Process {
         let config = with_output_partitions(ticking_log.as_ref(), self.config)?;
         // A process that ticks keeps others from ticking, so it must be able to derive first.
         let Some(peers) = peers::connect(&self.hosts, config, cancel)? else { return Ok(()) };
-        let mut ticker = Ticker::new(ticking_log.as_ref(), self.connector.has_inboxes(), self.now)?;
+        let (has_inboxes, status) = (self.connector.has_inboxes(), self.clock_status.clone());
+        let mut ticker = Ticker::new(ticking_log.as_ref(), has_inboxes, self.now, status)?;
         let check = || peers::check_alive(&peers);
         let Some(won) = ticker.take_over(self.takeover_timeout, cancel, check)? else { return Ok(()) };
         tracing::info!(tick = won.number, "this process ticks");

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::RuntimeError;
 use crate::checkpoint::{Checkpoint, read_tick};
-use crate::clock::TickClock;
+use crate::clock::{ClockStatus, TickClock};
 use crate::peers::PeerError;
 
 /// A tick is cut at most this often, when input has arrived, and at least every second.
@@ -44,6 +44,7 @@ pub(crate) struct Ticker<'a> {
     now: fn() -> TimeMicros,
     started: Instant,
     clock: Option<TickClock>,
+    clock_status: ClockStatus,
     /// Whether the last ends leave input to the next tick.
     has_more_input: bool,
     /// If CDNs can write to the log themselves: provisioning up to the last tick.
@@ -57,6 +58,7 @@ impl<'a> Ticker<'a> {
         log: &'a dyn EventLog,
         has_inboxes: bool,
         now: fn() -> TimeMicros,
+        clock_status: ClockStatus,
     ) -> Result<Self, LogError> {
         let start = has_inboxes.then(|| log.start(topics::PROVISIONING, 0)).transpose()?;
         let reader = |start| RecordReader::new(log, topics::PROVISIONING, 0, start);
@@ -66,6 +68,7 @@ impl<'a> Ticker<'a> {
             now,
             started: Instant::now(),
             clock: None,
+            clock_status,
             has_more_input: false,
             provisioned,
             inbox_failures: BTreeMap::new(),
@@ -101,6 +104,7 @@ impl<'a> Ticker<'a> {
                 }
                 // The winner's clock counts now.
                 self.clock = None;
+                self.clock_status.set(None);
                 without_tick = Duration::ZERO;
                 continue;
             }
@@ -169,7 +173,9 @@ impl<'a> Ticker<'a> {
         let (wall, monotonic) = ((self.now)(), self.started.elapsed());
         let before = last.filter(|_| !restart).map(|last| last.at_us);
         let start = || TickClock::new(wall, monotonic, before);
-        let now = self.clock.get_or_insert_with(start).read(wall, monotonic);
+        let clock = self.clock.get_or_insert_with(start);
+        let now = clock.read(wall, monotonic);
+        self.clock_status.set(clock.apart_us());
         let number = last.map_or(0, |last| last.number + 1);
         let at_us = before.map_or(now, |before| TimeMicros(now.0.max(before.0 + 1_000)));
         let installation = if last.is_none() { draw_installation()? } else { String::new() };
@@ -299,6 +305,12 @@ impl<'a> Ticker<'a> {
             }
         }
         Ok(inboxes)
+    }
+}
+
+impl Drop for Ticker<'_> {
+    fn drop(&mut self) {
+        self.clock_status.set(None);
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use spillway_edge::follower::{Follower, Ignored, SharedTable, Status};
+use spillway_runtime::ClockStatus;
 
 use crate::clock::now;
 use crate::supervise::RoleStates;
@@ -22,8 +23,9 @@ impl Node {
 }
 
 /// `node` is none if the process has no DNS node.
-pub(crate) fn body(roles: &RoleStates, node: Option<&Node>) -> Value {
-    json!({ "roles": roles.list(), "table": node.map(table) })
+pub(crate) fn body(roles: &RoleStates, node: Option<&Node>, clock: &ClockStatus) -> Value {
+    let apart_ms = clock.apart_us().map(|apart_us| apart_us / 1_000);
+    json!({ "roles": roles.list(), "table": node.map(table), "clock_apart_ms": apart_ms })
 }
 
 fn table(Node { table, status }: &Node) -> Value {

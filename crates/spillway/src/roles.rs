@@ -16,7 +16,7 @@ use spillway_edge::dns::{Dns, DnsConfig};
 use spillway_edge::follower::{Follower, SharedTable, follow};
 use spillway_eventlog::{Connector, EmbeddedLog};
 use spillway_runtime::process::{self, Process};
-use spillway_runtime::{TAKEOVER_TIMEOUT, drop_expired, topics::specs};
+use spillway_runtime::{ClockStatus, TAKEOVER_TIMEOUT, drop_expired, topics::specs};
 use spillway_serve::Limits;
 use spillway_web::{Api, ReadyBody, router};
 use tokio_util::sync::CancellationToken;
@@ -203,7 +203,9 @@ pub(crate) fn run(
     let has_table = follower.as_ref().is_some_and(|follower| follower.current().is_some());
     let supervisor = Supervisor::new(cancel);
     let (states, node) = (Arc::clone(&supervisor.roles), follower.as_ref().map(Node::of));
-    let ready: ReadyBody = Arc::new(move || ready::body(&states, node.as_ref()));
+    let clock = ClockStatus::default();
+    let shown_clock = clock.clone();
+    let ready: ReadyBody = Arc::new(move || ready::body(&states, node.as_ref(), &shown_clock));
     std::thread::scope(|scope| {
         if let Some(follower) = &follower {
             let (table, supervisor) = (follower.table(), &supervisor);
@@ -223,7 +225,8 @@ pub(crate) fn run(
         let follower = Mutex::new(follower);
         supervisor.run("log", on_failure, |_| {
             let connector = open()?;
-            run_on_log(settings, roles, &connector, &follower, &supervisor, &ready)
+            let shown = Shown { ready: &ready, clock: &clock };
+            run_on_log(settings, roles, &connector, &follower, &supervisor, shown)
         });
     });
     let failed = supervisor.roles.failed_roles();
@@ -237,6 +240,13 @@ pub(crate) fn run(
     Ok(ExitCode::from(2))
 }
 
+/// What `/ready` shows, and the part of it that the dataflow sets.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    ready: &'a ReadyBody,
+    clock: &'a ClockStatus,
+}
+
 /// Runs the roles that use the log, until all are cancelled.
 fn run_on_log(
     settings: &Settings,
@@ -244,7 +254,7 @@ fn run_on_log(
     connector: &Connector,
     follower: &Mutex<Option<Follower>>,
     supervisor: &Supervisor,
-    ready: &ReadyBody,
+    shown: Shown<'_>,
 ) -> anyhow::Result<()> {
     let on_failure = if roles == Roles::All { OnFailure::Restart } else { OnFailure::EndProcess };
     let log = connector.connect(&supervisor.cancel)?;
@@ -252,14 +262,16 @@ fn run_on_log(
         Some(file) => Provisioner::with_index(Arc::clone(&log), file),
         None => Provisioner::new(Arc::clone(&log)),
     });
-    let dataflow = |cancel: &CancellationToken| Ok(dataflow_process(settings, connector).run(cancel)?);
+    let dataflow = |cancel: &CancellationToken| {
+        Ok(dataflow_process(settings, connector, shown.clock.clone()).run(cancel)?)
+    };
     let follower = |cancel: &CancellationToken| {
         let mut follower = follower.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(follower) = follower.as_mut() else { return Ok(()) };
         Ok(follow(connector.connect(cancel)?.as_ref(), follower, &settings.table_file()?, cancel)?)
     };
     let web = |cancel: &CancellationToken| {
-        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), Arc::clone(ready), now);
+        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), Arc::clone(shown.ready), now);
         runtime()?.block_on(web(settings.api, api, cancel.clone()))
     };
     let probe = |cancel: &CancellationToken| {
@@ -309,13 +321,14 @@ fn retention(log: &EmbeddedLog, cancel: &CancellationToken) -> anyhow::Result<()
     Ok(())
 }
 
-fn dataflow_process(settings: &Settings, connector: &Connector) -> Process {
+fn dataflow_process(settings: &Settings, connector: &Connector, clock_status: ClockStatus) -> Process {
     let (processes, process) = (settings.hosts.len().max(1), settings.process);
     let performance_period_us = settings.performance_period_us;
     let config = Config { processes, process, performance_period_us, ..process::config(settings.workers) };
     // Only this process can tick on an embedded log, so it does not wait for another one.
     let takeover_timeout = if connector.has_inboxes() { TAKEOVER_TIMEOUT } else { Duration::ZERO };
-    Process { connector: connector.clone(), config, hosts: settings.hosts.clone(), takeover_timeout, now }
+    let (connector, hosts) = (connector.clone(), settings.hosts.clone());
+    Process { connector, config, hosts, takeover_timeout, now, clock_status }
 }
 
 async fn web(address: SocketAddr, api: Api, cancel: CancellationToken) -> anyhow::Result<()> {

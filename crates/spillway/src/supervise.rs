@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use spillway_eventlog::LogError;
+use spillway_events::{TimeMicros, format_time};
 use spillway_runtime::RuntimeError;
 use tokio_util::sync::CancellationToken;
+
+use crate::clock::now;
 
 /// How long to wait before a role is restarted the first time; doubled each time.
 const RESTART_DELAY_MIN: Duration = Duration::from_secs(1);
@@ -30,13 +33,20 @@ pub(crate) enum OnFailure {
 enum RoleState {
     Running {
         /// Why it was restarted, if it was.
-        last_failure: Option<String>,
+        last_failure: Option<Failure>,
     },
     Failed {
-        reason: String,
+        failure: Failure,
         /// When it is restarted; nothing if it has ended the process.
         restart_at: Option<Instant>,
     },
+}
+
+/// Why and when a role failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failure {
+    reason: String,
+    at: TimeMicros,
 }
 
 /// The states of the roles of one process. A role that was cancelled is not among them.
@@ -53,13 +63,14 @@ impl RoleStates {
         let last_failure = match roles.remove(role) {
             None => None,
             Some(RoleState::Running { last_failure }) => last_failure,
-            Some(RoleState::Failed { reason, .. }) => Some(reason),
+            Some(RoleState::Failed { failure, .. }) => Some(failure),
         };
         roles.insert(role, RoleState::Running { last_failure });
     }
 
     fn failed(&self, role: &'static str, reason: String, restart_at: Option<Instant>) {
-        self.lock().insert(role, RoleState::Failed { reason, restart_at });
+        let failure = Failure { reason, at: now() };
+        self.lock().insert(role, RoleState::Failed { failure, restart_at });
     }
 
     fn ended(&self, role: &'static str) {
@@ -76,13 +87,16 @@ impl RoleStates {
     pub(crate) fn list(&self) -> Vec<Value> {
         let state = |(role, state): (&&'static str, &RoleState)| match state {
             RoleState::Running { last_failure: None } => json!({"role": role, "state": "running"}),
-            RoleState::Running { last_failure } => {
-                json!({"role": role, "state": "running", "last_failure": last_failure})
-            }
-            RoleState::Failed { reason, restart_at } => {
+            RoleState::Running { last_failure: Some(Failure { reason, at }) } => json!({
+                "role": role, "state": "running", "last_failure": reason, "last_failure_at": format_time(*at),
+            }),
+            RoleState::Failed { failure: Failure { reason, at }, restart_at } => {
                 let wait = restart_at.map(|at| at.saturating_duration_since(Instant::now()));
                 let restarts_in_ms = wait.and_then(|wait| u64::try_from(wait.as_millis()).ok());
-                json!({"role": role, "state": "failed", "reason": reason, "restarts_in_ms": restarts_in_ms})
+                json!({
+                    "role": role, "state": "failed", "reason": reason, "failed_at": format_time(*at),
+                    "restarts_in_ms": restarts_in_ms,
+                })
             }
         };
         self.lock().iter().map(state).collect()

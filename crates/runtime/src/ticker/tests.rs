@@ -35,7 +35,7 @@ fn reset(log: &Arc<EmbeddedLog>, id: &str) {
 }
 
 fn ticker(log: &EmbeddedLog, has_inboxes: bool) -> Ticker<'_> {
-    Ticker::new(log, has_inboxes, wall).unwrap()
+    Ticker::new(log, has_inboxes, wall, ClockStatus::default()).unwrap()
 }
 
 /// Cuts and appends the next tick.
@@ -129,4 +129,24 @@ fn an_inbox_that_cannot_be_created_does_not_stop_the_ticks() {
         assert_eq!(inboxes.map(|offset| offset.topic.as_str()).collect::<Vec<_>>(), ["inbox.good"]);
         last = Some(tick);
     }
+}
+
+#[test]
+fn clocks_that_are_apart_are_shown_while_the_process_ticks() {
+    let (_folder, log) = new_log();
+    let status = ClockStatus::default();
+    let mut ticker = Ticker::new(log.as_ref(), false, wall, status.clone()).unwrap();
+    WALL.set(START_US + HOUR_US);
+    let first = next(&mut ticker, None);
+    assert_eq!(status.apart_us(), None);
+    WALL.set(START_US);
+    let second = next(&mut ticker, Some(&first));
+    let apart_us = status.apart_us().unwrap();
+    assert!((-HOUR_US - 60_000_000..-HOUR_US + 60_000_000).contains(&apart_us), "{apart_us}");
+    drop(ticker);
+    assert_eq!(status.apart_us(), None);
+    // A process that starts behind the last tick shows it at once.
+    let mut ticker = Ticker::new(log.as_ref(), false, wall, status.clone()).unwrap();
+    next(&mut ticker, Some(&second));
+    assert!(status.apart_us().is_some());
 }
