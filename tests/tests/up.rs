@@ -181,6 +181,23 @@ fn it_is_provisioned_answers_and_survives_a_kill() {
     assert_eq!(spillway(["replay", "verify", "--log", data_text]).status.code(), Some(0));
 }
 
+/// A file that is not closed cleanly and whose content is not that of a log.
+#[test]
+fn a_log_check_that_cannot_open_the_log_does_not_advise_a_log_check() {
+    let data = folder("log-check").join("data");
+    drop(EmbeddedLog::create(&data).unwrap());
+    let file = data.join("log.redb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // All pages but the first one, which says that this is a file of the store.
+    bytes.iter_mut().skip(4_096).for_each(|byte| *byte ^= 0x5a);
+    std::fs::write(&file, bytes).unwrap();
+    let output = spillway(["log", "check", "--log", data.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("is damaged: ") && said.contains("restore the folder from a backup"), "{said}");
+    assert!(!said.contains("spillway log check"), "{said}");
+}
+
 /// A first run leaves a table and a log. Then the API's port is taken, so that the web role fails; then the log is damaged,
 /// so that every role but DNS fails.
 #[test]

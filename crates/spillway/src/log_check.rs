@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use spillway_eventlog::{CheckPhase, Damage, PageCheck, check};
+use spillway_eventlog::{CheckPhase, Damage, LogError, PageCheck, check};
 
 use crate::output::line;
 
@@ -29,14 +30,22 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
         "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed} (ETA {eta})",
     )?);
-    let report = check(&options.log, &mut |progress| {
+    let checked = check(&options.log, &mut |progress| {
         bar.set_message(match progress.phase {
             CheckPhase::Records => "records",
             CheckPhase::Pages => "pages",
         });
         bar.set_length(progress.bytes_total);
         bar.set_position(progress.bytes_done);
-    })?;
+    });
+    let report = match checked {
+        // The error's own text advises to run this command.
+        Err(LogError::DamagedFile { file, reason }) => bail!(
+            "{} is damaged: {reason}. It cannot be opened, so its records cannot be listed: restore the folder from a backup",
+            file.display()
+        ),
+        checked => checked?,
+    };
     bar.finish_and_clear();
     for Damage { topic, partition, offset } in &report.damages {
         line(format_args!(
@@ -53,5 +62,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         "{} records of {} topics, {} bytes in {} blocks; {} damaged places; pages {pages}",
         report.records, report.topics, report.bytes, report.blocks, report.damages_count
     ))?;
-    Ok(ExitCode::from(u8::from(!report.is_intact())))
+    if report.is_intact() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    line(format_args!("what is damaged cannot be repaired: restore the folder from a backup"))?;
+    Ok(ExitCode::from(1))
 }
