@@ -159,39 +159,90 @@ fn no_file_is_too_long() {
     assert_ratchet(lengths, FILE_LINES_MAX, LONG_FILES, "LONG_FILES");
 }
 
-/// Looks at the modules at the top of each crate: a name after `crate::` is a module, or something that the root of the crate
-/// takes from a module and shows. Tests may use everything.
+/// Looks at the modules of each folder: a name after `crate::` or `super::` is a module, or something that the file above the
+/// folder takes from a module of it. What a folder's modules use of the file above does not count. Tests may use everything.
 #[test]
 fn modules_of_a_crate_do_not_use_each_other_in_a_circle() {
     let mut broken = Vec::new();
     for (package, member) in members() {
         let folder = member.folder.join("src");
-        let Some(of_root) =
-            ["lib.rs", "main.rs"].map(|file| folder.join(file)).into_iter().find(|file| file.is_file())
-        else {
-            continue;
-        };
-        let shown_by_root = shown_by_root(&code(&of_root));
-        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for file in files_below(&folder) {
-            let path = file.strip_prefix(&folder).unwrap_or(&file).with_extension("");
-            let is_test = path.components().any(|part| part.as_os_str() == "tests");
-            let Some(module) = path.iter().next().filter(|_| !is_test && file != of_root) else { continue };
-            let module = module.to_string_lossy().into_owned();
-            let used = names_after_crate(&code(&file));
-            let used = used.into_iter().map(|name| shown_by_root.get(&name).cloned().unwrap_or(name));
-            uses.entry(module.clone()).or_default().extend(used.filter(|used| *used != module));
-        }
-        for module in uses.keys().filter(|module| reached_from(module, &uses).contains(module.as_str())) {
-            let others =
-                uses[module].iter().filter(|other| reached_from(other, &uses).contains(module.as_str()));
-            let others = others.map(String::as_str).collect::<Vec<_>>().join(", ");
-            broken.push(format!(
-                "{package}: module {module} uses {others}, which uses it: move what both need below them"
-            ));
+        let root =
+            ["lib.rs", "main.rs"].map(|file| folder.join(file)).into_iter().find(|file| file.is_file());
+        if let Some(root) = root {
+            find_circles(&package, &root, &folder, "crate::", &mut broken);
         }
     }
     assert_none(&broken);
+}
+
+/// A crate with a circle of two modules below another one: each way in which one may name the other.
+#[test]
+fn a_circle_of_nested_modules_is_found() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("circles-{}", std::process::id()));
+    let write = |file: &str, text: &str| {
+        let file = folder.join(file);
+        fs::create_dir_all(folder_of(&file)).and_then(|()| fs::write(&file, text)).expect("a file");
+    };
+    let circles = || {
+        let mut broken = Vec::new();
+        find_circles("package", &folder.join("lib.rs"), &folder, "crate::", &mut broken);
+        broken.len()
+    };
+    write("lib.rs", "mod a;\n");
+    write("a.rs", "mod x;\nmod y;\nuse self::y::Thing;\nstruct Own;\n");
+    write("a/x.rs", "use super::Thing;\nuse super::Own;\n");
+    write("a/y.rs", "use super::Own;\n");
+    assert_eq!(circles(), 0);
+    for (file, text) in [
+        ("a/y.rs", "use super::x::Other;\n"),
+        ("a/y.rs", "fn other() { crate::a::x::other() }\n"),
+        ("a/y/z.rs", "use super::super::x::Other;\n"),
+    ] {
+        write("a/y.rs", "");
+        write(file, text);
+        assert_eq!(circles(), 2, "{file}: {text}");
+    }
+    fs::remove_dir_all(&folder).expect("the folder");
+}
+
+/// Finds circles among the modules of a folder, whose names stand after `path`, and in its subfolders.
+fn find_circles(package: &str, above: &Path, folder: &Path, path: &str, broken: &mut Vec<String>) {
+    let shown_above = shown_by(&code(above));
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut folders = BTreeSet::new();
+    for file in files_below(folder) {
+        let inside = file.strip_prefix(folder).unwrap_or(&file).with_extension("");
+        let is_test = inside.components().any(|part| part.as_os_str() == "tests");
+        let Some(module) = inside.iter().next().filter(|_| !is_test && file != above) else { continue };
+        let module = module.to_string_lossy().into_owned();
+        let depth = inside.components().count();
+        if depth > 1 {
+            folders.insert(module.clone());
+        }
+        let code = code_with_numbered_supers(&file);
+        let used = names_after(&code, path).into_iter().chain(names_after(&code, &format!("super{depth}::")));
+        let used = used.map(|name| shown_above.get(&name).cloned().unwrap_or(name));
+        uses.entry(module.clone()).or_default().extend(used.filter(|used| *used != module));
+    }
+    for module in uses.keys().filter(|module| reached_from(module, &uses).contains(module.as_str())) {
+        let others = uses[module].iter().filter(|other| reached_from(other, &uses).contains(module.as_str()));
+        let others = others.map(String::as_str).collect::<Vec<_>>().join(", ");
+        broken.push(format!(
+            "{package}: module {path}{module} uses {others}, which uses it: move what both need below them"
+        ));
+    }
+    for module in folders {
+        let above = folder.join(&module).with_extension("rs");
+        if above.is_file() {
+            find_circles(package, &above, &folder.join(&module), &format!("{path}{module}::"), broken);
+        }
+    }
+}
+
+/// The code of a file, with `super3::` for `super::super::super::`.
+fn code_with_numbered_supers(file: &Path) -> String {
+    let supers = (1..=4).rev().map(|depth| ("super::".repeat(depth), format!("super{depth}::")));
+    supers.fold(code(file), |code, (from, to)| code.replace(&from, &to))
 }
 
 /// The code of a file without comments, up to its tests.
@@ -210,11 +261,14 @@ fn code(file: &Path) -> String {
         .join("\n")
 }
 
-/// The modules by the names that `pub use MODULE::…` takes from them.
-fn shown_by_root(root: &str) -> BTreeMap<String, String> {
-    let shown = root.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next()?.split_once("::"));
+/// The modules by the names that `use MODULE::…` or `use self::MODULE::…` takes from them.
+fn shown_by(code: &str) -> BTreeMap<String, String> {
+    let taken = code.split("use ").skip(1).filter_map(|rest| {
+        let path = rest.split(';').next()?;
+        path.strip_prefix("self::").unwrap_or(path).split_once("::")
+    });
     let is_name = |text: &&str| !text.is_empty();
-    shown
+    taken
         .flat_map(|(module, names)| {
             let names = names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(is_name);
             names.map(|name| (name.to_owned(), module.to_owned()))
@@ -222,10 +276,10 @@ fn shown_by_root(root: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The first names after each `crate::`, of `crate::{a::B, c}` too.
-fn names_after_crate(code: &str) -> BTreeSet<String> {
+/// The first names after each path such as `crate::`, of `crate::{a::B, c}` too.
+fn names_after(code: &str, path: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for path in code.split("crate::").skip(1) {
+    for path in code.split(path).skip(1) {
         let Some(group) = path.strip_prefix('{') else {
             names.insert(first_name(path));
             continue;
