@@ -316,7 +316,7 @@ fn reached_from<'a>(module: &'a str, uses: &'a BTreeMap<String, BTreeSet<String>
     reached
 }
 
-/// Compares the names of the files in `schemas/` with those in `record!(…)` lines.
+/// Compares the names of the files in `schemas/` with those that records are made of.
 #[test]
 fn every_schema_has_its_record_and_the_reverse() {
     let schemas: BTreeSet<String> = files_below(&root().join("schemas"))
@@ -325,20 +325,25 @@ fn every_schema_has_its_record_and_the_reverse() {
         .collect();
     let mut named = BTreeSet::new();
     for file in files_below(&root().join("crates/events/src")) {
-        for call in read(&file).split("\nrecord!(").skip(1) {
-            // The current version, then the older ones.
-            let call = call.split(");").next().unwrap_or_default();
-            for name in call.split('"').skip(1).step_by(2) {
-                let name = name.to_owned();
-                assert!(named.insert(name.clone()), "{}: two records name the schema {name:?}", shown(&file));
+        let text = read(&file);
+        // Each names the current version, then the older ones.
+        for (start, end) in [("\nrecord!(", ");"), ("\nframed! {", "\n}"), (" schemas!(\"", "\n")] {
+            for call in text.split(start).skip(1) {
+                let call = call.split(end).next().unwrap_or_default();
+                for name in call.split('"').filter(|part| part.ends_with(".avsc")) {
+                    let is_new = named.insert(name.to_owned());
+                    assert!(is_new, "{}: two records name the schema {name:?}", shown(&file));
+                }
             }
         }
     }
     let unused = schemas.difference(&named).map(|name| {
-        format!("schemas/{name} is named in no record!(…) of crates/events/src: add its record, or remove the file")
+        format!(
+            "schemas/{name} belongs to no record of crates/events/src: add its record, or remove the file"
+        )
     });
     let missing = named.difference(&schemas).map(|name| {
-        format!("a record!(…) of crates/events/src names {name:?}, which is not in schemas/: add the schema")
+        format!("a record of crates/events/src names {name:?}, which is not in schemas/: add the schema")
     });
     assert_none(&unused.chain(missing).collect::<Vec<_>>());
 }
