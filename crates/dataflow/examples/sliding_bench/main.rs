@@ -22,6 +22,7 @@ mod rows;
 mod spillway;
 mod usage;
 mod windows;
+mod writer;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -60,7 +61,7 @@ fn text(values: Values) -> String {
 fn generate(folder: &Path, measurements: u64) {
     let mut csv = BufWriter::new(File::create(folder.join("rows.csv")).unwrap());
     let mut records =
-        recorded::Writer::create(&folder.join("records"), &log::provisioning(rows::SITES, log::MINUTE));
+        writer::Writer::create(&folder.join("records"), &log::provisioning(rows::SITES, log::MINUTE));
     let (mut batches, mut bytes) = (0, 0);
     let rows = rows::rows(measurements).inspect(|(_, row)| writeln!(csv, "{row}").unwrap());
     for (at_us, groups) in rows::Ticks::new(rows) {

@@ -1,47 +1,13 @@
-//! A file of records as they wait on a log: provisioning, then ticks with what each reads. Numbers are little-endian.
+//! Reads a file of records as they wait on a log: provisioning, then ticks with what each reads. Numbers are little-endian.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-use spillway_events::{ProvisioningRecord, TimeMicros, decode, encode};
+use spillway_events::{ProvisioningRecord, TimeMicros, decode};
 
 /// A tick, and the records of `measurements` that it reads beyond the one before, each with the number of its agent.
 pub(crate) type RecordedTick = (TimeMicros, Vec<(u32, Vec<u8>)>);
-
-#[allow(dead_code, reason = "one of two benchmarks writes")]
-pub(crate) struct Writer(BufWriter<File>);
-
-#[allow(dead_code, reason = "one of two benchmarks writes")]
-impl Writer {
-    pub(crate) fn create(file: &Path, provisioning: &ProvisioningRecord) -> Self {
-        let mut writer = Self(BufWriter::new(File::create(file).unwrap()));
-        writer.bytes(&encode(provisioning).unwrap());
-        writer
-    }
-
-    pub(crate) fn tick(&mut self, (at_us, records): &RecordedTick) {
-        self.0.write_all(&at_us.0.to_le_bytes()).unwrap();
-        self.number(records.len());
-        for (agent, bytes) in records {
-            self.0.write_all(&agent.to_le_bytes()).unwrap();
-            self.bytes(bytes);
-        }
-    }
-
-    pub(crate) fn finish(mut self) {
-        self.0.flush().unwrap();
-    }
-
-    fn number(&mut self, number: usize) {
-        self.0.write_all(&u32::try_from(number).unwrap().to_le_bytes()).unwrap();
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.number(bytes.len());
-        self.0.write_all(bytes).unwrap();
-    }
-}
 
 pub(crate) struct Reader(BufReader<File>);
 
