@@ -16,7 +16,7 @@ use crate::error::DataflowError;
 use crate::input::{InputRecord, InputTopic, TickInput};
 use crate::message::{BatchPart, Due, Ingested, Item, RecordId, Routed};
 use crate::provisioning::ProvisioningChange;
-use crate::repeats::{BatchHead, Heard};
+use crate::repeats::{BatchHead, ToRepeats};
 use crate::shard::shard;
 
 /// The version of the rules that this release decides by.
@@ -49,7 +49,7 @@ struct ReceiptState {
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) to_steer: Vec<Routed<Ingested>>,
-    pub(crate) to_repeats: Vec<Routed<Heard>>,
+    pub(crate) to_repeats: Vec<Routed<ToRepeats>>,
 }
 
 impl Ingest {
@@ -117,8 +117,8 @@ impl Ingest {
             self.save(&mut sent)?;
         }
         let Tick { number, at_us, restart, .. } = input.tick;
-        let heard = Heard::Tick { number, at_us, restart, checkpoint: due.checkpoint };
-        sent.to_repeats.push(to_itself(self.worker, heard));
+        let of_tick = ToRepeats::Tick { number, at_us, restart, checkpoint: due.checkpoint };
+        sent.to_repeats.push(to_itself(self.worker, of_tick));
         sent.to_steer.push(to_itself(self.worker, Ingested::Tick(input, due)));
         Ok(sent)
     }
@@ -196,7 +196,7 @@ impl Ingest {
             );
             return Ok(());
         }
-        self.hear(record, source, batch.boot(), batch.sequence(), sent);
+        self.send_to_repeats(record, source, batch.boot(), batch.sequence(), sent);
         let mut of_workers: Vec<Samples> = vec![Samples::default(); self.config.workers_total()];
         let names: Vec<SeriesNames<'_>> = batch.series().collect();
         // Resolved when the first measurement names it.
@@ -258,7 +258,7 @@ impl Ingest {
             self.reject_source(sent, record, batch.aggregates.len(), why);
             return Ok(());
         }
-        self.hear(record, batch.source.clone(), batch.boot, batch.sequence, sent);
+        self.send_to_repeats(record, batch.source.clone(), batch.boot, batch.sequence, sent);
         let speaks_for_itself = |cdn: &CdnName| only.is_none_or(|only| only == cdn);
         for aggregate in &batch.aggregates {
             if !speaks_for_itself(&aggregate.cdn) {
@@ -298,9 +298,16 @@ impl Ingest {
     }
 
     /// Sends a batch of a known source to the worker that judges whether it is a repeat.
-    fn hear(&self, record: &InputRecord, source: SourceName, boot: u64, sequence: u64, sent: &mut Sent) {
+    fn send_to_repeats(
+        &self,
+        record: &InputRecord,
+        source: SourceName,
+        boot: u64,
+        sequence: u64,
+        sent: &mut Sent,
+    ) {
         let to = self.config.owner(shard(source.as_str())) as u64;
-        let message = Heard::Batch(BatchHead { record: id_of(record), source, boot, sequence });
+        let message = ToRepeats::Batch(BatchHead { record: id_of(record), source, boot, sequence });
         sent.to_repeats.push(Routed { to, message });
     }
 

@@ -14,7 +14,7 @@ use crate::shard::shard;
 
 /// From `ingest` to `repeats`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Heard {
+pub(crate) enum ToRepeats {
     Tick { number: u64, at_us: TimeMicros, restart: bool, checkpoint: bool },
     Batch(BatchHead),
 }
@@ -63,13 +63,13 @@ impl Repeats {
     ///
     /// # Errors
     /// If state cannot be encoded for a checkpoint.
-    pub(crate) fn tick(&mut self, heard: Vec<Heard>) -> Result<Vec<Routed<Ingested>>, DataflowError> {
+    pub(crate) fn tick(&mut self, messages: Vec<ToRepeats>) -> Result<Vec<Routed<Ingested>>, DataflowError> {
         let mut batches = Vec::new();
         let mut tick = None;
-        for heard in heard {
-            match heard {
-                Heard::Batch(batch) => batches.push(batch),
-                Heard::Tick { number, at_us, restart, checkpoint } => {
+        for message in messages {
+            match message {
+                ToRepeats::Batch(batch) => batches.push(batch),
+                ToRepeats::Tick { number, at_us, restart, checkpoint } => {
                     tick = Some((number, at_us, checkpoint));
                     if restart {
                         self.seen.values_mut().for_each(|seen| seen.restart_time(at_us));

@@ -31,7 +31,7 @@ use crate::ingest::{Ingest, Sent};
 use crate::input::TickInput;
 use crate::message::{Ingested, Routed};
 use crate::output::Output;
-use crate::repeats::{Heard, Repeats};
+use crate::repeats::{Repeats, ToRepeats};
 use crate::steer::Steer;
 
 /// The maximum number of ticks that wait for a worker.
@@ -254,8 +254,9 @@ fn graph(
                 }
             }
         });
-        let (ingested, heard) = ingested.ok_err::<Messages<Ingested>, _, Messages<Heard>, _, _>(|sent| sent);
-        let not_counted = each_tick(heard, "repeats", failure, move |_, heard| repeats.tick(heard));
+        let (ingested, batches) =
+            ingested.ok_err::<Messages<Ingested>, _, Messages<ToRepeats>, _, _>(|sent| sent);
+        let not_counted = each_tick(batches, "repeats", failure, move |_, messages| repeats.tick(messages));
         let ingested = ingested.concat(not_counted);
         let items = each_tick(ingested, "steer", failure, move |_, messages| steer.tick(messages));
         each_tick(items, "frame", failure, move |tick, items| {
@@ -270,7 +271,7 @@ fn graph(
 type Messages<M> = Vec<Routed<M>>;
 
 /// What `ingest` sends: to `steer`, or to `repeats`.
-type FromIngest = Result<Routed<Ingested>, Routed<Heard>>;
+type FromIngest = Result<Routed<Ingested>, Routed<ToRepeats>>;
 
 /// An operator that is given all messages of a tick, when no more can come, and sends what `act` returns.
 fn each_tick<'scope, M: ExchangeData, O: 'static>(

@@ -1,8 +1,8 @@
 //! One site: its windows, their values, and its route in every network.
 
+mod objective_windows;
 mod performance;
 mod saved;
-mod windows;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ use crate::per_network::PerNetwork;
 use crate::rank::Rank;
 use crate::topology::Topology;
 use crate::windows::{Change, Windows};
-pub(crate) use windows::ObjectiveWindows;
+pub(crate) use objective_windows::ObjectiveWindows;
 
 /// The state of one site.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) struct Current {
 
 impl SiteState {
     pub(crate) fn new(spec: Arc<Site>, agreement: u64, windows: &mut Windows) -> Self {
-        let windows = windows::none_yet(&spec, windows);
+        let windows = objective_windows::empty(&spec, windows);
         let current = PerNetwork::default();
         Self { spec, agreement, windows, current, is_below_everywhere: false }
     }
@@ -67,7 +67,7 @@ impl SiteState {
     /// changed objective starts with an empty window.
     pub(crate) fn respecify(&mut self, number: u32, spec: Arc<Site>, agreement: u64, windows: &mut Windows) {
         let old = std::mem::take(&mut self.windows);
-        self.windows = windows::moved(old, &self.spec, number, &spec, windows);
+        self.windows = objective_windows::rearranged(old, &self.spec, number, &spec, windows);
         self.spec = spec;
         self.agreement = agreement;
     }
@@ -90,12 +90,12 @@ impl SiteState {
 
     /// Forgets the windows of these probes.
     pub(crate) fn drop_probes(&mut self, probes: &BTreeSet<u32>, windows: &mut Windows) {
-        windows::drop_probes(&mut self.windows, probes, windows);
+        objective_windows::drop_probes(&mut self.windows, probes, windows);
     }
 
     /// Forgets all windows.
     pub(crate) fn drop_windows(&mut self, windows: &mut Windows) {
-        windows::drop_all(&mut self.windows, windows);
+        objective_windows::drop_all(&mut self.windows, windows);
     }
 
     /// Removes the window if it is empty. Returns whether its change can alter a verdict or a choice: values of the origin only

@@ -95,14 +95,14 @@ impl ObjectiveWindows {
 }
 
 /// The windows of a new site.
-pub(super) fn none_yet(spec: &Site, windows: &mut Windows) -> Vec<ObjectiveWindows> {
+pub(super) fn empty(spec: &Site, windows: &mut Windows) -> Vec<ObjectiveWindows> {
     let targets_count = targets(spec).count();
     spec.objectives.iter().map(|objective| ObjectiveWindows::new(objective, targets_count, windows)).collect()
 }
 
 /// The windows of a site with a new specification: they are kept by the target's name and the objective, and an objective
 /// that is new has none yet.
-pub(super) fn moved(
+pub(super) fn rearranged(
     old: Vec<ObjectiveWindows>,
     old_spec: &Site,
     site: u32,
@@ -111,8 +111,8 @@ pub(super) fn moved(
 ) -> Vec<ObjectiveWindows> {
     let old_targets: Vec<&str> = targets(old_spec).collect();
     let mut old: Vec<Option<ObjectiveWindows>> = old.into_iter().map(Some).collect();
-    let mut moved = none_yet(spec, windows);
-    for (number, (objective, new)) in (0..).zip(spec.objectives.iter().zip(&mut moved)) {
+    let mut new_windows = empty(spec, windows);
+    for (number, (objective, new)) in (0..).zip(spec.objectives.iter().zip(&mut new_windows)) {
         let kept = old_spec.objectives.iter().position(|old| old == objective);
         let Some(mut kept) = kept.and_then(|index| old.get_mut(index)?.take()) else { continue };
         for ((target, name), of_target) in (0..).zip(targets(spec)).zip(&mut new.by_target) {
@@ -127,7 +127,7 @@ pub(super) fn moved(
         kept.retain(windows, |_| false);
     }
     old.into_iter().flatten().for_each(|mut gone| gone.retain(windows, |_| false));
-    moved
+    new_windows
 }
 
 /// Forgets the windows of these probes.
