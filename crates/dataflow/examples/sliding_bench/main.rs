@@ -79,11 +79,11 @@ fn generate(folder: &Path, measurements: u64) {
 fn spillway(folder: &Path, period_s: i64) {
     let file = folder.join("records");
     let last = recorded::Reader::open(&file).1.count() as u64 - 1;
-    // The thread that feeds reads on, so that it uses the memory of records again, as that of a running system does.
+    // The thread that feeds reads on, and frames are dropped once they are read, so that their memory is used again, as that of
+    // a running system is.
     let (provisioning, ticks) = recorded::Reader::open(&file);
-    let mut frames = Vec::new();
-    let keep = |records| frames.push(records);
-    let marked = spillway::run(period_s, &provisioning, ticks, &[last], || (), keep);
-    let cpu_ns = marked[0].0.as_nanos();
-    println!("cpu_ns={cpu_ns} values={}", text(spillway::values_of(&frames)));
+    let mut reader = spillway::ValuesReader::default();
+    let read = |frame: Vec<Vec<u8>>| reader.read(&frame);
+    let marked = spillway::run(period_s, &provisioning, ticks, &[last], || (), read);
+    println!("cpu_ns={} values={}", marked[0].0.as_nanos(), text(reader.values));
 }

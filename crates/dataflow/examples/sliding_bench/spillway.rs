@@ -88,17 +88,24 @@ fn feed(
     let _ = stopped.recv();
 }
 
-/// What frames of `performance` hold for the networks of the probes.
-pub(crate) fn values_of(frames: &[Vec<Vec<u8>>]) -> Values {
-    let mut values = Values::default();
-    let mut hashes: HashMap<(String, String, String), u64> = HashMap::new();
-    let items = frames.iter().flat_map(|records| decode_frame::<Performance>(records).unwrap());
-    for item in items.filter(|item| item.network != NetworkName::everywhere()) {
-        let names = (item.site.to_string(), item.network.to_string(), item.target);
-        let hash = *hashes
-            .entry(names)
-            .or_insert_with_key(|(site, network, target)| hash(key(site, network, target).as_bytes()));
-        values.add(hash, item.at_us.0.div_euclid(1_000_000), item.value.unwrap());
+/// Reads the values that frames of `performance` hold for the networks of the probes.
+#[derive(Default)]
+pub(crate) struct ValuesReader {
+    pub(crate) values: Values,
+    /// By site, network and target.
+    hashes: HashMap<(String, String, String), u64>,
+}
+
+impl ValuesReader {
+    pub(crate) fn read(&mut self, frame: &[Vec<u8>]) {
+        let items = decode_frame::<Performance>(frame).unwrap();
+        for item in items.into_iter().filter(|item| item.network != NetworkName::everywhere()) {
+            let names = (item.site.to_string(), item.network.to_string(), item.target);
+            let hash = *self
+                .hashes
+                .entry(names)
+                .or_insert_with_key(|(site, network, target)| hash(key(site, network, target).as_bytes()));
+            self.values.add(hash, item.at_us.0.div_euclid(1_000_000), item.value.unwrap());
+        }
     }
-    values
 }
