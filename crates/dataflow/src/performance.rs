@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{EncodedItems, ItemsSize, PerformanceView, SiteName};
+use spillway_events::{EncodedItems, ItemsSize, SiteName};
+use spillway_steering::SitePerformance;
 
 use crate::error::DataflowError;
 use crate::shard::shard;
@@ -16,36 +17,29 @@ pub(crate) struct PerformanceRun {
     sites: Vec<(SiteName, ItemsSize)>,
 }
 
-/// The values that one worker computes at a tick, by output partition.
-pub(crate) struct PerformanceRuns {
+/// The values of a worker's sites, by output partition.
+///
+/// # Errors
+/// When a value does not encode.
+pub(crate) fn encode<'a>(
+    sites: impl Iterator<Item = SitePerformance<'a>>,
     output_partitions: u32,
-    by_partition: BTreeMap<u32, PerformanceRun>,
-    /// The partition of the last value, which the next one of the same site belongs to.
-    partition: u32,
-}
-
-impl PerformanceRuns {
-    pub(crate) fn new(output_partitions: u32) -> Self {
-        Self { output_partitions, by_partition: BTreeMap::new(), partition: 0 }
-    }
-
-    /// Adds a value. All values of a site come one after the other.
-    pub(crate) fn push(&mut self, value: &PerformanceView<'_>) -> Result<(), DataflowError> {
-        let last = self.by_partition.get(&self.partition).and_then(|run| run.sites.last());
-        if last.is_none_or(|(last, _)| last != value.site) {
-            self.partition = shard(value.site.as_str()) % self.output_partitions;
-            let run = self.by_partition.entry(self.partition).or_default();
-            run.sites.push((value.site.clone(), run.items.size()));
-        }
-        let run = self.by_partition.entry(self.partition).or_default();
+) -> Result<BTreeMap<u32, PerformanceRun>, DataflowError> {
+    let mut by_partition: BTreeMap<u32, PerformanceRun> = BTreeMap::new();
+    for performance in sites {
+        let site = performance.site();
+        let run = by_partition.entry(shard(site.as_str()) % output_partitions).or_default();
+        let from = run.items.size();
         let part = "a performance value";
-        run.items.push_performance(value).map_err(|source| DataflowError::Encode { part, source })
+        performance
+            .values(|value| run.items.push_performance(&value))
+            .map_err(|source| DataflowError::Encode { part, source })?;
+        if run.items.size() != from {
+            run.sites.push((site.clone(), from));
+        }
     }
-
-    /// The values by partition.
-    pub(crate) fn into_parts(self) -> impl Iterator<Item = (u32, PerformanceRun)> {
-        self.by_partition.into_iter()
-    }
+    by_partition.retain(|_, run| !run.sites.is_empty());
+    Ok(by_partition)
 }
 
 /// The items of one partition's frame: those of all workers by site. All values of a site are in one run.

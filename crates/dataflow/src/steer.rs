@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::DataflowError;
 use crate::input::TickInput;
 use crate::message::{BatchPart, Due, Ingested, Item, Routed};
-use crate::performance::PerformanceRuns;
+use crate::performance::encode;
 use crate::provisioning::ProvisioningChange;
 use crate::shard::shard;
 
@@ -111,16 +111,9 @@ impl Steer {
         let decisions = self.steering.decide(tick, now).into_iter().map(Item::Decision);
         items.extend(decisions.map(|item| self.route(item)));
         if due.performance {
-            let mut performance = PerformanceRuns::new(self.config.output_partitions);
-            let mut outcome = Ok(());
-            self.steering.performance(now, |value| {
-                if outcome.is_ok() {
-                    outcome = performance.push(&value);
-                }
-            });
-            outcome?;
+            let performance = encode(self.steering.performance(now), self.config.output_partitions)?;
             let of_partition = |(partition, run)| self.route(Item::Performance(partition, run));
-            items.extend(performance.into_parts().map(of_partition));
+            items.extend(performance.into_iter().map(of_partition));
         }
         if due.checkpoint {
             let state = self.save()?.into_iter().map(|(shard, bytes)| Item::State(shard, bytes));

@@ -47,7 +47,7 @@ pub struct Evidence {
 /// the probe's position.
 pub(crate) fn evidence(topology: &Topology, objective: &Objective, votes: &[Vote]) -> Vec<Option<Evidence>> {
     let mut found: Vec<Option<Evidence>> = vec![None; topology.networks_count()];
-    let mut values = Vec::new();
+    let mut values = Vec::with_capacity(votes.len());
     for &network in topology.root_first() {
         let voters = topology.voters(network);
         values.clear();

@@ -70,5 +70,6 @@ pub use panes::Panes;
 pub use per_network::PerNetwork;
 pub use rank::{FAILED, Rank, is_three_digits};
 pub use sample::{AHEAD_MAX_US, Ranked, Samples, SeriesId, rank_measurement};
+pub use site::SitePerformance;
 pub use steering::Steering;
 pub use topology::Topology;

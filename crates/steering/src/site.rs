@@ -22,6 +22,7 @@ use crate::rank::Rank;
 use crate::topology::Topology;
 use crate::windows::{Change, Windows};
 pub(crate) use objective_windows::ObjectiveWindows;
+pub use performance::SitePerformance;
 
 /// The state of one site.
 #[derive(Debug)]

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use spillway_events::{CdnName, Decision, Metric, ObjectKind, PerformanceView, Site, SiteName, TimeMicros};
+use spillway_events::{CdnName, Decision, Metric, ObjectKind, Site, SiteName, TimeMicros};
 use spillway_provisioning::{ObjectId, ProvisionedSite, State};
 
 use crate::directory::Directory;
 use crate::moment::Moment;
 use crate::sample::{Samples, SeriesId};
-use crate::site::SiteState;
+use crate::site::{SitePerformance, SiteState};
 use crate::topology::Topology;
 use crate::windows::{LogId, WindowId, Windows};
 
@@ -222,8 +222,8 @@ impl Steering {
         decisions
     }
 
-    /// Emits the performance values as of a tick's time: by site, target, network, then the objective's fields.
-    pub fn performance(&mut self, at: TimeMicros, mut emit: impl FnMut(PerformanceView<'_>)) {
+    /// The sites in the order of their names, each with its performance values as of a tick's time.
+    pub fn performance(&mut self, at: TimeMicros) -> impl Iterator<Item = SitePerformance<'_>> {
         if !std::mem::replace(&mut self.is_by_name, true) {
             let sites = &self.sites;
             let name = |number: &u32| sites.get(*number as usize)?.as_ref().map(|state| &state.spec.name);
@@ -231,11 +231,11 @@ impl Steering {
             self.by_name.sort_by_key(name);
             self.by_name.dedup();
         }
-        for number in &self.by_name {
-            if let Some(state) = site_mut(&mut self.sites, *number) {
-                state.performance(at, &self.topology, &self.windows, &mut emit);
-            }
-        }
+        let (sites, topology, windows) = (&self.sites, &self.topology, &self.windows);
+        self.by_name.iter().filter_map(move |number| {
+            let state = sites.get(*number as usize)?.as_deref()?;
+            Some(SitePerformance { state, at, topology, windows })
+        })
     }
 
     /// The sites that are steered here.

@@ -26,6 +26,10 @@ impl ObjectiveWindows {
         Self { metric: objective.metric, log: windows.log(objective), by_target }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_target.iter().all(Vec::is_empty)
+    }
+
     pub(crate) fn get(&self, target: u16, probe: u32) -> Option<WindowId> {
         let of_target = self.by_target.get(usize::from(target))?;
         let index = of_target.binary_search_by_key(&probe, |(probe, _)| *probe).ok()?;
