@@ -1,6 +1,6 @@
 //! Recorded measurements, row by row: what is good, what is skipped and what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use crate::columns::{ColumnNames, Columns};
 
 /// How many wrong rows are shown one by one.
 const SHOWN_MAX: u64 = 20;
+/// The maximum number of spellings of series that are kept.
+const SPELLINGS_MAX: usize = 1 << 20;
 
 /// New names for what matches nothing provisioned, by the name in the input.
 #[derive(Debug, Default, Deserialize)]
@@ -50,8 +52,7 @@ pub struct Counts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) line: u64,
-    pub(crate) series: Series,
-    /// Its index within `series` is still to be set.
+    /// Of the series with this number among those of the file ([`Rows::series`]).
     pub(crate) measurement: Measurement,
 }
 
@@ -61,7 +62,6 @@ pub struct Rows {
     reader: csv::Reader<Bounded<Box<dyn Read + Send>>>,
     allowance: Allowance,
     columns: Columns,
-    renames: Renames,
     provisioned: Provisioned,
     record: csv::StringRecord,
     ended: bool,
@@ -71,10 +71,17 @@ pub struct Rows {
 
 /// The names that rows may use.
 struct Provisioned {
+    renames: Renames,
     /// By name and by host.
     sites: BTreeMap<String, SiteName>,
     targets: BTreeMap<SiteName, Vec<String>>,
     probes: std::collections::BTreeSet<Probe>,
+    /// The series found so far, and their numbers.
+    series: Vec<Series>,
+    numbers: HashMap<Series, u32>,
+    /// What [`Provisioned::resolve`] found for the names as they stand in rows, each behind its length.
+    spellings: HashMap<Vec<u8>, Result<u32, &'static str>>,
+    spelling: Vec<u8>,
 }
 
 impl Rows {
@@ -118,8 +125,7 @@ impl Rows {
             reader,
             allowance,
             columns,
-            renames,
-            provisioned: Provisioned::of(state),
+            provisioned: Provisioned::of(state, renames),
             record: csv::StringRecord::new(),
             ended: false,
             warn,
@@ -146,14 +152,14 @@ impl Rows {
                 self.wrong(line, why, &detail);
                 None
             }
-            Ok((measurement, names)) => match self.provisioned.resolve(&self.renames, &names) {
+            Ok((measurement, names)) => match self.provisioned.number(&names) {
                 Err(why) => {
                     *self.counts.skipped.entry(why).or_default() += 1;
                     None
                 }
                 Ok(series) => {
                     self.counts.kept += 1;
-                    Some(Row { line, series, measurement })
+                    Some(Row { line, measurement: Measurement { series, ..measurement } })
                 }
             },
         }
@@ -161,6 +167,11 @@ impl Rows {
 }
 
 impl Rows {
+    /// The series of the rows so far, by their numbers.
+    pub(crate) fn series(&self) -> &[Series] {
+        &self.provisioned.series
+    }
+
     /// The next row of something provisioned; nothing at the end of the file.
     pub(crate) fn next(&mut self) -> Option<Row> {
         while !self.ended {
@@ -275,7 +286,7 @@ fn parse_outcome(text: &str) -> Result<Outcome, Wrong> {
 }
 
 impl Provisioned {
-    fn of(state: &State) -> Self {
+    fn of(state: &State, renames: Renames) -> Self {
         let mut sites = BTreeMap::new();
         let mut targets = BTreeMap::new();
         for site in state.sites().map(|site| site.site) {
@@ -290,11 +301,38 @@ impl Provisioned {
         for site in state.sites().map(|site| site.site) {
             sites.insert(site.name.as_str().to_owned(), site.name.clone());
         }
-        Self { sites, targets, probes: state.probes().cloned().collect() }
+        let probes = state.probes().cloned().collect();
+        let (series, numbers) = (Vec::new(), HashMap::new());
+        let (spellings, spelling) = (HashMap::new(), Vec::new());
+        Self { renames, sites, targets, probes, series, numbers, spellings, spelling }
+    }
+
+    /// The number of a row's series.
+    fn number(&mut self, names: &Names<'_>) -> Result<u32, &'static str> {
+        self.spelling.clear();
+        for name in [names.site, names.target, names.agent, names.network] {
+            self.spelling.extend_from_slice(&name.len().to_le_bytes());
+            self.spelling.extend_from_slice(name.as_bytes());
+        }
+        if let Some(known) = self.spellings.get(&self.spelling) {
+            return *known;
+        }
+        let found = self.resolve(names).map(|series| {
+            let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+            *self.numbers.entry(series).or_insert_with_key(|new| {
+                self.series.push(new.clone());
+                next
+            })
+        });
+        if self.spellings.len() < SPELLINGS_MAX {
+            self.spellings.insert(self.spelling.clone(), found);
+        }
+        found
     }
 
     /// The names provisioned for those of a row: themselves where they match, else renamed.
-    fn resolve(&self, renames: &Renames, names: &Names<'_>) -> Result<Series, &'static str> {
+    fn resolve(&self, names: &Names<'_>) -> Result<Series, &'static str> {
+        let renames = &self.renames;
         let find = |name: &str| self.sites.get(name).or_else(|| self.sites.get(name.to_lowercase().as_str()));
         let site = find(names.site)
             .or_else(|| find(renames.sites.get(names.site)?))

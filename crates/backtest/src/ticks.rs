@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use spillway_events::topics::INPUT_RECORD_BYTES_MAX;
 use spillway_events::{
-    AgentName, BATCH_RECORDS_MAX, DecodeError, MeasurementBatch, PartitionOffset, Series, SourceName, Tick,
-    TimeMicros, encode, format_time, topics,
+    AgentName, BATCH_RECORDS_MAX, DecodeError, Measurement, MeasurementBatch, PartitionOffset, Series,
+    SourceName, Tick, TimeMicros, encode, format_time, topics,
 };
 use spillway_provisioning::State;
 use spillway_runtime::RuntimeError;
@@ -87,20 +87,23 @@ impl Ticks {
     /// A tick that reads these rows, in batches of their agents.
     fn cut(&mut self, at_us: TimeMicros, rows: Vec<Row>) -> Result<RecordedTick, RuntimeError> {
         let failed = |source| RuntimeError::Encode { topic: topics::MEASUREMENTS, source };
-        let mut by_agent: BTreeMap<AgentName, Vec<Row>> = BTreeMap::new();
+        let series = self.rows.series();
+        let mut by_agent: BTreeMap<&AgentName, Vec<Measurement>> = BTreeMap::new();
         for row in rows {
-            by_agent.entry(row.series.agent.clone()).or_default().push(row);
+            if let Some(series) = series.get(row.measurement.series as usize) {
+                by_agent.entry(&series.agent).or_default().push(row.measurement);
+            }
         }
         let mut batches = Vec::new();
-        for (agent, rows) in by_agent {
+        for (agent, measurements) in by_agent {
             let source = SourceName::new(agent.as_str());
             let invalid = |error| DecodeError::Invalid(format!("source: {error}"));
             let source = source.map_err(invalid).map_err(failed)?;
-            let mut rows = rows.into_iter().peekable();
-            while rows.peek().is_some() {
+            let mut measurements = measurements.into_iter().peekable();
+            while measurements.peek().is_some() {
                 self.sequence += 1;
-                let group = rows.by_ref().take(BATCH_ROWS_MAX);
-                batches.push(encode(&batch(&source, self.sequence, group)).map_err(failed)?);
+                let group = measurements.by_ref().take(BATCH_ROWS_MAX);
+                batches.push(encode(&batch(&source, self.sequence, series, group)).map_err(failed)?);
             }
         }
         self.measurements_end += batches.len() as u64;
@@ -155,17 +158,23 @@ fn tick_of(row: &Row) -> TimeMicros {
     TimeMicros(-(-row.measurement.at_us.0).div_euclid(SECOND_US) * SECOND_US)
 }
 
-fn batch(source: &SourceName, sequence: u64, rows: impl Iterator<Item = Row>) -> MeasurementBatch {
+/// A batch of measurements that have the numbers of their series in a list.
+fn batch(
+    source: &SourceName,
+    sequence: u64,
+    of_file: &[Series],
+    measurements: impl Iterator<Item = Measurement>,
+) -> MeasurementBatch {
     let mut series: Vec<Series> = Vec::new();
-    let mut indexes: HashMap<Series, u32> = HashMap::new();
-    let mut measurements = Vec::new();
-    for row in rows {
+    let mut indexes: HashMap<u32, u32> = HashMap::new();
+    let renumbered = |measurement: Measurement| {
         let next = u32::try_from(series.len()).unwrap_or(u32::MAX);
-        let index = *indexes.entry(row.series).or_insert_with_key(|new| {
-            series.push(new.clone());
+        let index = *indexes.entry(measurement.series).or_insert_with_key(|number| {
+            series.extend(of_file.get(*number as usize).cloned());
             next
         });
-        measurements.push(spillway_events::Measurement { series: index, ..row.measurement });
-    }
+        Measurement { series: index, ..measurement }
+    };
+    let measurements = measurements.map(renumbered).collect();
     MeasurementBatch { source: source.clone(), boot: 1, sequence, series, measurements }
 }
