@@ -5,6 +5,10 @@ use spillway_events::topics;
 
 use crate::OUTPUT_PARTITIONS;
 
+/// The number of input partitions of an installation that does not say otherwise. The workers share them, so more workers than
+/// this decode no quicker.
+pub const INPUT_PARTITIONS: u32 = 4;
+
 /// All topics: name, number of partitions, retention.
 const TOPICS: &[(&str, Partitions, Kept)] = &[
     (topics::PROVISIONING, Partitions::One, Kept::ForEver),
@@ -48,7 +52,7 @@ pub fn specs(input_partitions: u32, output_partitions: u32) -> Vec<TopicSpec> {
 /// # Errors
 /// If the log fails, or a topic exists with another number of partitions.
 pub fn create(log: &dyn EventLog) -> Result<(), LogError> {
-    for spec in specs(1, OUTPUT_PARTITIONS) {
+    for spec in specs(INPUT_PARTITIONS, OUTPUT_PARTITIONS) {
         log.create_topic(&spec.name, spec.partitions)?;
     }
     Ok(())
