@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use spillway_edge::follower::Follower;
-use spillway_tests::binary::{binary, folder};
+use spillway_tests::binary::{TOKEN, command, folder};
 use spillway_tests::installation::free_address;
 
 /// The same as in the binary, because this process loads the table as a node does.
@@ -141,7 +141,7 @@ impl Installation {
     fn start(data: &Path) -> Self {
         let (api, dns) = (free_address(), free_address());
         let arguments = ["up", "--api", &api, "--dns", &dns, "--data"];
-        let process = Command::new(binary()).args(arguments).arg(data).stderr(Stdio::null()).spawn().unwrap();
+        let process = command().args(arguments).arg(data).stderr(Stdio::null()).spawn().unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(&dns).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -158,7 +158,7 @@ impl Installation {
         write!(
             stream,
             "POST /v1/provisioning HTTP/1.1\r\nHost: {}\r\nContent-Type: application/yaml\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{documents}",
+             Authorization: Bearer {TOKEN}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{documents}",
             self.api,
             documents.len()
         )

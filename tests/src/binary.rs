@@ -29,13 +29,36 @@ pub fn binary() -> PathBuf {
         .clone()
 }
 
+/// The token of the installations that tests start.
+pub const TOKEN: &str = "spillway_55555555555555555555555555555555555555555555555555555555555555556880cd77";
+
+/// What makes [`TOKEN`] the first token of an installation, and the one that commands call with.
+#[must_use]
+pub fn token_env() -> [(&'static str, PathBuf); 2] {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let file = folder("token").join("token");
+        std::fs::write(&file, TOKEN).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        file
+    });
+    ["SPILLWAY_TOKEN_FILE", "SPILLWAY_FIRST_TOKEN_FILE"].map(|name| (name, file.clone()))
+}
+
+/// The binary, with a token.
+#[must_use]
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    command.envs(token_env());
+    command
+}
+
 /// Runs the binary to its end.
 ///
 /// # Panics
 /// When it cannot be started.
 #[must_use]
 pub fn spillway<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(arguments: I) -> Output {
-    Command::new(binary()).args(arguments).output().unwrap_or_else(|error| panic!("spillway: {error}"))
+    command().args(arguments).output().unwrap_or_else(|error| panic!("spillway: {error}"))
 }
 
 /// A fresh folder for one test, under the target folder.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use spillway_eventlog::cluster::Cluster;
 use spillway_eventlog::{EventLog, KafkaLog, KafkaSettings};
 
-use crate::binary::{binary, folder, spillway};
+use crate::binary::{command, folder, spillway};
 
 /// Brokers, and what its roles are set to.
 pub struct Installation {
@@ -165,7 +165,7 @@ impl Installation {
     }
 
     fn command(&self, role: &str) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = command();
         command
             .args([Path::new(role), Path::new("--config"), &self.folder.join("spillway.yaml")])
             .args(["--dns", &self.dns, "--api", &self.api, "--probe-allow", "127.0.0.0/8"])

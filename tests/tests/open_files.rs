@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use spillway_tests::binary::{binary, folder, spillway};
+use spillway_tests::binary::{binary, folder, spillway, token_env};
 use spillway_tests::installation::{free_address, until};
 
 /// A process that ends with the test.
@@ -54,6 +54,7 @@ fn idle_connections_end_and_block_nothing() {
     let child = Command::new("sh")
         .args(["-c", "ulimit -n 256; ulimit -S -n 64; exec \"$@\"", "sh"])
         .arg(binary())
+        .envs(token_env())
         .args(["up", "--data", folder.join("data").to_str().unwrap(), "--dns", &dns, "--api", &api])
         .stderr(Stdio::null())
         .spawn()

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use spillway_eventlog::{EmbeddedLog, EventLog, RecordReader};
 use spillway_events::{Tick, TimeMicros, encode, topics};
-use spillway_tests::binary::{binary, folder, spillway};
+use spillway_tests::binary::{command, folder, spillway};
 
 const PROVISIONING: &str = "\
 kind: client
@@ -92,7 +92,7 @@ fn a_durable_run_killed_again_and_again_ends_as_if_it_had_not_been() {
     let log = case.folder.join("log");
     let file = case.folder.join("site.yaml");
     for round in 0..12_u64 {
-        let mut child = Command::new(binary())
+        let mut child = command()
             .args(["backtest", "--quiet", "--workers", if round % 2 == 0 { "2" } else { "1" }])
             .args([Path::new("-f"), &file, Path::new("--log"), &log, Path::new(&input)])
             .stdout(Stdio::null())

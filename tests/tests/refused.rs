@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::Value;
-use spillway_tests::binary::{binary, folder, spillway};
+use spillway_tests::binary::{command, folder, spillway};
 use spillway_tests::installation::{free_address, until};
 
 /// The origin is at an address of loopback that probes are not allowed to connect to. The CDN is at one that they may connect
@@ -69,7 +69,7 @@ fn a_refused_target_is_seen_in_probe_status_and_explain() {
     let (data, file) = (folder.join("data"), folder.join("site.yaml"));
     std::fs::write(&file, DOCUMENTS).unwrap();
     let api = free_address();
-    let child = Command::new(binary())
+    let child = command()
         .args([Path::new("up"), Path::new("--data"), &data])
         .args(["--dns", &free_address(), "--api", &api, "--probe-allow", "127.0.0.2/32"])
         .stderr(Stdio::null())

@@ -13,7 +13,7 @@ use serde_json::Value;
 use spillway_edge::follower::Follower;
 use spillway_eventlog::{EmbeddedLog, EventLog, RecordReader};
 use spillway_events::{Tick, TimeMicros, encode, parse_time, topics};
-use spillway_tests::binary::{binary, folder, spillway};
+use spillway_tests::binary::{binary, command, folder, spillway, token_env};
 use spillway_tests::installation::{free_address, until};
 
 /// The files and addresses of one `up`.
@@ -45,7 +45,7 @@ impl Drop for Running {
 }
 
 fn up(data: &Path, dns: &str, api: &str) -> Running {
-    let child = Command::new(binary())
+    let child = command()
         .args([Path::new("up"), Path::new("--data"), data])
         .args(["--dns", dns, "--api", api, "--probe-allow", "127.0.0.0/8"])
         .stderr(Stdio::null())
@@ -158,9 +158,9 @@ fn it_is_provisioned_answers_and_survives_a_kill() {
         std::thread::sleep(Duration::from_millis(100));
         tried = client(&["apply", "-f", file, "--dry-run"]);
     }
-    assert!(tried.1.contains("+ site shop") && tried.1.contains("revision 0"), "{tried:?}");
-    assert!(client(&["apply", "-f", file]).1.contains("applied; revision 1"));
-    assert!(client(&["apply", "-f", file]).1.contains("nothing to change; revision 1"));
+    assert!(tried.1.contains("+ site shop") && tried.1.contains("revision 1"), "{tried:?}");
+    assert!(client(&["apply", "-f", file]).1.contains("applied; revision 2"));
+    assert!(client(&["apply", "-f", file]).1.contains("nothing to change; revision 2"));
     until_cname(&dns);
     let (code, explained) = client(&["explain", "shop", "--network", "net"]);
     assert_eq!(code, Some(0));
@@ -321,7 +321,7 @@ fn a_read_only_folder_is_read_and_its_table_serves() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && said.contains("log.redb: change its owner"), "{said}");
 
-    let child = Command::new(binary())
+    let child = command()
         .args(["up", "--data", data_text, "--dns", &dns, "--api", &api])
         .stderr(Stdio::piped())
         .spawn()
@@ -352,6 +352,7 @@ fn a_limit_on_the_size_of_files_does_not_end_dns() {
     let child = Command::new("bash")
         .args(["-c", limit, "bash"])
         .arg(binary())
+        .envs(token_env())
         .args([Path::new("up"), Path::new("--data"), &data])
         .args(["--dns", &dns, "--api", &api, "--probe-allow", "127.0.0.0/8"])
         .stderr(Stdio::null())
@@ -379,7 +380,7 @@ fn a_reader_that_closes_the_pipe_is_no_failure() {
     for arguments in [&["explain", "shop"][..], &["get"], &["apply", "--dry-run", "-f", &file]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = Command::new(binary())
+        let output = command()
             .args(arguments)
             .args(["--api", &api])
             .stdout(writer)

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
 use spillway_eventlog::{Appended, EventLog, LogError, ReadError, RecordReader};
 use spillway_events::{DecodeError, Gap, ProvisioningRecord, Sha256, TimeMicros, encode, topics};
 use spillway_provisioning::{
-    Change, Command, Mistake, ObjectId, Positions, Refusal, SourceFile, State, decide, diff, parse_files,
+    Change, Command, Mistake, NewToken, ObjectId, Positions, Refusal, SourceFile, State, decide, diff,
+    parse_files,
 };
 
 use crate::commands::Commands;
@@ -29,7 +30,30 @@ struct Known {
     state: State,
     /// The offset after the last record read.
     next: u64,
+    /// When the end of the log was last read.
+    read_at: Option<Instant>,
     commands: Commands,
+}
+
+/// What comes with every command.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandHead<'a> {
+    /// The command's id. A retry has the same id and the same body.
+    pub id: &'a str,
+    /// Who sends it.
+    pub author: &'a str,
+    /// When it was received.
+    pub at: TimeMicros,
+    /// Whether it only says what it would change.
+    pub dry_run: bool,
+}
+
+impl<'a> CommandHead<'a> {
+    /// A command of somebody who has the log itself, and so needs no token.
+    #[must_use]
+    pub fn on_log(id: &'a str, at: TimeMicros) -> Self {
+        Self { id, author: "operator", at, dry_run: false }
+    }
 }
 
 /// What a command changed, or would have.
@@ -43,6 +67,9 @@ pub struct Applied {
     pub revision: u64,
     /// Whether it was only tried.
     pub dry_run: bool,
+    /// Whether it is the result of an earlier command with the same id.
+    #[serde(skip)]
+    pub is_repeated: bool,
 }
 
 /// Why a command changed nothing.
@@ -108,6 +135,25 @@ impl Provisioner {
         Ok(known.state.clone())
     }
 
+    /// The provisioning as of the end of the log at most this long ago.
+    ///
+    /// # Errors
+    /// When the log does not read.
+    pub fn state_of_age(&self, age_max: Duration) -> Result<State, ProvisionError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.read_at.is_none_or(|read_at| read_at.elapsed() > age_max) {
+            self.catch_up(&mut known)?;
+        }
+        Ok(known.state.clone())
+    }
+
+    /// The provisioning as it is known, and how long ago the end of the log was read; none if it never was.
+    #[must_use]
+    pub fn known_state(&self) -> Option<(State, Duration)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.read_at.map(|read_at| (known.state.clone(), read_at.elapsed()))
+    }
+
     /// Waits until the provisioning has another revision than this one, at most for `timeout`. Returns the provisioning as of
     /// the end of the log.
     ///
@@ -130,67 +176,80 @@ impl Provisioner {
     ///
     /// # Errors
     /// When they have mistakes, are refused, or the log fails; nothing has changed then.
-    pub fn apply(
-        &self,
-        files: &[SourceFile],
-        id: &str,
-        at: TimeMicros,
-        dry_run: bool,
-    ) -> Result<Applied, ProvisionError> {
+    pub fn apply(&self, files: &[SourceFile], head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
         let parsed = parse_files(files).map_err(ProvisionError::Mistakes)?;
         let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
         let body: Vec<u8> = files.iter().flat_map(|file| file.bytes.iter().copied()).collect();
-        let command = command(id, at, &body, Change::Apply(parsed.objects));
-        self.change(&command, &parsed.positions, warnings, dry_run)
+        let command = command(head, &body, Change::Apply(parsed.objects));
+        self.change(&command, &parsed.positions, warnings, head.dry_run)
     }
 
     /// Deletes an object, or says that it would.
     ///
     /// # Errors
     /// When it does not exist or is in use, or the log fails; nothing has changed then.
-    pub fn delete(
-        &self,
-        object: ObjectId,
-        id: &str,
-        at: TimeMicros,
-        dry_run: bool,
-    ) -> Result<Applied, ProvisionError> {
+    pub fn delete(&self, object: ObjectId, head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
         let body = format!("delete {object}");
-        let command = command(id, at, body.as_bytes(), Change::Delete(vec![object]));
-        self.change(&command, &Positions::default(), Vec::new(), dry_run)
+        let command = command(head, body.as_bytes(), Change::Delete(vec![object]));
+        self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
     }
 
     /// Accepts the loss of records that are no longer in the log, or says that it would.
     ///
     /// # Errors
     /// When the log still has some of them, the command is refused, or the log fails; nothing has changed then.
-    pub fn accept_loss(
-        &self,
-        gap: Gap,
-        id: &str,
-        at: TimeMicros,
-        dry_run: bool,
-    ) -> Result<Applied, ProvisionError> {
+    pub fn accept_loss(&self, gap: Gap, head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
         let log_starts_at = self.log.start(&gap.topic, gap.partition)?;
         let body = json!(gap).to_string();
-        let command = command(id, at, body.as_bytes(), Change::AcceptLoss { gap, log_starts_at });
-        self.change(&command, &Positions::default(), Vec::new(), dry_run)
+        let command = command(head, body.as_bytes(), Change::AcceptLoss { gap, log_starts_at });
+        self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
     }
 
     /// Lets the time of ticks start again from the wall clock, or says that it would.
     ///
     /// # Errors
     /// When the command is refused, or the log fails; nothing has changed then.
-    pub fn reset_clock(
-        &self,
-        reason: &str,
-        id: &str,
-        at: TimeMicros,
-        dry_run: bool,
-    ) -> Result<Applied, ProvisionError> {
+    pub fn reset_clock(&self, reason: &str, head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
         let body = format!("reset the clock: {reason}");
         let change = Change::ResetClock { reason: reason.to_owned() };
-        self.change(&command(id, at, body.as_bytes(), change), &Positions::default(), Vec::new(), dry_run)
+        self.change(&command(head, body.as_bytes(), change), &Positions::default(), Vec::new(), head.dry_run)
+    }
+
+    /// Accepts a new token, or says that it would. `body` is what was asked for: a retry has the same, but another digest.
+    ///
+    /// # Errors
+    /// When the command is refused, or the log fails; nothing has changed then.
+    pub fn create_token(
+        &self,
+        new: NewToken,
+        body: &[u8],
+        head: CommandHead<'_>,
+    ) -> Result<Applied, ProvisionError> {
+        let command = command(head, body, Change::CreateToken(new));
+        self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
+    }
+
+    /// Accepts the first token of the installation.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFirstToken`] when there has been one, or the log fails; nothing has changed then.
+    pub fn create_first_token(
+        &self,
+        new: NewToken,
+        head: CommandHead<'_>,
+    ) -> Result<Applied, ProvisionError> {
+        let command = command(head, b"first token", Change::CreateFirstToken(new));
+        self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
+    }
+
+    /// Accepts a token no more, or says that it would.
+    ///
+    /// # Errors
+    /// When there is no such token, it is the last one of an operator, or the log fails; nothing has changed then.
+    pub fn revoke_token(&self, token: &str, head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
+        let body = format!("revoke token {token}");
+        let command = command(head, body.as_bytes(), Change::RevokeToken(token.to_owned()));
+        self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
     }
 
     fn change(
@@ -221,13 +280,19 @@ impl Provisioner {
             let changes = diff(state, &events).iter().map(ToString::to_string).collect();
             let number = state.revision();
             if dry_run || events.is_empty() {
-                return Ok(Applied { changes, warnings, revision: number, dry_run });
+                return Ok(Applied { changes, warnings, revision: number, dry_run, is_repeated: false });
             }
             let record = command.clone().into_record(number, events);
             let bytes = encode(&record).map_err(|source| ProvisionError::Record { number, source })?;
             if let Appended::Won(offset) = self.log.append_at(topics::PROVISIONING, number, &bytes)? {
                 known.take(offset, &record)?;
-                return Ok(Applied { changes, warnings, revision: known.state.revision(), dry_run });
+                return Ok(Applied {
+                    changes,
+                    warnings,
+                    revision: known.state.revision(),
+                    dry_run,
+                    is_repeated: false,
+                });
             }
         }
         Err(ProvisionError::Busy)
@@ -239,6 +304,7 @@ impl Provisioner {
             let (offset, record) = record?;
             known.take(offset, &record)?;
         }
+        known.read_at = Some(Instant::now());
         Ok(())
     }
 
@@ -255,7 +321,7 @@ impl Provisioner {
             }
             state.apply(&record)?;
         }
-        Ok(Applied { changes, warnings: Vec::new(), revision: number + 1, dry_run: false })
+        Ok(Applied { changes, warnings: Vec::new(), revision: number + 1, dry_run: false, is_repeated: true })
     }
 }
 
@@ -268,7 +334,7 @@ impl Known {
     }
 }
 
-fn command(id: &str, at_us: TimeMicros, body: &[u8], change: Change) -> Command {
-    let (id, author) = (id.to_owned(), String::from("operator"));
-    Command { id, body_sha256: Sha256::of(body), author, at_us, change }
+fn command(head: CommandHead<'_>, body: &[u8], change: Change) -> Command {
+    let CommandHead { id, author, at, .. } = head;
+    Command { id: id.to_owned(), body_sha256: Sha256::of(body), author: author.to_owned(), at_us: at, change }
 }

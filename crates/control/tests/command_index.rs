@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use spillway_control::{Applied, ProvisionError, Provisioner};
+use spillway_control::{Applied, CommandHead, ProvisionError, Provisioner};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{TimeMicros, topics};
 use spillway_provisioning::SourceFile;
@@ -43,7 +43,7 @@ impl Installation {
 fn apply(provisioner: &Provisioner, id: &str, client: &str) -> Result<Applied, ProvisionError> {
     let text = format!("kind: client\nname: {client}\n");
     let file = SourceFile { name: "test", bytes: text.as_bytes() };
-    provisioner.apply(&[file], id, TimeMicros(0), false)
+    provisioner.apply(&[file], CommandHead::on_log(id, TimeMicros(0)))
 }
 
 /// Checks that each command has its first result, that its id cannot be used for another one, and that a new id is decided.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use spillway_control::{ProbesReport, Provisioner, Recent, SeriesReport};
+use spillway_control::{CommandHead, ProbesReport, Provisioner, Recent, SeriesReport};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{
     AgentName, Measurement, MeasurementBatch, Metric, Micros, NetworkName, Outcome, Performance, Series,
@@ -68,7 +68,7 @@ impl Installation {
         log.create_topic(topics::MEASUREMENTS, 2).unwrap();
         let provisioner = Provisioner::new(Arc::clone(&log));
         let file = SourceFile { name: "documents", bytes: DOCUMENTS.as_bytes() };
-        provisioner.apply(&[file], "one", seconds(NOW), false).unwrap();
+        provisioner.apply(&[file], CommandHead::on_log("one", seconds(NOW))).unwrap();
         let tick = Tick {
             number: 0,
             at_us: seconds(NOW),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use spillway_control::Provisioner;
+use spillway_control::{CommandHead, Provisioner};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{TimeMicros, topics};
 use spillway_provisioning::SourceFile;
@@ -16,7 +16,7 @@ const FOR_EVER: Duration = Duration::from_secs(3_600);
 fn apply(provisioner: &Provisioner, client: &str) {
     let text = format!("kind: client\nname: {client}\n");
     let file = SourceFile { name: "test", bytes: text.as_bytes() };
-    provisioner.apply(&[file], client, TimeMicros(0), false).unwrap();
+    provisioner.apply(&[file], CommandHead::on_log(client, TimeMicros(0))).unwrap();
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub use records::snapshot::{
 };
 pub use records::statistics::{AggregateStatistics, StatisticsBatch};
 pub use records::tick::{PartitionOffset, Tick};
+pub use records::token::{Role, Token};
 pub use sha256::{Sha256, Sha256Error};
 pub use topics::partition_of;
 pub use units::{

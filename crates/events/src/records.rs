@@ -12,6 +12,7 @@ pub(crate) mod routing;
 pub(crate) mod snapshot;
 pub(crate) mod statistics;
 pub(crate) mod tick;
+pub(crate) mod token;
 
 #[cfg(test)]
 mod tests;

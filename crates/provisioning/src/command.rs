@@ -1,11 +1,13 @@
 //! Commands, and why they are refused.
 
-use spillway_events::{Event, Gap, ObjectKind, ProvisioningRecord, RECORD_BYTES_MAX, Sha256, TimeMicros};
+use spillway_events::{
+    Event, Gap, ObjectKind, ProvisioningRecord, RECORD_BYTES_MAX, Role, Sha256, TimeMicros,
+};
 
 use crate::fault::{ObjectFault, shorten_name};
 use crate::kinds::Object;
 use crate::limits::{
-    COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX, USERS_LISTED_MAX,
+    COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX, TOKENS_MAX, USERS_LISTED_MAX,
 };
 use crate::object::ObjectId;
 
@@ -38,11 +40,32 @@ pub enum Change {
         /// The first offset of their partition that the log still holds.
         log_starts_at: u64,
     },
+    /// Accept a new token.
+    CreateToken(NewToken),
+    /// Accept the installation's first token, an operator's. Refused once there has been any token.
+    CreateFirstToken(NewToken),
+    /// Accept the token with this id no more.
+    RevokeToken(String),
     /// Let the time of ticks start again from the wall clock.
     ResetClock {
         /// Why.
         reason: String,
     },
+}
+
+/// A token to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewToken {
+    /// The digest of its text.
+    pub sha256: Sha256,
+    /// What its holder may do.
+    pub role: Role,
+    /// The client, the CDN or the probe's agent that the role is limited to.
+    pub subject: Option<String>,
+    /// Whom or what it is for.
+    pub note: String,
+    /// From when on it is not accepted.
+    pub expires_at_us: Option<TimeMicros>,
 }
 
 impl Command {
@@ -130,6 +153,34 @@ pub enum Refusal {
     /// The loss of records cannot be accepted.
     #[error("{0}")]
     BadGap(String),
+    /// A field of a new token breaks a rule.
+    #[error("{field}: {rule}")]
+    BadToken {
+        /// The field.
+        field: &'static str,
+        /// The rule.
+        rule: String,
+    },
+    /// There are too many tokens.
+    #[error("there have been {TOKENS_MAX} tokens, the most that are allowed")]
+    TooManyTokens,
+    /// The first token was created before.
+    #[error("the installation has tokens already")]
+    NotFirstToken,
+    /// There is no token with this id.
+    #[error("there is no token {}", shorten_name(.0))]
+    NoToken(String),
+    /// Without the token, nobody could call the API as an operator.
+    #[error("token {0} is the last one of an operator: create another one first")]
+    LastOperatorToken(String),
+    /// Tokens that are accepted belong to an object to delete.
+    #[error("{object} cannot be deleted: token {token} belongs to it; revoke it first")]
+    HasToken {
+        /// The object.
+        object: String,
+        /// The id of the first of its tokens.
+        token: String,
+    },
     /// The record of the command cannot be encoded.
     #[error("the record of the command cannot be encoded: {0}")]
     Record(String),

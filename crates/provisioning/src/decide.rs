@@ -4,6 +4,7 @@ mod apply;
 mod clock;
 mod delete;
 mod gap;
+mod token;
 
 use spillway_events::{Event, ProvisioningRecord, RECORD_BYTES_MAX, encode};
 
@@ -30,8 +31,11 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
     }
     let events = match &command.change {
         Change::Apply(objects) => apply::apply(state, objects)?,
-        Change::Delete(ids) => delete::delete(state, ids)?,
+        Change::Delete(ids) => delete::delete(state, ids, command.at_us)?,
         Change::AcceptLoss { gap, log_starts_at } => gap::accept_loss(state, gap, *log_starts_at)?,
+        Change::CreateToken(new) => token::create(state, new, command.at_us)?,
+        Change::CreateFirstToken(new) => token::create_first(state, new, command.at_us)?,
+        Change::RevokeToken(id) => token::revoke(state, id, command.at_us)?,
         Change::ResetClock { reason } => clock::reset(reason)?,
     };
     check_length(command, events)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
-use spillway_events::Event;
+use spillway_events::{Event, Token, format_time};
 
 use crate::kinds::Object;
 use crate::object::ObjectId;
@@ -28,9 +28,9 @@ pub enum Sign {
 pub struct ChangeLine {
     /// How the object changes.
     pub sign: Sign,
-    /// The object's kind as written in documents, `gap` or `clock`.
+    /// The object's kind as written in documents, `gap`, `clock` or `token`.
     pub kind: &'static str,
-    /// Its name; a probe's is `AGENT/NETWORK`, a gap's `TOPIC/PARTITION`, the clock's `reset`.
+    /// Its name; a probe's is `AGENT/NETWORK`, a gap's `TOPIC/PARTITION`, the clock's `reset`, a token's its id.
     pub name: String,
     /// The field and its change, if the object changes.
     pub detail: Option<String>,
@@ -79,6 +79,7 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
                 let (name, detail) = (String::from("reset"), Some(reset.reason.clone()));
                 vec![ChangeLine { sign: Sign::Added, kind: "clock", name, detail }]
             }
+            Event::Token(token) => vec![token_line(token)],
             _ => Vec::new(),
         };
     };
@@ -87,6 +88,17 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
     let mut details = Vec::new();
     compare("", &fields(before), &fields(&after), &mut details);
     details.into_iter().map(|detail| line(Sign::Changed, &id, Some(detail))).collect()
+}
+
+fn token_line(token: &Token) -> ChangeLine {
+    let (kind, name) = ("token", token.id.clone());
+    if token.revoked {
+        return ChangeLine { sign: Sign::Removed, kind, name, detail: None };
+    }
+    let subject = token.subject.as_ref().map(|subject| format!(" of {subject}")).unwrap_or_default();
+    let end = token.expires_at_us.map(|end| format!(", until {}", format_time(end))).unwrap_or_default();
+    let detail = format!("{}{subject}{end}: {}", token.role.as_str(), token.note);
+    ChangeLine { sign: Sign::Added, kind, name, detail: Some(detail) }
 }
 
 /// The fields of an object; null where they cannot be written, which tests rule out.

@@ -1,7 +1,8 @@
 //! Writes all objects as documents.
 
-use spillway_events::ObjectKind;
+use spillway_events::{ClientName, ObjectKind};
 
+use crate::kinds::Object;
 use crate::state::State;
 
 /// An object cannot be written as YAML.
@@ -16,12 +17,30 @@ pub struct ExportError(#[from] serde_saphyr::ser::Error);
 /// # Errors
 /// When an object cannot be written, which tests rule out for every kind.
 pub fn export(state: &State) -> Result<String, ExportError> {
+    write(state, |_| true)
+}
+
+/// As [`export`], of what belongs to a client: itself and its sites.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_of_client(state: &State, client: &ClientName) -> Result<String, ExportError> {
+    write(state, |object| match object {
+        Object::Client(other) => other.name == *client,
+        Object::Site(site) => site.client == *client,
+        Object::Network(_) | Object::Cdn(_) | Object::Probe(_) => false,
+    })
+}
+
+fn write(state: &State, is_shown: impl Fn(&Object) -> bool) -> Result<String, ExportError> {
     let mut out = String::new();
-    for stored in ObjectKind::ALL.into_iter().flat_map(|kind| state.of_kind(kind)) {
+    let objects =
+        ObjectKind::ALL.into_iter().flat_map(|kind| state.of_kind(kind)).map(|stored| &stored.object);
+    for object in objects.filter(|object| is_shown(object)) {
         if !out.is_empty() {
             out.push_str("---\n");
         }
-        serde_saphyr::to_fmt_writer(&mut out, &stored.object.spec())?;
+        serde_saphyr::to_fmt_writer(&mut out, &object.spec())?;
     }
     Ok(out)
 }

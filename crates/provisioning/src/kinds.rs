@@ -80,7 +80,7 @@ impl Object {
             Event::Cdn(cdn) => Self::Cdn(cdn.clone()),
             Event::Probe(probe) => Self::Probe(probe.clone()),
             Event::Site(site) => Self::Site(Arc::new(site.clone())),
-            Event::Deleted(_) | Event::Gap(_) | Event::ClockReset(_) => return None,
+            Event::Deleted(_) | Event::Gap(_) | Event::ClockReset(_) | Event::Token(_) => return None,
         })
     }
 

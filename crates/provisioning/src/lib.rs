@@ -38,15 +38,15 @@ mod text;
 mod tree;
 mod values;
 
-pub use command::{Change, Command, Refusal};
+pub use command::{Change, Command, NewToken, Refusal};
 pub use decide::decide;
 pub use diff::{ChangeLine, Sign, diff};
-pub use export::{ExportError, export};
+pub use export::{ExportError, export, export_of_client};
 pub use fault::{Fault, ObjectFault};
 pub use field_path::FieldPath;
 pub use kinds::Object;
 pub use object::ObjectId;
-pub use state::{ApplyError, ProvisionedSite, SavedObject, State};
+pub use state::{ApplyError, Caller, ProvisionedSite, SavedObject, State, token_id};
 pub use text::{Mistake, Parsed, Positions, SourceFile, parse, parse_files};
 
 #[cfg(test)]

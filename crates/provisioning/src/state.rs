@@ -5,19 +5,22 @@
 mod index;
 mod lookup;
 mod saved;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use serde::{Deserialize, Serialize};
-use spillway_events::{Deleted, Event, Gap, NetworkName, ObjectKind, ProvisioningRecord};
+use spillway_events::{Deleted, Event, Gap, NetworkName, ObjectKind, ProvisioningRecord, Token};
 
 use crate::kinds::Object;
 use crate::object::{Claim, ObjectId};
 use index::Index;
 pub use lookup::ProvisionedSite;
 pub use saved::SavedObject;
+pub(crate) use tokens::is_accepted;
+pub use tokens::{Caller, token_id};
 
 /// All provisioned objects. The network `everywhere` always exists and is not among them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,8 @@ pub struct State {
     kinds: BTreeMap<ObjectKind, RedBlackTreeMapSync<Arc<str>, Stored>>,
     index: Index,
     gaps: RedBlackTreeSetSync<Gap>,
+    /// By id. They are not saved, because no state that is saved is asked who may call.
+    tokens: RedBlackTreeMapSync<String, Token>,
 }
 
 /// An object, and when it changed.
@@ -83,6 +88,10 @@ impl State {
             }
             // It is about ticks, not about what is provisioned.
             Event::ClockReset(_) => None,
+            Event::Token(token) => {
+                self.tokens.insert_mut(token.id.clone(), token.clone());
+                None
+            }
             event => Object::of_event(event).map(|object| self.put(number, object)),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use spillway_control::{Explainer, Provisioner};
+use spillway_control::{CommandHead, Explainer, Provisioner};
 use spillway_dataflow::{Config, Output};
 use spillway_eventlog::{
     Appended, Batch, EmbeddedLog, EncodedFrames, Entry, EventLog, LogError, ReadError, RecordReader,
@@ -136,7 +136,7 @@ fn provisioned() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
     let log = Arc::new(log);
     let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(&log));
     let file = SourceFile { name: "test", bytes: text.as_bytes() };
-    provisioner.apply(&[file], "test", TimeMicros(START_US), false).unwrap();
+    provisioner.apply(&[file], CommandHead::on_log("test", TimeMicros(START_US))).unwrap();
     (folder, log)
 }
 
@@ -251,7 +251,8 @@ fn accept_loss(log: &Arc<EmbeddedLog>, refusal: &str, from: u64, to: u64) {
     assert!(refusal.contains(&numbers), "{refusal}");
     let (topic, reason) = (topics::MEASUREMENTS.to_owned(), String::from("lost"));
     let gap = Gap { topic, partition: 0, from, to, reason };
-    Provisioner::new(Arc::<EmbeddedLog>::clone(log)).accept_loss(gap, "gap", TimeMicros(0), false).unwrap();
+    let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(log));
+    provisioner.accept_loss(gap, CommandHead::on_log("gap", TimeMicros(0))).unwrap();
 }
 
 #[test]
@@ -517,7 +518,7 @@ fn a_reset_of_the_clock_is_replayed_to_the_byte_from_the_start_and_from_a_checkp
     tick(&log, 0..150);
     derive_to_the_end(log.as_ref(), 2);
     let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(&log));
-    provisioner.reset_clock("2 minutes ahead", "reset", TimeMicros(0), false).unwrap();
+    provisioner.reset_clock("2 minutes ahead", CommandHead::on_log("reset", TimeMicros(0))).unwrap();
     tick_from(&log, 150..200, 120);
     derive_to_the_end(log.as_ref(), 3);
     // A second reset.

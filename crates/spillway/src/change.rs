@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use reqwest::blocking::Client;
-use serde::Serialize;
-use spillway_control::{Applied, ProvisionError, Provisioner};
+use reqwest::Method;
+use serde_json::Value;
+use spillway_control::{Applied, CommandHead, ProvisionError, Provisioner};
 use spillway_eventlog::EmbeddedLog;
-use spillway_events::TimeMicros;
 
-use crate::client::{Server, call, command_id, print_applied, url};
+use crate::client::{Server, call, command_id, print_applied};
 use crate::clock::now;
 
 #[derive(Debug, Args)]
@@ -27,27 +26,38 @@ pub(crate) struct ChangeOptions {
 }
 
 impl ChangeOptions {
-    /// Makes the change and prints what it changed. `path` and `body` are those of the API; `on_log` does the same on a log,
-    /// and is given the command's id, its time, and whether it is only tried.
+    /// Makes the change and prints what it changed. Method, path and body are those of the API; `on_log` does the same on a
+    /// log, with the head of the command.
     pub(crate) fn run(
         &self,
-        path: &str,
-        body: &impl Serialize,
-        on_log: impl FnOnce(&Provisioner, &str, TimeMicros, bool) -> Result<Applied, ProvisionError>,
+        method: Method,
+        path: &[&str],
+        body: Option<&Value>,
+        on_log: impl FnOnce(&Provisioner, CommandHead<'_>) -> Result<Applied, ProvisionError>,
     ) -> anyhow::Result<ExitCode> {
-        let id = command_id();
-        let applied = match &self.log {
-            Some(folder) => {
-                let provisioner = Provisioner::new(Arc::new(EmbeddedLog::open(folder)?));
-                serde_json::to_value(on_log(&provisioner, &id, now(), self.dry_run)?)?
-            }
-            None => {
-                let query = [("id", id), ("dry_run", self.dry_run.to_string())];
-                let request = Client::new().post(url(&self.server, path)).query(&query).json(body);
-                serde_json::from_str(&call(request)?)?
-            }
-        };
-        print_applied(&applied, true)?;
+        print_applied(&self.make(method, path, body, on_log)?, true)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Makes the change and returns the answer of the API, or what it would have been.
+    pub(crate) fn make(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Option<&Value>,
+        on_log: impl FnOnce(&Provisioner, CommandHead<'_>) -> Result<Applied, ProvisionError>,
+    ) -> anyhow::Result<Value> {
+        let id = command_id();
+        let Some(folder) = &self.log else {
+            let query = [("id", id), ("dry_run", self.dry_run.to_string())];
+            let mut request = self.server.request(method, path)?.query(&query);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            return Ok(serde_json::from_str(&call(request)?)?);
+        };
+        let provisioner = Provisioner::new(Arc::new(EmbeddedLog::open(folder)?));
+        let head = CommandHead { dry_run: self.dry_run, ..CommandHead::on_log(&id, now()) };
+        Ok(serde_json::to_value(on_log(&provisioner, head)?)?)
     }
 }

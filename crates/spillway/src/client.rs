@@ -1,26 +1,78 @@
 //! Commands that speak to a running system over HTTP: `apply`, `delete`, `get`; and what such commands share.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::{Method, StatusCode, Url};
+use spillway_control::digest_of;
 
 use crate::clock::now;
 use crate::documents;
 use crate::output::line;
 
-/// How long applying many documents may take.
-const APPLY_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a call may take: applying many documents takes longest.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// Address of the API
     #[arg(long, env = "SPILLWAY_API", default_value = crate::settings::API, value_name = "ADDRESS")]
     api: String,
+    /// File with the token to call with [default: data/operator-token, if it exists; SPILLWAY_TOKEN may hold the token itself]
+    #[arg(long, env = "SPILLWAY_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// Where `up --data data` puts the first token of its installation.
+const TOKEN_FILE: &str = "data/operator-token";
+/// The longest file of a token.
+const TOKEN_FILE_BYTES_MAX: u64 = 4_096;
+
+impl Server {
+    /// A request to the API, with the token. The segments of the path, below `/v1`, are encoded.
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
+        let mut url = Url::parse(&format!("http://{}/v1/", self.api))
+            .with_context(|| format!("--api: {} is not HOST:PORT", self.api))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        let request = Client::builder().timeout(TIMEOUT).build()?.request(method, url);
+        Ok(match self.token()? {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+    }
+
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        if let Some(file) = &self.token_file {
+            return read_token(file).map(Some);
+        }
+        if let Some(token) = std::env::var("SPILLWAY_TOKEN").ok().filter(|token| !token.is_empty()) {
+            return Ok(Some(token));
+        }
+        let file = Path::new(TOKEN_FILE);
+        if file.exists() { read_token(file).map(Some) } else { Ok(None) }
+    }
+}
+
+/// The token in a file.
+pub(crate) fn read_token(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let opened =
+        File::open(file).with_context(|| format!("cannot open the token file {}", file.display()))?;
+    let read = opened.take(TOKEN_FILE_BYTES_MAX).read_to_string(&mut text);
+    read.with_context(|| format!("cannot read the token file {}", file.display()))?;
+    let token = text.trim();
+    if digest_of(token).is_none() {
+        bail!("{} does not hold a token", file.display());
+    }
+    Ok(token.to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -81,20 +133,16 @@ pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
         files.push(serde_json::json!({"name": file.display().to_string(), "text": text}));
     }
     let query = [("id", command_id()), ("dry_run", options.dry_run.to_string())];
-    let request = Client::builder().timeout(APPLY_TIMEOUT).build()?;
-    let request = request.post(url(&options.server, "provisioning")).query(&query);
+    let request = options.server.request(Method::POST, &["provisioning"])?.query(&query);
     let applied = call(request.json(&serde_json::json!({"files": files})))?;
     print_applied(&serde_json::from_str(&applied)?, options.verbose)?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn delete(options: &DeleteOptions) -> anyhow::Result<ExitCode> {
-    let mut url = reqwest::Url::parse(&url(&options.server, ""))?;
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend([&options.kind, &options.name]);
-    }
+    let path = [options.kind.as_str(), options.name.as_str()];
     let query = [("id", command_id()), ("dry_run", options.dry_run.to_string())];
-    let applied = call(Client::new().delete(url).query(&query))?;
+    let applied = call(options.server.request(Method::DELETE, &path)?.query(&query))?;
     print_applied(&serde_json::from_str(&applied)?, true)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -126,22 +174,24 @@ pub(crate) fn print_applied(applied: &serde_json::Value, all_lines: bool) -> any
 }
 
 pub(crate) fn get(options: &GetOptions) -> anyhow::Result<ExitCode> {
-    let documents = call(Client::new().get(url(&options.server, "provisioning")))?;
+    let documents = call(options.server.request(Method::GET, &["provisioning"])?)?;
     std::io::stdout().write_all(documents.as_bytes())?;
     Ok(ExitCode::SUCCESS)
-}
-
-pub(crate) fn url(server: &Server, path: &str) -> String {
-    format!("http://{}/v1/{path}", server.api)
 }
 
 /// The body of a successful answer. A problem is an error with its details.
 pub(crate) fn call(request: RequestBuilder) -> anyhow::Result<String> {
     let response = request.send().context("no answer from the API; is `spillway up` running there?")?;
-    let good = response.status().is_success();
+    let status = response.status();
     let body = response.text()?;
-    if good {
+    if status.is_success() {
         return Ok(body);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        eprintln!(
+            "name the file of a token with --token-file or SPILLWAY_TOKEN_FILE; an installation writes its first token to \
+             operator-token in its --data folder"
+        );
     }
     let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
     for mistake in problem["errors"].as_array().into_iter().flatten() {

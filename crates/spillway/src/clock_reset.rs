@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use reqwest::Method;
 
 use crate::change::ChangeOptions;
 
@@ -30,9 +31,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let reason = &options.reason;
-    options.change.run(
-        "clock-resets",
-        &serde_json::json!({ "reason": reason }),
-        |provisioner, id, at, dry_run| provisioner.reset_clock(reason, id, at, dry_run),
-    )
+    let body = serde_json::json!({ "reason": reason });
+    options.change.run(Method::POST, &["clock-resets"], Some(&body), |provisioner, head| {
+        provisioner.reset_clock(reason, head)
+    })
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use spillway_control::Provisioner;
+use spillway_control::{CommandHead, Provisioner};
 use spillway_eventlog::{Connector, EmbeddedLog, EventLog};
 use spillway_events::Prefix;
 use spillway_provisioning::SourceFile;
@@ -53,6 +53,8 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
         data: Some(folder.path().to_owned()),
         dns: loopback(0),
         api: loopback(0),
+        api_names: Vec::new(),
+        first_token_file: None,
         workers: 1,
         hosts: Vec::new(),
         process: 0,
@@ -123,7 +125,7 @@ fn documents(origin: &WebServer, one: &WebServer, two: &WebServer) -> String {
 fn provision(log: &Arc<EmbeddedLog>, text: &str) -> anyhow::Result<()> {
     let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(log));
     let file = SourceFile { name: "demo", bytes: text.as_bytes() };
-    provisioner.apply(&[file], "demo", now(), false)?;
+    provisioner.apply(&[file], CommandHead::on_log("demo", now()))?;
     Ok(())
 }
 

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use reqwest::blocking::Client;
+use reqwest::Method;
 use spillway_control::{Explainer, Explanation, Provisioner, Recent, SiteNow};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{
     Decision, NetworkName, ObjectiveEvidence, Performance, SiteName, format_time, parse_time,
 };
 
-use crate::client::{Server, call, url};
+use crate::client::{Server, call};
 use crate::output::line;
 use crate::probe_status::cause_text;
 
@@ -58,14 +58,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             Explanation { decisions, now }
         }
         None => {
-            let mut url = reqwest::Url::parse(&url(&options.server, "explain"))?;
-            if let Ok(mut path) = url.path_segments_mut() {
-                path.push(&options.site);
-            }
             let query = [("network", &options.network), ("at", &options.at)];
             let given: Vec<_> =
                 query.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?))).collect();
-            serde_json::from_str(&call(Client::new().get(url).query(&given))?)?
+            serde_json::from_str(&call(
+                options.server.request(Method::GET, &["explain", &options.site])?.query(&given),
+            )?)?
         }
     };
     if options.json {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use reqwest::Method;
 use spillway_events::Gap;
 
 use crate::change::ChangeOptions;
@@ -44,7 +45,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let Options { topic, partition, from, to, reason, change } = options;
     let (topic, reason) = (topic.clone(), reason.clone());
     let gap = Gap { topic, partition: *partition, from: *from, to: *to, reason };
-    change.run("gaps", &gap, |provisioner, id, at, dry_run| {
-        provisioner.accept_loss(gap.clone(), id, at, dry_run)
-    })
+    let body = serde_json::to_value(&gap)?;
+    change.run(Method::POST, &["gaps"], Some(&body), |provisioner, head| provisioner.accept_loss(gap, head))
 }

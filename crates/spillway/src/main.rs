@@ -11,6 +11,7 @@ mod clock_reset;
 mod demo;
 mod documents;
 mod explain;
+mod first_token;
 mod gap;
 mod log_check;
 mod log_copy;
@@ -23,6 +24,7 @@ mod replay;
 mod roles;
 mod settings;
 mod supervise;
+mod token;
 mod topics;
 
 use std::io::IsTerminal;
@@ -75,6 +77,11 @@ enum Command {
     Clock {
         #[command(subcommand)]
         command: ClockCommand,
+    },
+    /// Create, list and revoke the tokens that calls of the API need
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
     },
     /// Explain where a site's traffic goes or went, with the numbers
     Explain(explain::Options),
@@ -182,6 +189,7 @@ fn main() -> ExitCode {
         Command::Get(options) => client::get(&options),
         Command::Gap(options) => gap::run(&options),
         Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
+        Command::Token { command } => token::run(&command),
         Command::Explain(options) => explain::run(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),

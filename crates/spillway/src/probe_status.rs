@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use reqwest::blocking::Client;
+use reqwest::Method;
 use spillway_control::{Cause, ProbesReport, Provisioner, Recent, SeriesReport};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{Outcome, format_time};
 
-use crate::client::{Server, call, url};
+use crate::client::{Server, call};
 use crate::output::line;
 
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let state = Provisioner::new(Arc::clone(&log)).state()?;
             Recent::new(log).probes(&state)?
         }
-        None => serde_json::from_str(&call(Client::new().get(url(&options.server, "probes")))?)?,
+        None => serde_json::from_str(&call(options.server.request(Method::GET, &["probes"])?)?)?,
     };
     match options.format {
         Format::Json => line(format_args!("{}", serde_json::to_string(&report)?))?,

@@ -26,7 +26,7 @@ use crate::ready::{self, Node};
 use crate::settings::{ClusterOptions, Kafka, RoleOptions, Settings};
 use crate::supervise::{OnFailure, Supervisor};
 use crate::topics::described;
-use crate::{open_files, probe};
+use crate::{first_token, open_files, probe};
 
 /// How often expired records of an embedded log are deleted.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -271,7 +271,9 @@ fn run_on_log(
         Ok(follow(connector.connect(cancel)?.as_ref(), follower, &settings.table_file()?, cancel)?)
     };
     let web = |cancel: &CancellationToken| {
-        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), Arc::clone(shown.ready), now);
+        first_token::ensure(&provisioner, settings.first_token_file.as_deref(), settings.data.as_deref())?;
+        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), Arc::clone(shown.ready), now)
+            .with_names(settings.api_names.clone());
         runtime()?.block_on(web(settings.api, api, cancel.clone()))
     };
     let probe = |cancel: &CancellationToken| {

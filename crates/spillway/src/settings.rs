@@ -11,13 +11,13 @@ use serde::Deserialize;
 use spillway_dataflow::PERFORMANCE_PERIOD_US;
 use spillway_eventlog::{Connector, EmbeddedLog, KafkaLog, KafkaSecurity, KafkaSettings};
 use spillway_events::Prefix;
+use spillway_runtime::OUTPUT_PARTITIONS;
+use spillway_runtime::topics::INPUT_PARTITIONS;
 use tokio_util::sync::CancellationToken;
 
 const DNS: &str = "127.0.0.1:5300";
 /// The default address of the API.
 pub(crate) const API: &str = "127.0.0.1:5380";
-/// The default number of partitions of an input or output topic on Kafka.
-const PARTITIONS: u32 = 4;
 const PROCESSES_MAX: usize = 64;
 /// The ports at which the processes of a dataflow on one machine listen for each other, one for each.
 const FIRST_PEER_PORT: u16 = 5391;
@@ -30,9 +30,15 @@ pub(crate) struct RoleOptions {
     /// Where the DNS node listens, UDP and TCP [default: 127.0.0.1:5300]
     #[arg(long, env = "SPILLWAY_DNS", value_name = "ADDRESS")]
     dns: Option<SocketAddr>,
-    /// Where the API listens; it has no tokens yet [default: 127.0.0.1:5380]
+    /// Where the API listens [default: 127.0.0.1:5380]
     #[arg(long, env = "SPILLWAY_API", value_name = "ADDRESS")]
     api: Option<SocketAddr>,
+    /// Host name under which clients reach the API, besides localhost and addresses; may be repeated
+    #[arg(long = "api-name", value_name = "NAME")]
+    api_names: Vec<String>,
+    /// File with the first operator's token, for an installation that has none [default: a new one in operator-token in --data]
+    #[arg(long, env = "SPILLWAY_FIRST_TOKEN_FILE", value_name = "FILE")]
+    first_token_file: Option<PathBuf>,
     /// Worker threads of the dataflow [default: 1]
     #[arg(long, env = "SPILLWAY_WORKERS", value_name = "N")]
     workers: Option<usize>,
@@ -90,8 +96,8 @@ impl ClusterOptions {
 /// Where the log is.
 #[derive(Debug, Args)]
 pub(crate) struct LogOptions {
-    /// Configuration file (YAML: data, dns, api, workers, hosts, probe_allow, and under kafka: bootstrap, replication,
-    /// input_partitions, output_partitions, ca_file, user, password_file)
+    /// Configuration file (YAML: data, dns, api, api_names, first_token_file, workers, hosts, probe_allow, and under kafka: bootstrap,
+    /// replication, input_partitions, output_partitions, ca_file, user, password_file)
     #[arg(long, env = "SPILLWAY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Brokers of the Kafka cluster that holds the log: HOST:PORT,…
@@ -106,6 +112,8 @@ struct File {
     data: Option<PathBuf>,
     dns: Option<SocketAddr>,
     api: Option<SocketAddr>,
+    api_names: Vec<String>,
+    first_token_file: Option<PathBuf>,
     workers: Option<usize>,
     hosts: Vec<String>,
     probe_allow: Vec<Prefix>,
@@ -135,6 +143,9 @@ pub(crate) struct Settings {
     pub(crate) probe_allow: Vec<Prefix>,
     /// How often performance values are emitted, in microseconds.
     pub(crate) performance_period_us: i64,
+    /// The host names of the API besides `localhost` and addresses.
+    pub(crate) api_names: Vec<String>,
+    pub(crate) first_token_file: Option<PathBuf>,
     pub(crate) kafka: Option<Kafka>,
 }
 
@@ -168,6 +179,8 @@ impl Settings {
             data: options.data.clone().or(file.data),
             dns: options.dns.or(file.dns).map_or_else(|| DNS.parse(), Ok)?,
             api: options.api.or(file.api).map_or_else(|| API.parse(), Ok)?,
+            api_names: if options.api_names.is_empty() { file.api_names } else { options.api_names.clone() },
+            first_token_file: options.first_token_file.clone().or(file.first_token_file),
             workers,
             hosts: file.hosts,
             process: 0,
@@ -229,8 +242,8 @@ impl Kafka {
         let file = file.unwrap_or_default();
         let Some(bootstrap) = named else { return Ok(None) };
         let replication = file.replication.unwrap_or(1);
-        let input_partitions = file.input_partitions.unwrap_or(PARTITIONS);
-        let output_partitions = file.output_partitions.unwrap_or(PARTITIONS);
+        let input_partitions = file.input_partitions.unwrap_or(INPUT_PARTITIONS);
+        let output_partitions = file.output_partitions.unwrap_or(OUTPUT_PARTITIONS);
         let security = if file.ca_file.is_some() || file.user.is_some() {
             let password = match (&file.user, &file.password_file) {
                 (None, _) => None,

@@ -15,7 +15,7 @@ use super::answers::{from_message, message};
 use super::compare::Got;
 use super::script::Script;
 use super::story::{Ask, Story};
-use crate::binary::{binary, folder};
+use crate::binary::{command, folder};
 
 /// How often, and how many times, the process is asked until it answers as expected.
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
@@ -90,7 +90,7 @@ impl Up {
     fn start(data: &Path) -> Self {
         let address = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let (dns, api) = (address(), address());
-        let child = Command::new(binary())
+        let child = command()
             .args([Path::new("up"), Path::new("--data"), data])
             .args(["--dns", &dns, "--api", &api])
             .stderr(Stdio::null())

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
+use crate::records::token::Token;
 use crate::{AgentName, CdnName, ClientName, Metric, Micros, NetworkName, Sha256, SiteName, TimeMicros};
 
 /// The events of one command, decided together.
@@ -47,6 +48,8 @@ pub enum Event {
     Gap(Gap),
     /// Time starts again.
     ClockReset(ClockReset),
+    /// A token, new or revoked.
+    Token(Token),
 }
 
 /// A client: the provider's customer.

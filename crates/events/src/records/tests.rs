@@ -104,7 +104,7 @@ impl<'a> Generator<'a> {
             "string" => Json::from(match field {
                 "addresses" | "origin_addresses" => format!("192.0.2.{}", self.draw(256)),
                 "prefixes" => format!("10.{}.0.0/16", self.draw(256)),
-                "body_sha256" => Sha256::of(&self.draw(256).to_le_bytes()).to_string(),
+                "body_sha256" | "sha256" => Sha256::of(&self.draw(256).to_le_bytes()).to_string(),
                 _ => format!("name-{}", self.draw(50)),
             }),
             "long" => match field {

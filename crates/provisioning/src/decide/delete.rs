@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use spillway_events::{Deleted, Event};
+use spillway_events::{Deleted, Event, ObjectKind, TimeMicros};
 
 use crate::command::Refusal;
 use crate::limits::{OBJECTS_PER_COMMAND_MAX, USERS_LISTED_MAX};
 use crate::object::ObjectId;
-use crate::state::State;
+use crate::state::{Caller, State, is_accepted};
 use crate::tree;
 
 /// The events that these objects are deleted: users before what they use.
-pub(super) fn delete(state: &State, ids: &[ObjectId]) -> Result<Vec<Event>, Refusal> {
+pub(super) fn delete(state: &State, ids: &[ObjectId], now: TimeMicros) -> Result<Vec<Event>, Refusal> {
     if ids.len() > OBJECTS_PER_COMMAND_MAX {
         return Err(Refusal::TooManyInCommand(ids.len()));
     }
@@ -25,10 +25,30 @@ pub(super) fn delete(state: &State, ids: &[ObjectId]) -> Result<Vec<Event>, Refu
         check_unused(state, id, &deleted)?;
         order.push((id.kind, tree::depth(object, state), *id));
     }
+    check_tokens(state, &deleted, now)?;
     order.sort_unstable();
     let event =
         |(.., id): &(_, _, &ObjectId)| Event::Deleted(Deleted { object: id.kind, name: id.name.to_string() });
     Ok(order.iter().rev().map(event).collect())
+}
+
+/// Refuses a deletion that leaves a token without the client, the CDN or the agent that it belongs to.
+fn check_tokens(state: &State, deleted: &BTreeSet<&ObjectId>, now: TimeMicros) -> Result<(), Refusal> {
+    if !deleted.iter().any(|id| matches!(id.kind, ObjectKind::Client | ObjectKind::Cdn | ObjectKind::Probe)) {
+        return Ok(());
+    }
+    let mut after = state.clone();
+    deleted.iter().for_each(|id| _ = after.remove(id));
+    let orphan = state.tokens().filter(|token| is_accepted(token, now)).find_map(|token| {
+        let caller = Caller::new(token.role, token.subject.as_deref())?;
+        (state.has_subject(&caller) && !after.has_subject(&caller)).then_some((token, caller))
+    });
+    match orphan {
+        None => Ok(()),
+        Some((token, caller)) => {
+            Err(Refusal::HasToken { object: caller.to_string(), token: token.id.clone() })
+        }
+    }
 }
 
 fn check_unused(state: &State, id: &ObjectId, deleted: &BTreeSet<&ObjectId>) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use spillway_control::Provisioner;
+use spillway_control::{CommandHead, Provisioner};
 use spillway_eventlog::EmbeddedLog;
 use spillway_provisioning::SourceFile;
 use tempfile::TempDir;
@@ -31,7 +31,7 @@ fn new_log() -> (TempDir, Arc<EmbeddedLog>) {
 
 fn reset(log: &Arc<EmbeddedLog>, id: &str) {
     let provisioner = Provisioner::new(Arc::<EmbeddedLog>::clone(log));
-    provisioner.reset_clock("2 hours ahead", id, wall(), false).unwrap();
+    provisioner.reset_clock("2 hours ahead", CommandHead::on_log(id, wall())).unwrap();
 }
 
 fn ticker(log: &EmbeddedLog, has_inboxes: bool) -> Ticker<'_> {
@@ -120,7 +120,7 @@ fn an_inbox_that_cannot_be_created_does_not_stop_the_ticks() {
     let cdn = |name: &str| format!("kind: cdn\nname: {name}\ntype: partner\ndns_name: {name}.example\n");
     let text = format!("{}---\n{}", cdn("bad"), cdn("good"));
     let file = SourceFile { name: "test", bytes: text.as_bytes() };
-    provisioner.apply(&[file], "one", wall(), false).unwrap();
+    provisioner.apply(&[file], CommandHead::on_log("one", wall())).unwrap();
     let mut ticker = ticker(&log, true);
     let mut last = None;
     for _ in 0..3 {

@@ -1,72 +1,24 @@
 //! The API over real sockets, on an embedded log.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod access;
+mod common;
 
-use reqwest::{Client, StatusCode};
+use common::{DOCUMENTS, Server};
+use reqwest::StatusCode;
 use serde_json::Value;
-use spillway_control::Provisioner;
-use spillway_eventlog::{EmbeddedLog, EventLog};
-use spillway_events::TimeMicros;
-use spillway_serve::Limits;
-use spillway_web::{Api, router};
-use tokio_util::sync::{CancellationToken, DropGuard};
-
-const DOCUMENTS: &str =
-    "kind: client\nname: acme\n---\nkind: site\nname: shop\nclient: acme\nhosts: [www.acme.example]\n";
-
-struct Server {
-    address: SocketAddr,
-    _running: DropGuard,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::create(folder.path()).unwrap());
-        spillway_runtime::topics::create(log.as_ref()).unwrap();
-        let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
-        let api = Api::new(log, provisioner, Arc::new(|| serde_json::json!({"roles": []})), || {
-            TimeMicros(1_700_000_000_000_000)
-        });
-        let listener = spillway_serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let cancel = CancellationToken::new();
-        tokio::spawn(spillway_serve::serve(listener, router(api), Limits::default(), cancel.clone()));
-        Self { address, _running: cancel.drop_guard(), _folder: folder }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    async fn apply(&self, query: &str, text: &str) -> (StatusCode, Value) {
-        let request = Client::new().post(self.url(&format!("/v1/provisioning{query}"))).body(text.to_owned());
-        let response = request.send().await.unwrap();
-        (response.status(), response.json().await.unwrap())
-    }
-
-    /// Status, content type and body.
-    async fn get(&self, path: &str) -> (StatusCode, String, String) {
-        let response = Client::new().get(self.url(path)).send().await.unwrap();
-        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
-        (response.status(), kind, response.text().await.unwrap())
-    }
-}
 
 #[tokio::test]
 async fn documents_are_applied_and_read_back_after_a_dry_run() {
     let server = Server::start().await;
     let (status, tried) = server.apply("?dry_run=true", DOCUMENTS).await;
-    assert_eq!((status, &tried["revision"], &tried["dry_run"]), (StatusCode::OK, &0.into(), &true.into()));
+    assert_eq!((status, &tried["revision"], &tried["dry_run"]), (StatusCode::OK, &1.into(), &true.into()));
     let (status, applied) = server.apply("", DOCUMENTS).await;
-    assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
+    assert_eq!((status, &applied["revision"]), (StatusCode::OK, &2.into()));
     let (status, kind, text) = server.get("/v1/provisioning").await;
     assert_eq!((status, kind.as_str()), (StatusCode::OK, "application/yaml"));
     let (_, again) = server.apply("", &text).await;
-    assert_eq!((&again["revision"], &again["changes"]), (&1.into(), &Value::Array(Vec::new())));
+    assert_eq!((&again["revision"], &again["changes"]), (&2.into(), &Value::Array(Vec::new())));
 }
 
 #[tokio::test]
@@ -85,7 +37,7 @@ async fn targets_that_probes_skip_are_applied_with_a_warning() {
     let server = Server::start().await;
     let origin = "origin: {addresses: [10.0.0.1], probe_url: 'http://shop.example/'}\n";
     let (status, applied) = server.apply("?file=a.yaml", &format!("{DOCUMENTS}{origin}")).await;
-    assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
+    assert_eq!((status, &applied["revision"]), (StatusCode::OK, &2.into()));
     let warnings = applied["warnings"].as_array().unwrap();
     let warning = warnings[0].as_str().unwrap();
     assert!(warning.contains("(site shop): origin.addresses[0]: 10.0.0.1 is not a public"), "{warning}");
@@ -132,8 +84,7 @@ async fn every_refusal_is_a_problem_with_a_reason() {
     let (status, problem) = server.apply("?dry_run=perhaps", DOCUMENTS).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(problem["detail"].as_str().unwrap().contains("dry_run"), "{problem}");
-    let request =
-        Client::new().post(server.url("/v1/gaps")).header("content-type", "application/json").body("{");
+    let request = server.request("POST", "/v1/gaps").header("content-type", "application/json").body("{");
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -143,7 +94,7 @@ async fn every_refusal_is_a_problem_with_a_reason() {
 async fn a_clock_reset_needs_a_reason_and_is_recorded_once_a_command() {
     let server = Server::start().await;
     let reset = async |query: &str, body: &str| {
-        let request = Client::new().post(server.url(&format!("/v1/clock-resets{query}")));
+        let request = server.request("POST", &format!("/v1/clock-resets{query}"));
         let request = request.header("content-type", "application/json").body(body.to_owned());
         let response = request.send().await.unwrap();
         (response.status(), response.json::<Value>().await.unwrap())
@@ -155,11 +106,11 @@ async fn a_clock_reset_needs_a_reason_and_is_recorded_once_a_command() {
     let (_, tried) = reset("?dry_run=true", body).await;
     assert_eq!(
         (&tried["revision"], &tried["changes"][0]),
-        (&0.into(), &"+ clock reset: 2 hours ahead".into())
+        (&1.into(), &"+ clock reset: 2 hours ahead".into())
     );
     for _ in 0..2 {
         let (status, applied) = reset("?id=one", body).await;
-        assert_eq!((status, &applied["revision"]), (StatusCode::OK, &1.into()));
+        assert_eq!((status, &applied["revision"]), (StatusCode::OK, &2.into()));
         assert_eq!(applied["changes"], tried["changes"]);
     }
 }

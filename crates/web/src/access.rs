@@ -1,0 +1,173 @@
+//! Who may call what.
+//!
+//! ```text
+//! request ──► from a browser on another site? (403) ──► the route's permission ──► token (401) ──► role (403) ──► handler
+//! ```
+//!
+//! A handler that shows or changes what belongs to one client asks the caller which one: what belongs to another client does
+//! not exist for it (404).
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use spillway_control::{AccessError, Identity};
+use spillway_provisioning::Caller;
+use spillway_serve::Problem;
+
+use crate::answer::{blocking, chain};
+use crate::api::Api;
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// Nothing: everybody may call it.
+    Public,
+    /// To read what is provisioned; a client's people only what is theirs.
+    Read,
+    /// To see why an answer was given; a client's people only for their sites.
+    Explain,
+    /// To see what probes do.
+    SeeProbes,
+    /// To change what is provisioned.
+    Change,
+    /// To accept losses and to reset the clock.
+    Operate,
+    /// To list, create and revoke tokens; a client's admins only those of their client.
+    ManageTokens,
+}
+
+/// Every route with its permission. A route that is not listed here answers nobody.
+pub const ROUTES: [(Method, &str, Permission); 11] = [
+    (Method::GET, "/ready", Permission::Public),
+    (Method::GET, "/v1/provisioning", Permission::Read),
+    (Method::POST, "/v1/provisioning", Permission::Change),
+    (Method::DELETE, "/v1/{kind}/{name}", Permission::Change),
+    (Method::POST, "/v1/gaps", Permission::Operate),
+    (Method::POST, "/v1/clock-resets", Permission::Operate),
+    (Method::GET, "/v1/explain/{site}", Permission::Explain),
+    (Method::GET, "/v1/probes", Permission::SeeProbes),
+    (Method::GET, "/v1/tokens", Permission::ManageTokens),
+    (Method::POST, "/v1/tokens", Permission::ManageTokens),
+    (Method::DELETE, "/v1/tokens/{id}", Permission::ManageTokens),
+];
+
+/// Whether a caller has a permission.
+#[must_use]
+pub fn may(caller: &Caller, permission: Permission) -> bool {
+    use Permission::{Change, Explain, ManageTokens, Operate, Public, Read, SeeProbes};
+    match (caller, permission) {
+        (_, Public) | (Caller::Operator, _) => true,
+        (Caller::Analyst, Read | Explain | SeeProbes) => true,
+        (Caller::ClientAdmin(_), Read | Explain | ManageTokens) => true,
+        (Caller::ClientViewer(_), Read | Explain) => true,
+        (Caller::Analyst, Change | Operate | ManageTokens)
+        | (Caller::ClientAdmin(_), Change | Operate | SeeProbes)
+        | (Caller::ClientViewer(_), Change | Operate | SeeProbes | ManageTokens)
+        // Machines read assignments and send statistics elsewhere.
+        | (Caller::Cdn(_) | Caller::Probe(_), _) => false,
+    }
+}
+
+/// Lets a request through to its handler, with the [`Identity`] of its caller; or says why not.
+pub(crate) async fn authorize(
+    State(api): State<Api>,
+    route: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(problem) = refuse_cross_site(request.headers(), &api.names) {
+        return problem.into_response();
+    }
+    // A HEAD request is a GET whose body is not sent.
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let listed = ROUTES.iter().find(|(of, path, _)| of == method && *path == route.as_str());
+    let Some((.., permission)) = listed else {
+        return Problem::new(StatusCode::FORBIDDEN, "nobody may call this route").into_response();
+    };
+    if *permission == Permission::Public {
+        return next.run(request).await;
+    }
+    let token = match bearer(request.headers()) {
+        Ok(token) => token,
+        Err(problem) => return unauthorized(problem),
+    };
+    let identified = blocking(move || Ok(api.access.identify(&token, (api.now)()))).await;
+    let identity: Identity = match identified {
+        Ok(Ok(identity)) => identity,
+        Ok(Err(error @ AccessError::Unavailable(_))) => {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, chain(&error));
+            return problem.with_retry_after(RETRY_AFTER_SECS).into_response();
+        }
+        Ok(Err(error)) => return unauthorized(Problem::new(StatusCode::UNAUTHORIZED, chain(&error))),
+        Err(refused) => return *refused,
+    };
+    if !may(&identity.caller, *permission) {
+        let detail = format!("the token of {} does not allow this", identity.author);
+        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+    }
+    request.extensions_mut().insert(identity);
+    next.run(request).await
+}
+
+/// When a caller whose token could not be looked up may try again.
+const RETRY_AFTER_SECS: u64 = 5;
+
+/// The token in a request (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Result<String, Problem> {
+    let refuse = |why: &str| Problem::new(StatusCode::UNAUTHORIZED, why);
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = given.next() else {
+        return Err(refuse("a token is needed: send it as `Authorization: Bearer TOKEN`"));
+    };
+    if given.next().is_some() {
+        return Err(refuse("there are several Authorization headers; send one"));
+    }
+    let text = value.to_str().unwrap_or_default();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim().to_owned()),
+        _ => Err(refuse("the Authorization header is not `Bearer TOKEN`")),
+    }
+}
+
+fn unauthorized(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// Refuses what a page of another site makes a browser send (Fetch Metadata), and names that only an attacker's DNS gives this
+/// address (DNS rebinding). `names` are the host names of this API besides `localhost` and addresses.
+fn refuse_cross_site(headers: &HeaderMap, names: &[String]) -> Option<Problem> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = text("host").unwrap_or_default();
+    let name = host_name(host);
+    let is_own = name.parse::<std::net::IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || names.iter().any(|own| own.eq_ignore_ascii_case(name));
+    if !is_own {
+        let shown: String = name.chars().take(100).collect();
+        let detail = format!(
+            "`{shown}` in the Host header is not a name of this API; start it with --api-name {shown} if it should be"
+        );
+        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+    }
+    let refuse = |detail| Some(Problem::new(StatusCode::FORBIDDEN, detail));
+    if text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return refuse("a page of another site may not call this API (Sec-Fetch-Site)");
+    }
+    let of_host =
+        |origin: &str| origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host));
+    if text("origin").is_some_and(|origin| !of_host(origin)) {
+        return refuse("a page of another site may not call this API (Origin)");
+    }
+    None
+}
+
+/// The host of a Host header, without its port and the brackets of an IPv6 address.
+fn host_name(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split_once(']').map_or("", |(address, _)| address);
+    }
+    host.split_once(':').map_or(host, |(name, _)| name)
+}

@@ -1,0 +1,103 @@
+//! What calls have in common: their command, how they run, and what they answer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use spillway_control::{Applied, CommandHead, Identity, ProvisionError};
+use spillway_eventlog::LogError;
+use spillway_events::TimeMicros;
+use spillway_provisioning::Refusal;
+use spillway_serve::Problem;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct CommandQuery {
+    #[serde(default)]
+    dry_run: bool,
+    /// The command's id: a retry with the same id returns the first result.
+    #[serde(default)]
+    id: Option<String>,
+}
+
+impl CommandQuery {
+    /// The given id, or a new one.
+    fn id(&self, at: TimeMicros) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let new = || format!("api-{}-{}-{}", at.0, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        self.id.clone().unwrap_or_else(new)
+    }
+
+    /// Runs a command of a caller.
+    pub(crate) fn with_head(
+        &self,
+        identity: &Identity,
+        at: TimeMicros,
+        run: impl FnOnce(CommandHead<'_>) -> Result<Applied, ProvisionError>,
+    ) -> Result<Applied, ProvisionError> {
+        run(CommandHead { id: &self.id(at), author: &identity.author, at, dry_run: self.dry_run })
+    }
+}
+
+pub(crate) fn outcome(outcome: Result<Applied, ProvisionError>) -> Response {
+    match outcome {
+        Ok(applied) => Json(applied).into_response(),
+        Err(error) => provision_problem(&error),
+    }
+}
+
+/// Cuts foreign text for a message.
+pub(crate) fn shorten(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 100;
+    text.chars().take(CHARACTERS_MAX).collect()
+}
+
+/// Runs a call that may block on the disk, outside the threads that serve sockets.
+pub(crate) async fn blocking<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let ran = tokio::task::spawn_blocking(run).await;
+    let panicked = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the call ended with a panic");
+    ran.unwrap_or_else(|_| Err(refused(panicked())))
+}
+
+/// The answer to a request that is refused; boxed, because it is large.
+pub(crate) type Refused = Box<Response>;
+
+pub(crate) fn refused(answer: impl IntoResponse) -> Refused {
+    Box::new(answer.into_response())
+}
+
+/// As [`blocking`], for a call that always has an answer.
+pub(crate) async fn respond(run: impl FnOnce() -> Response + Send + 'static) -> Response {
+    blocking(move || Ok(run())).await.unwrap_or_else(|refused| *refused)
+}
+
+pub(crate) fn provision_problem(error: &ProvisionError) -> Response {
+    let status = match error {
+        ProvisionError::Refused(Refusal::NotFound(_) | Refusal::NoToken(_)) => StatusCode::NOT_FOUND,
+        ProvisionError::Mistakes(_) | ProvisionError::Refused(_) | ProvisionError::IdReused { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        ProvisionError::Log(LogError::NoTopic { .. } | LogError::NoPartition { .. }) => StatusCode::NOT_FOUND,
+        ProvisionError::Busy => StatusCode::CONFLICT,
+        ProvisionError::Log(_) | ProvisionError::Read(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let mistakes = match error {
+        ProvisionError::Mistakes(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    };
+    Problem::new(status, chain(error)).with_errors(mistakes).into_response()
+}
+
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}
