@@ -194,6 +194,21 @@ fn an_apex_has_addresses_soa_and_ns() {
     assert_eq!(plain, "NoError aa /0\nzone.example. 20 IN CNAME apex.cdn.example.");
 }
 
+/// Where no site has the apex for a host, it exists all the same.
+#[test]
+fn an_apex_that_is_no_host_exists() {
+    let zone = Zone::new("empty.test", &["ns1.test".to_owned()], "admin.test", 30).unwrap();
+    let ask = |name, qtype| ask(Some(&zone), name, qtype, None);
+    let soa = "authority empty.test. 30 IN SOA ns1.test. admin.test. 5 7200 900 1209600 30";
+    for qtype in [RecordType::A, RecordType::TXT] {
+        assert_eq!(ask("empty.test.", qtype), format!("NoError aa /0\n{soa}"));
+    }
+    assert_eq!(ask("empty.test.", RecordType::ANY), "NoError aa /0\nempty.test. 30 IN HINFO RFC8482 ");
+    for qtype in [RecordType::A, RecordType::ANY] {
+        assert_eq!(ask("none.empty.test.", qtype), format!("NXDomain aa /0\n{soa}"));
+    }
+}
+
 #[test]
 fn other_names_do_not_exist_or_are_refused() {
     let zone = zone();
@@ -348,6 +363,20 @@ fn edns_is_answered_with_edns() {
     message.set_edns(edns);
     assert_eq!(rcode(&message), ResponseCode::BADVERS);
     checked(&message, |reply| assert_eq!(reply.unwrap().edns.unwrap().version(), 0));
+}
+
+/// TC and no records: the resolver asks again over TCP.
+#[test]
+fn a_truncated_answer_has_no_records() {
+    for (name, is_negative) in [("a.b.zone.example.", false), ("none.zone.example.", true)] {
+        checked(&query_of(Name::from_ascii(name).unwrap(), RecordType::A, None), |answer| {
+            let mut answer = answer.unwrap();
+            assert_eq!((answer.answers.is_empty(), answer.authority.is_some()), (is_negative, is_negative));
+            answer.truncate();
+            assert!(answer.metadata.truncation);
+            assert_eq!((answer.answers, answer.authority), (Vec::new(), None));
+        });
+    }
 }
 
 #[test]

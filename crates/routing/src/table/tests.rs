@@ -74,10 +74,17 @@ fn network_name(number: u8) -> NetworkName {
     if number == 0 { NetworkName::everywhere() } else { NetworkName::new(format!("net-{number}")).unwrap() }
 }
 
+/// The third host of a site lies one level lower.
+fn host_name(host: u8, site: u8) -> String {
+    if host == 2 { format!("h2.lower.s{site}.example") } else { format!("h{host}.s{site}.example") }
+}
+
+/// With three hosts the first is named twice, which is the same as once.
 fn site_entry(number: u8, hosts: u8) -> SiteEntry {
+    let again = (hosts == 3).then_some(0);
     SiteEntry {
         site: site_name(number),
-        hosts: (0..hosts).map(|host| format!("h{host}.s{number}.example")).collect(),
+        hosts: (0..hosts).chain(again).map(|host| host_name(host, number)).collect(),
         ttl_secs: 20,
         origin_addresses: vec![Address(IpAddr::from([192, 0, 2, number]))],
         cdns: vec![CdnEntry {
@@ -207,13 +214,16 @@ proptest! {
             for number in 0..6 {
                 for host in 0..4 {
                     let entry = model.sites.get(&site_name(number));
-                    let host = format!("h{host}.s{number}.example");
+                    let host = host_name(host, number);
                     let expected = entry.filter(|entry| entry.hosts.contains(&host));
                     prop_assert_eq!(table.site_of_host(&host).map(SiteRoutes::entry), expected);
                 }
                 let hosts = model.sites.get(&site_name(number)).map_or(0, |entry| entry.hosts.len());
                 prop_assert_eq!(table.has_hosts_below(&format!("s{number}.example")), hosts > 0);
+                prop_assert_eq!(table.has_hosts_below(&format!("lower.s{number}.example")), hosts > 2);
             }
+            let has_hosts = model.sites.values().any(|entry| !entry.hosts.is_empty());
+            prop_assert_eq!(table.has_hosts_below("example"), has_hosts);
             for (address, source_bits) in &addresses {
                 let found = table.network_of(*address, *source_bits);
                 prop_assert_eq!(found.network, longest(&model, *address, *source_bits));
@@ -275,6 +285,8 @@ fn versions_only_go_forward() {
     assert_eq!(next.apply(&delta).unwrap_err(), TableError::Older { offered: 6, current: 6 });
     let late = step(&mut model, &[Change::PutRoute(2, 0, false)], 8);
     assert_eq!(next.apply(&late).unwrap_err(), TableError::Base { base: 7, current: 6 });
+    let other_branch = empty(SnapshotKind::Delta, 7, 5);
+    assert_eq!(next.apply(&other_branch).unwrap_err(), TableError::Base { base: 5, current: 6 });
 }
 
 #[test]
@@ -287,6 +299,23 @@ fn a_table_of_another_installation_is_refused() {
         assert_eq!(table.apply(&other).unwrap_err(), refused);
     }
     assert_eq!(table.installation(), "one");
+}
+
+/// A table is one installation's when a snapshot was applied to it: of version 0 with an id, or of a later version without.
+#[test]
+fn the_first_table_decides_the_installation() {
+    let model = model_of_two();
+    let of = |version, installation: &str| Snapshot {
+        installation: installation.to_owned(),
+        ..model.full(version)
+    };
+    for (first, current) in [(0, "one"), (5, "")] {
+        let table = Table::default().apply(&of(first, current)).unwrap();
+        let refused = TableError::Installation { offered: "two".to_owned(), current: current.to_owned() };
+        assert_eq!(table.apply(&of(6, "two")).unwrap_err(), refused);
+        assert!(table.apply(&of(6, current)).is_ok());
+    }
+    assert!(Table::default().apply(&of(0, "two")).is_ok(), "an empty table takes any");
 }
 
 /// Reason and deciding tick are kept, and a change of these alone leaves the digest as it is.
