@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::{self, Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
-use hickory_proto::rr::{DNSClass, Name, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 use proptest::prelude::*;
 use spillway_events::{
     Address, CdnEntry, CdnName, NetworkEntry, NetworkName, Route, RouteEntry, SiteEntry, SiteName, Snapshot,
@@ -403,6 +403,34 @@ fn malformed_subnets() {
         message.set_edns(edns);
         let bytes = message.to_vec().unwrap();
         assert_eq!(Subnet::in_message(&bytes), Err(MalformedSubnet), "{bad:?}");
+    }
+}
+
+/// A query should have no records in its other sections, but nothing forbids them.
+#[test]
+fn a_subnet_is_found_after_the_records_of_other_sections() {
+    let subnet = Subnet { address: "198.18.7.0".parse().unwrap(), source_bits: 24 };
+    let mut message = query_of(Name::from_ascii("near.test.").unwrap(), RecordType::A, Some(subnet));
+    let record = Record::from_rdata(
+        Name::from_ascii("a.near.test.").unwrap(),
+        1,
+        RData::A(std::net::Ipv4Addr::LOCALHOST.into()),
+    );
+    message.add_answer(record.clone()).add_authority(record);
+    let bytes = message.to_vec().unwrap();
+    assert!(bytes.windows(4).any(|four| four == [1, b'a', 0xC0, 12]), "the encoder compresses names");
+    assert_eq!(Subnet::in_message(&bytes), Ok(Some(subnet)));
+}
+
+/// Only 00 and 11 are label types that are in use (RFC 1035, section 4.1.4; RFC 6891, section 5).
+#[test]
+fn labels_of_unused_types_are_malformed() {
+    let question =
+        |label: &[u8]| [&[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], label, &[0, 0, 1, 0, 1]].concat();
+    let label = |length: u8| question(&[&[length][..], &vec![b'x'; usize::from(length)]].concat());
+    assert_eq!(Subnet::in_message(&label(63)), Ok(None));
+    for length in [64, 127, 128, 191] {
+        assert_eq!(Subnet::in_message(&label(length)), Err(MalformedSubnet), "{length}");
     }
 }
 
