@@ -402,3 +402,53 @@ fn encodings_are_unambiguous() {
     assert_ne!(site_hash(&one), site_hash(&two));
     assert_eq!(format_digest(255), "000000000000000000000000000000ff");
 }
+
+/// What the digest does not cover may differ between the publisher's table and a node's, and nobody notices.
+#[test]
+fn every_field_that_is_answered_from_changes_the_hash() {
+    let (site, cdn) = (site_entry(1, 2), site_entry(1, 2).cdns[0].clone());
+    let address = |text: &str| Address(text.parse().unwrap());
+    let with_cdn = |cdn: CdnEntry| SiteEntry { cdns: vec![cdn], ..site.clone() };
+    let sites = [
+        site.clone(),
+        SiteEntry { site: site_name(2), ..site.clone() },
+        site_entry(1, 1),
+        SiteEntry { ttl_secs: 21, ..site.clone() },
+        SiteEntry { origin_addresses: Vec::new(), ..site.clone() },
+        SiteEntry { origin_addresses: vec![address("192.0.2.9")], ..site.clone() },
+        SiteEntry { origin_addresses: vec![address("2001:db8::9")], ..site.clone() },
+        SiteEntry { cdns: Vec::new(), ..site.clone() },
+        with_cdn(CdnEntry { cdn: CdnName::new("cdn-b").unwrap(), ..cdn.clone() }),
+        with_cdn(CdnEntry { dns_name: "other.example".to_owned(), ..cdn.clone() }),
+        with_cdn(CdnEntry { addresses: vec![address("192.0.2.9")], ..cdn.clone() }),
+    ];
+    let network = |number, prefixes: &[&str]| NetworkEntry {
+        network: network_name(number),
+        prefixes: prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect(),
+    };
+    let networks = [
+        network(1, &[]),
+        network(2, &[]),
+        network(1, &["192.0.2.0/24"]),
+        network(1, &["192.0.2.0/25"]),
+        network(1, &["192.0.3.0/24"]),
+        network(1, &["2001:db8::/32"]),
+        network(1, &["2001:db9::/32"]),
+    ];
+    let route = |site, network, cdn: Option<&str>| RouteEntry {
+        site: site_name(site),
+        network: network_name(network),
+        route: Route { cdn: cdn.map(|cdn| CdnName::new(cdn).unwrap()) },
+        reason: None,
+        decided_at: 0,
+    };
+    let routes = [(1, 1, None), (2, 1, None), (1, 2, None), (1, 1, Some("cdn-a")), (1, 1, Some("cdn-b"))]
+        .map(|(site, network, cdn)| route(site, network, cdn));
+    let hashes = sites
+        .iter()
+        .map(site_hash)
+        .chain(networks.iter().map(network_hash))
+        .chain(routes.iter().map(route_hash));
+    let distinct: std::collections::BTreeSet<u128> = hashes.collect();
+    assert_eq!(distinct.len(), sites.len() + networks.len() + routes.len());
+}
