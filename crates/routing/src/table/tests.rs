@@ -265,6 +265,27 @@ proptest! {
     }
 }
 
+#[test]
+fn the_last_address_of_a_prefix_may_be_a_prefix_of_its_own() {
+    let mut model = Model::default();
+    for (number, prefix) in [(1, "2001:db8::/126"), (2, "2001:db8::3/128"), (3, "::/0"), (4, "ffff::/16")] {
+        let network = network_name(number);
+        let prefixes = vec![prefix.parse().unwrap()];
+        model.networks.insert(network.clone(), NetworkEntry { network, prefixes });
+    }
+    let table = Table::default().apply(&model.full(1)).unwrap();
+    for (address, source_bits, number) in [
+        ("2001:db8::2", 128, 1),
+        ("2001:db8::3", 128, 2),
+        ("2001:db8::3", 127, 1),
+        ("2001:db8::4", 128, 3),
+        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 128, 4),
+    ] {
+        let found = table.network_of(address.parse().unwrap(), source_bits).network;
+        assert_eq!(found, Some(&network_name(number)), "{address} {source_bits}");
+    }
+}
+
 fn model_of_two() -> Model {
     let mut model = Model::default();
     let changes = [Change::PutSite(1, 2), Change::PutSite(2, 1), Change::PutRoute(1, 0, true)];
