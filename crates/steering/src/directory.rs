@@ -164,3 +164,6 @@ impl Directory {
 pub(crate) fn targets(site: &Site) -> impl Iterator<Item = &str> {
     std::iter::once(site.origin.name.as_str()).chain(site.cdns.iter().map(|cdn| cdn.cdn.as_str()))
 }
+
+#[cfg(test)]
+mod tests;

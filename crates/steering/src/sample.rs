@@ -107,3 +107,6 @@ pub fn rank_measurement(attempt: &AttemptRow) -> Result<Ranked, &'static str> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;

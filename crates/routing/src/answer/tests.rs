@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::{self, Edns, Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsCode, EdnsOption};
-use hickory_proto::rr::{DNSClass, Name, RecordType};
+use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 use proptest::prelude::*;
 use spillway_events::{
     Address, CdnEntry, CdnName, NetworkEntry, NetworkName, Route, RouteEntry, SiteEntry, SiteName, Snapshot,
@@ -194,6 +194,21 @@ fn an_apex_has_addresses_soa_and_ns() {
     assert_eq!(plain, "NoError aa /0\nzone.example. 20 IN CNAME apex.cdn.example.");
 }
 
+/// Where no site has the apex for a host, it exists all the same.
+#[test]
+fn an_apex_that_is_no_host_exists() {
+    let zone = Zone::new("empty.test", &["ns1.test".to_owned()], "admin.test", 30).unwrap();
+    let ask = |name, qtype| ask(Some(&zone), name, qtype, None);
+    let soa = "authority empty.test. 30 IN SOA ns1.test. admin.test. 5 7200 900 1209600 30";
+    for qtype in [RecordType::A, RecordType::TXT] {
+        assert_eq!(ask("empty.test.", qtype), format!("NoError aa /0\n{soa}"));
+    }
+    assert_eq!(ask("empty.test.", RecordType::ANY), "NoError aa /0\nempty.test. 30 IN HINFO RFC8482 ");
+    for qtype in [RecordType::A, RecordType::ANY] {
+        assert_eq!(ask("none.empty.test.", qtype), format!("NXDomain aa /0\n{soa}"));
+    }
+}
+
 #[test]
 fn other_names_do_not_exist_or_are_refused() {
     let zone = zone();
@@ -350,6 +365,20 @@ fn edns_is_answered_with_edns() {
     checked(&message, |reply| assert_eq!(reply.unwrap().edns.unwrap().version(), 0));
 }
 
+/// TC and no records: the resolver asks again over TCP.
+#[test]
+fn a_truncated_answer_has_no_records() {
+    for (name, is_negative) in [("a.b.zone.example.", false), ("none.zone.example.", true)] {
+        checked(&query_of(Name::from_ascii(name).unwrap(), RecordType::A, None), |answer| {
+            let mut answer = answer.unwrap();
+            assert_eq!((answer.answers.is_empty(), answer.authority.is_some()), (is_negative, is_negative));
+            answer.truncate();
+            assert!(answer.metadata.truncation);
+            assert_eq!((answer.answers, answer.authority), (Vec::new(), None));
+        });
+    }
+}
+
 #[test]
 fn malformed_subnets() {
     let well = [0, 1, 20, 0, 10, 1, 0x30];
@@ -374,6 +403,34 @@ fn malformed_subnets() {
         message.set_edns(edns);
         let bytes = message.to_vec().unwrap();
         assert_eq!(Subnet::in_message(&bytes), Err(MalformedSubnet), "{bad:?}");
+    }
+}
+
+/// A query should have no records in its other sections, but nothing forbids them.
+#[test]
+fn a_subnet_is_found_after_the_records_of_other_sections() {
+    let subnet = Subnet { address: "198.18.7.0".parse().unwrap(), source_bits: 24 };
+    let mut message = query_of(Name::from_ascii("near.test.").unwrap(), RecordType::A, Some(subnet));
+    let record = Record::from_rdata(
+        Name::from_ascii("a.near.test.").unwrap(),
+        1,
+        RData::A(std::net::Ipv4Addr::LOCALHOST.into()),
+    );
+    message.add_answer(record.clone()).add_authority(record);
+    let bytes = message.to_vec().unwrap();
+    assert!(bytes.windows(4).any(|four| four == [1, b'a', 0xC0, 12]), "the encoder compresses names");
+    assert_eq!(Subnet::in_message(&bytes), Ok(Some(subnet)));
+}
+
+/// Only 00 and 11 are label types that are in use (RFC 1035, section 4.1.4; RFC 6891, section 5).
+#[test]
+fn labels_of_unused_types_are_malformed() {
+    let question =
+        |label: &[u8]| [&[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], label, &[0, 0, 1, 0, 1]].concat();
+    let label = |length: u8| question(&[&[length][..], &vec![b'x'; usize::from(length)]].concat());
+    assert_eq!(Subnet::in_message(&label(63)), Ok(None));
+    for length in [64, 127, 128, 191] {
+        assert_eq!(Subnet::in_message(&label(length)), Err(MalformedSubnet), "{length}");
     }
 }
 

@@ -74,10 +74,17 @@ fn network_name(number: u8) -> NetworkName {
     if number == 0 { NetworkName::everywhere() } else { NetworkName::new(format!("net-{number}")).unwrap() }
 }
 
+/// The third host of a site lies one level lower.
+fn host_name(host: u8, site: u8) -> String {
+    if host == 2 { format!("h2.lower.s{site}.example") } else { format!("h{host}.s{site}.example") }
+}
+
+/// With three hosts the first is named twice, which is the same as once.
 fn site_entry(number: u8, hosts: u8) -> SiteEntry {
+    let again = (hosts == 3).then_some(0);
     SiteEntry {
         site: site_name(number),
-        hosts: (0..hosts).map(|host| format!("h{host}.s{number}.example")).collect(),
+        hosts: (0..hosts).chain(again).map(|host| host_name(host, number)).collect(),
         ttl_secs: 20,
         origin_addresses: vec![Address(IpAddr::from([192, 0, 2, number]))],
         cdns: vec![CdnEntry {
@@ -207,13 +214,16 @@ proptest! {
             for number in 0..6 {
                 for host in 0..4 {
                     let entry = model.sites.get(&site_name(number));
-                    let host = format!("h{host}.s{number}.example");
+                    let host = host_name(host, number);
                     let expected = entry.filter(|entry| entry.hosts.contains(&host));
                     prop_assert_eq!(table.site_of_host(&host).map(SiteRoutes::entry), expected);
                 }
                 let hosts = model.sites.get(&site_name(number)).map_or(0, |entry| entry.hosts.len());
                 prop_assert_eq!(table.has_hosts_below(&format!("s{number}.example")), hosts > 0);
+                prop_assert_eq!(table.has_hosts_below(&format!("lower.s{number}.example")), hosts > 2);
             }
+            let has_hosts = model.sites.values().any(|entry| !entry.hosts.is_empty());
+            prop_assert_eq!(table.has_hosts_below("example"), has_hosts);
             for (address, source_bits) in &addresses {
                 let found = table.network_of(*address, *source_bits);
                 prop_assert_eq!(found.network, longest(&model, *address, *source_bits));
@@ -255,6 +265,27 @@ proptest! {
     }
 }
 
+#[test]
+fn the_last_address_of_a_prefix_may_be_a_prefix_of_its_own() {
+    let mut model = Model::default();
+    for (number, prefix) in [(1, "2001:db8::/126"), (2, "2001:db8::3/128"), (3, "::/0"), (4, "ffff::/16")] {
+        let network = network_name(number);
+        let prefixes = vec![prefix.parse().unwrap()];
+        model.networks.insert(network.clone(), NetworkEntry { network, prefixes });
+    }
+    let table = Table::default().apply(&model.full(1)).unwrap();
+    for (address, source_bits, number) in [
+        ("2001:db8::2", 128, 1),
+        ("2001:db8::3", 128, 2),
+        ("2001:db8::3", 127, 1),
+        ("2001:db8::4", 128, 3),
+        ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 128, 4),
+    ] {
+        let found = table.network_of(address.parse().unwrap(), source_bits).network;
+        assert_eq!(found, Some(&network_name(number)), "{address} {source_bits}");
+    }
+}
+
 fn model_of_two() -> Model {
     let mut model = Model::default();
     let changes = [Change::PutSite(1, 2), Change::PutSite(2, 1), Change::PutRoute(1, 0, true)];
@@ -275,6 +306,8 @@ fn versions_only_go_forward() {
     assert_eq!(next.apply(&delta).unwrap_err(), TableError::Older { offered: 6, current: 6 });
     let late = step(&mut model, &[Change::PutRoute(2, 0, false)], 8);
     assert_eq!(next.apply(&late).unwrap_err(), TableError::Base { base: 7, current: 6 });
+    let other_branch = empty(SnapshotKind::Delta, 7, 5);
+    assert_eq!(next.apply(&other_branch).unwrap_err(), TableError::Base { base: 5, current: 6 });
 }
 
 #[test]
@@ -287,6 +320,23 @@ fn a_table_of_another_installation_is_refused() {
         assert_eq!(table.apply(&other).unwrap_err(), refused);
     }
     assert_eq!(table.installation(), "one");
+}
+
+/// A table is one installation's when a snapshot was applied to it: of version 0 with an id, or of a later version without.
+#[test]
+fn the_first_table_decides_the_installation() {
+    let model = model_of_two();
+    let of = |version, installation: &str| Snapshot {
+        installation: installation.to_owned(),
+        ..model.full(version)
+    };
+    for (first, current) in [(0, "one"), (5, "")] {
+        let table = Table::default().apply(&of(first, current)).unwrap();
+        let refused = TableError::Installation { offered: "two".to_owned(), current: current.to_owned() };
+        assert_eq!(table.apply(&of(6, "two")).unwrap_err(), refused);
+        assert!(table.apply(&of(6, current)).is_ok());
+    }
+    assert!(Table::default().apply(&of(0, "two")).is_ok(), "an empty table takes any");
 }
 
 /// Reason and deciding tick are kept, and a change of these alone leaves the digest as it is.
@@ -372,4 +422,54 @@ fn encodings_are_unambiguous() {
     two.hosts = vec!["ab".to_owned()];
     assert_ne!(site_hash(&one), site_hash(&two));
     assert_eq!(format_digest(255), "000000000000000000000000000000ff");
+}
+
+/// What the digest does not cover may differ between the publisher's table and a node's, and nobody notices.
+#[test]
+fn every_field_that_is_answered_from_changes_the_hash() {
+    let (site, cdn) = (site_entry(1, 2), site_entry(1, 2).cdns[0].clone());
+    let address = |text: &str| Address(text.parse().unwrap());
+    let with_cdn = |cdn: CdnEntry| SiteEntry { cdns: vec![cdn], ..site.clone() };
+    let sites = [
+        site.clone(),
+        SiteEntry { site: site_name(2), ..site.clone() },
+        site_entry(1, 1),
+        SiteEntry { ttl_secs: 21, ..site.clone() },
+        SiteEntry { origin_addresses: Vec::new(), ..site.clone() },
+        SiteEntry { origin_addresses: vec![address("192.0.2.9")], ..site.clone() },
+        SiteEntry { origin_addresses: vec![address("2001:db8::9")], ..site.clone() },
+        SiteEntry { cdns: Vec::new(), ..site.clone() },
+        with_cdn(CdnEntry { cdn: CdnName::new("cdn-b").unwrap(), ..cdn.clone() }),
+        with_cdn(CdnEntry { dns_name: "other.example".to_owned(), ..cdn.clone() }),
+        with_cdn(CdnEntry { addresses: vec![address("192.0.2.9")], ..cdn.clone() }),
+    ];
+    let network = |number, prefixes: &[&str]| NetworkEntry {
+        network: network_name(number),
+        prefixes: prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect(),
+    };
+    let networks = [
+        network(1, &[]),
+        network(2, &[]),
+        network(1, &["192.0.2.0/24"]),
+        network(1, &["192.0.2.0/25"]),
+        network(1, &["192.0.3.0/24"]),
+        network(1, &["2001:db8::/32"]),
+        network(1, &["2001:db9::/32"]),
+    ];
+    let route = |site, network, cdn: Option<&str>| RouteEntry {
+        site: site_name(site),
+        network: network_name(network),
+        route: Route { cdn: cdn.map(|cdn| CdnName::new(cdn).unwrap()) },
+        reason: None,
+        decided_at: 0,
+    };
+    let routes = [(1, 1, None), (2, 1, None), (1, 2, None), (1, 1, Some("cdn-a")), (1, 1, Some("cdn-b"))]
+        .map(|(site, network, cdn)| route(site, network, cdn));
+    let hashes = sites
+        .iter()
+        .map(site_hash)
+        .chain(networks.iter().map(network_hash))
+        .chain(routes.iter().map(route_hash));
+    let distinct: std::collections::BTreeSet<u128> = hashes.collect();
+    assert_eq!(distinct.len(), sites.len() + networks.len() + routes.len());
 }
