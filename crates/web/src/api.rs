@@ -1,5 +1,8 @@
 //! The routes of the API and the mapping of errors to statuses.
 
+mod parameters;
+mod resources;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use spillway_control::{Applied, ExplainError, Explainer, Explanation, ProvisionError, Provisioner, Recent};
+use spillway_control::{
+    Applied, ExplainError, Explainer, Explanation, History, ProvisionError, Provisioner, Recent,
+};
 use spillway_eventlog::{EventLog, LogError};
 use spillway_events::{Gap, NetworkName, ObjectKind, SiteName, TimeMicros, parse_time};
 use spillway_provisioning::{ObjectId, SourceFile, export};
@@ -23,6 +28,7 @@ pub type ReadyBody = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 #[derive(Clone)]
 pub struct Api {
     explainer: Arc<Explainer>,
+    history: Arc<History>,
     provisioner: Arc<Provisioner>,
     recent: Arc<Recent>,
     ready: ReadyBody,
@@ -38,8 +44,9 @@ impl Api {
         ready: ReadyBody,
         now: fn() -> TimeMicros,
     ) -> Self {
+        let history = Arc::new(History::new(Arc::clone(&log)));
         let (explainer, recent) = (Explainer::new(Arc::clone(&log)), Recent::new(log));
-        Self { explainer: Arc::new(explainer), provisioner, recent: Arc::new(recent), ready, now }
+        Self { explainer: Arc::new(explainer), history, provisioner, recent: Arc::new(recent), ready, now }
     }
 }
 
@@ -47,7 +54,9 @@ impl Api {
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/provisioning", get(provisioned).post(apply))
-        .route("/v1/{kind}/{name}", axum::routing::delete(delete))
+        .route("/v1/{kind}", get(resources::list))
+        // A probe's name, AGENT/NETWORK, may be written with its slash or with `%2F`.
+        .route("/v1/{kind}/{*name}", get(resources::one).delete(delete))
         .route("/v1/gaps", post(accept_loss))
         .route("/v1/clock-resets", post(reset_clock))
         .route("/v1/explain/{site}", get(explained))
@@ -135,16 +144,23 @@ async fn delete(
     Path((kind, name)): Path<(String, String)>,
     Query(query): Query<CommandQuery>,
 ) -> Response {
-    let Some(kind) = ObjectKind::ALL.into_iter().find(|known| known.as_str() == kind) else {
-        let kinds: Vec<&str> = ObjectKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        let detail = format!("`{}` is none of the kinds {}", shorten(&kind), kinds.join(", "));
-        return Problem::new(StatusCode::NOT_FOUND, detail).into_response();
+    let kind = match kind_named(&kind) {
+        Ok(kind) => kind,
+        Err(problem) => return problem.into_response(),
     };
     blocking(move || {
         let at = (api.now)();
         outcome(api.provisioner.delete(ObjectId::new(kind, name), &query.id(at), at, query.dry_run))
     })
     .await
+}
+
+/// The kind that a path names.
+fn kind_named(text: &str) -> Result<ObjectKind, Problem> {
+    ObjectKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+        let kinds = ObjectKind::ALL.map(ObjectKind::as_str).join(", ");
+        Problem::new(StatusCode::NOT_FOUND, format!("`{}` is none of the kinds {kinds}", shorten(text)))
+    })
 }
 
 async fn accept_loss(
