@@ -230,7 +230,8 @@ fn unknown_network(state: &State, site: &SiteName, network: &NetworkName) -> Exp
 }
 
 /// The name that is spelled most like another one, if any is similar.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+#[must_use]
+pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     const SIMILAR: f64 = 0.7;
     let scored = names.map(|name| (strsim::jaro_winkler(wanted, name), name));
     let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));

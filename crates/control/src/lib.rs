@@ -1,6 +1,7 @@
 //! What the API, the portal and the command line ask of an installation.
 //!
-//! [`Access`] finds out who calls. [`Provisioner`] follows the head of provisioning and is the only writer of provisioning records in a process.
+//! [`Access`] finds out who calls. [`Provisioner`] follows the head of provisioning and is the only writer of provisioning
+//! records in a process. [`History`] reads what was provisioned at a time.
 //! [`Explainer`] finds the decisions that held at a time. [`Recent`] reads what probes have tried lately, and what holds for a
 //! site now.
 #![warn(missing_docs)]
@@ -8,11 +9,13 @@
 mod access;
 mod commands;
 mod explain;
+mod history;
 mod provisioner;
 mod recent;
 
 pub use access::{Access, AccessError, Identity, digest_of, new_token};
-pub use explain::{ExplainError, Explainer};
+pub use explain::{ExplainError, Explainer, nearest};
+pub use history::{History, Moment};
 pub use provisioner::{Applied, CommandHead, ProvisionError, Provisioner};
 pub use recent::{
     Attempt, Cause, Explanation, Failure, ProbeName, ProbesReport, Recent, SeriesReport, SiteNow,

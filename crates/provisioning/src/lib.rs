@@ -18,6 +18,7 @@
 //! | `state` | what is provisioned, with the indexes that keep the cost of a change independent of its size |
 //! | `tree` | the tree of networks, and its rules |
 //! | `diff`, `export` | objects to text |
+//! | `resource` | objects as they are read: with the number of their last change and what refers to them |
 //!
 //! Everything is a pure function of its arguments: this crate uses no clock, file, network or task.
 #![warn(missing_docs)]
@@ -33,6 +34,7 @@ mod kinds;
 pub mod limits;
 mod node;
 mod object;
+mod resource;
 mod state;
 mod text;
 mod tree;
@@ -46,6 +48,7 @@ pub use fault::{Fault, ObjectFault};
 pub use field_path::FieldPath;
 pub use kinds::Object;
 pub use object::ObjectId;
+pub use resource::Resource;
 pub use state::{ApplyError, Caller, ProvisionedSite, SavedObject, State, token_id};
 pub use text::{Mistake, Parsed, Positions, SourceFile, parse, parse_files};
 

@@ -8,6 +8,7 @@ mod saved;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -152,6 +153,13 @@ impl State {
         by_kind.flat_map(|(kind, names)| names.map(move |name| ObjectId::new(kind, Arc::clone(name))))
     }
 
+    /// The names of the objects of a kind that come after a name, in order. The name itself need not exist.
+    pub fn names_after(&self, kind: ObjectKind, name: &str) -> impl Iterator<Item = &Arc<str>> {
+        let after = (Bound::Excluded(name), Bound::Unbounded);
+        let objects = self.kinds.get(&kind).into_iter();
+        objects.flat_map(move |objects| objects.range::<str, _>(after).map(|(name, _)| name))
+    }
+
     /// The number of objects of a kind.
     #[must_use]
     pub fn count(&self, kind: ObjectKind) -> usize {
@@ -161,6 +169,16 @@ impl State {
     /// The objects that refer to an object, by kind, then name. A change of an object can affect only itself and these.
     pub fn users(&self, id: &ObjectId) -> impl Iterator<Item = &ObjectId> {
         self.index.users(id)
+    }
+
+    /// The objects of a kind that refer to an object and come after a name, in the order of their names.
+    pub fn users_after(
+        &self,
+        id: &ObjectId,
+        kind: ObjectKind,
+        name: &str,
+    ) -> impl Iterator<Item = &ObjectId> {
+        self.index.users_after(id, ObjectId::new(kind, name)).take_while(move |user| user.kind == kind)
     }
 
     /// The end of the range of offsets from `from` on whose loss is accepted for a partition; none if `from` is not lost.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use spillway_control::{Applied, CommandHead, Identity, ProvisionError};
 use spillway_eventlog::LogError;
-use spillway_events::TimeMicros;
+use spillway_events::{ObjectKind, TimeMicros};
 use spillway_provisioning::Refusal;
 use spillway_serve::Problem;
 
@@ -45,6 +45,14 @@ pub(crate) fn outcome(outcome: Result<Applied, ProvisionError>) -> Response {
         Ok(applied) => Json(applied).into_response(),
         Err(error) => provision_problem(&error),
     }
+}
+
+/// The kind that a path names.
+pub(crate) fn kind_named(text: &str) -> Result<ObjectKind, Problem> {
+    ObjectKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+        let kinds = ObjectKind::ALL.map(ObjectKind::as_str).join(", ");
+        Problem::new(StatusCode::NOT_FOUND, format!("`{}` is none of the kinds {kinds}", shorten(text)))
+    })
 }
 
 /// Cuts foreign text for a message.

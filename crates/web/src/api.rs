@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spillway_control::{Access, Explainer, Provisioner, Recent};
+use spillway_control::{Access, Explainer, History, Provisioner, Recent};
 use spillway_eventlog::EventLog;
 use spillway_events::TimeMicros;
 
@@ -13,6 +13,7 @@ pub type ReadyBody = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 #[derive(Clone)]
 pub struct Api {
     pub(crate) explainer: Arc<Explainer>,
+    pub(crate) history: Arc<History>,
     pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) access: Arc<Access>,
     pub(crate) recent: Arc<Recent>,
@@ -31,9 +32,10 @@ impl Api {
         ready: ReadyBody,
         now: fn() -> TimeMicros,
     ) -> Self {
+        let history = Arc::new(History::new(Arc::clone(&log)));
         let (explainer, recent) = (Arc::new(Explainer::new(Arc::clone(&log))), Arc::new(Recent::new(log)));
         let access = Arc::new(Access::new(Arc::clone(&provisioner)));
-        Self { explainer, provisioner, access, recent, ready, names: Arc::default(), now }
+        Self { explainer, history, provisioner, access, recent, ready, names: Arc::default(), now }
     }
 
     /// Answers to these host names as well, besides `localhost` and addresses.

@@ -5,13 +5,24 @@
 //! | `POST /v1/provisioning[?dry_run=true][&id=ID]` | applies YAML documents, or `{"files": [{"name", "text"}]}`; returns the changes, or all mistakes (422) |
 //! | `DELETE /v1/{kind}/{name}[?dry_run=true][&id=ID]` | deletes an object that is not in use |
 //! | `GET /v1/provisioning` | everything provisioned, as YAML documents |
+//! | `GET /v1/{kind}[?limit=N][&cursor=C][&client=NAME]` | the objects of a kind by name, 100 or N of at most 1000: `{"revision", "items", "next"}`; `next` is the cursor of the next page |
+//! | `GET /v1/{kind}/{name}` | an object: `{"kind", "name", "revision", "spec", "status"}`; its `ETag` is its revision, and `If-None-Match` gives 304 |
 //! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records in force at that time, and what holds now |
 //! | `GET /v1/probes` | what every probe has tried lately, by site and target: outcomes, and failures by cause |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
-//!
 //! | `GET /v1/tokens` | the tokens, without their texts |
 //! | `POST /v1/tokens[?dry_run=true][&id=ID]` | creates a token: `{"role", "subject", "note", "expires_at"}`; its text is in this answer only |
 //! | `DELETE /v1/tokens/{id}[?dry_run=true][&id=ID]` | revokes a token |
+//!
+//! The kinds are `client`, `network`, `cdn`, `probe` and `site`; a probe's name is `AGENT/NETWORK`. Reads of objects take two
+//! more parameters:
+//!
+//! - `min_revision=N` waits, at most 5 s, until the provisioning has the revision that a write returned; then 503.
+//! - `at=NUMBER` or `at=TIME` reads the objects as they were after the provisioning record of that number, or after the last
+//!   one at or before that time. They come without `status`, which is always that of the present.
+//!
+//! An object's `revision` is the number of the record that last changed it, which `at` takes. The `revision` of a page and of a
+//! write counts the records: it is the number of the last record plus 1, which `min_revision` takes.
 //!
 //! Every call but `/ready` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
 #![warn(missing_docs)]
@@ -20,7 +31,9 @@ mod access;
 mod answer;
 mod api;
 mod explain;
+mod parameters;
 mod provisioning;
+mod resources;
 mod router;
 mod tokens;
 

@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use spillway_control::Identity;
-use spillway_events::{Gap, ObjectKind};
+use spillway_events::Gap;
 use spillway_provisioning::{ObjectId, SourceFile, export, export_of_client};
 use spillway_serve::Problem;
 
-use crate::answer::{CommandQuery, chain, outcome, provision_problem, respond, shorten};
+use crate::answer::{CommandQuery, chain, kind_named, outcome, provision_problem, respond};
 use crate::api::Api;
 
 #[derive(Debug, Deserialize)]
@@ -80,10 +80,9 @@ pub(crate) async fn delete(
     Path((kind, name)): Path<(String, String)>,
     Query(query): Query<CommandQuery>,
 ) -> Response {
-    let Some(kind) = ObjectKind::ALL.into_iter().find(|known| known.as_str() == kind) else {
-        let kinds: Vec<&str> = ObjectKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        let detail = format!("`{}` is none of the kinds {}", shorten(&kind), kinds.join(", "));
-        return Problem::new(StatusCode::NOT_FOUND, detail).into_response();
+    let kind = match kind_named(&kind) {
+        Ok(kind) => kind,
+        Err(problem) => return problem.into_response(),
     };
     respond(move || {
         let at = (api.now)();

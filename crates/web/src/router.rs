@@ -8,13 +8,15 @@ use spillway_serve::{not_found, wrong_method};
 
 use crate::access::authorize;
 use crate::api::Api;
-use crate::{explain, provisioning, tokens};
+use crate::{explain, provisioning, resources, tokens};
 
 /// All routes.
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/provisioning", get(provisioning::provisioned).post(provisioning::apply))
-        .route("/v1/{kind}/{name}", delete(provisioning::delete))
+        .route("/v1/{kind}", get(resources::list))
+        // A probe's name, AGENT/NETWORK, may be written with its slash or with `%2F`.
+        .route("/v1/{kind}/{*name}", get(resources::one).delete(provisioning::delete))
         .route("/v1/gaps", post(provisioning::accept_loss))
         .route("/v1/clock-resets", post(provisioning::reset_clock))
         .route("/v1/explain/{site}", get(explain::explained))

@@ -1,6 +1,6 @@
 //! Who refers to an object, and who has what only one object can have.
 
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 use rpds::RedBlackTreeSetSync;
 use spillway_events::ObjectKind;
@@ -40,6 +40,13 @@ impl Index {
 
     pub(super) fn users(&self, id: &ObjectId) -> impl Iterator<Item = &ObjectId> {
         self.users.range(pairs_of(id)).map(|(_, user)| user)
+    }
+
+    /// The users of an object that come after one, which need not be a user.
+    pub(super) fn users_after(&self, id: &ObjectId, after: ObjectId) -> impl Iterator<Item = &ObjectId> {
+        let from = Bound::Excluded((id.clone(), after));
+        let pairs = self.users.range((from, Bound::Unbounded));
+        pairs.take_while(move |(used, _)| used == id).map(|(_, user)| user)
     }
 
     /// An owner of a claim that `id` cannot share it with.

@@ -36,7 +36,7 @@ impl Server {
         let token = new_token().unwrap();
         let (role, subject, note, expires_at_us) = (Role::Operator, None, String::from("test"), None);
         let new = NewToken { sha256: digest_of(&token).unwrap(), role, subject, note, expires_at_us };
-        provisioner.create_first_token(new, CommandHead::on_log("first", NOW)).unwrap();
+        provisioner.create_first_token(new, CommandHead::on_log("first", TimeMicros(0))).unwrap();
         let ready = Arc::new(|| json!({"roles": []}));
         let api = Api::new(log, Arc::clone(&provisioner), ready, || NOW);
         let api = api.with_names(vec![String::from("api.provider.example")]);

@@ -3,6 +3,7 @@
 
 mod access;
 mod common;
+mod resources;
 
 use common::{DOCUMENTS, Server};
 use reqwest::StatusCode;
@@ -68,9 +69,10 @@ async fn every_refusal_is_a_problem_with_a_reason() {
     server.apply("", DOCUMENTS).await;
     for (path, status, reason) in [
         ("/v1/clock-resets", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
-        ("/v1/nothing", StatusCode::NOT_FOUND, "there is no /v1/nothing"),
+        ("/v2/nothing", StatusCode::NOT_FOUND, "there is no /v2/nothing"),
+        ("/v1/nothing", StatusCode::NOT_FOUND, "`nothing` is none of the kinds"),
         ("/v1/gaps", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
-        ("/v1/probes/agent", StatusCode::METHOD_NOT_ALLOWED, "does not take GET"),
+        ("/v1/probes/agent", StatusCode::NOT_FOUND, "`probes` is none of the kinds"),
         ("/v1/explain/shp", StatusCode::NOT_FOUND, "did you mean shop?"),
         ("/v1/explain/shop", StatusCode::NOT_FOUND, "by that time"),
         ("/v1/explain/shop?at=yesterday", StatusCode::BAD_REQUEST, "at:"),

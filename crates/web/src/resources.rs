@@ -1,0 +1,245 @@
+//! Reading what is provisioned: one object, or the objects of a kind in pages.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Serialize;
+use spillway_control::{Identity, Moment, nearest};
+use spillway_events::{ClientName, ObjectKind, parse_time};
+use spillway_provisioning::{ObjectId, Resource, State as Provisioning};
+use spillway_serve::Problem;
+
+use crate::answer::{Refused, blocking, kind_named, provision_problem, refused, shorten};
+use crate::api::Api;
+use crate::parameters::{Parameters, whole_number};
+
+const ITEMS_DEFAULT: u64 = 100;
+const ITEMS_MAX: u64 = 1_000;
+/// How long a read waits for the revision that it needs.
+const REVISION_TIMEOUT: Duration = Duration::from_secs(5);
+/// When a client whose revision did not come may try again.
+const RETRY_AFTER_SECS: u64 = 1;
+
+/// Objects of a kind, by name.
+#[derive(Debug, Serialize)]
+struct Page {
+    /// The number of provisioning records that the page is as of.
+    revision: u64,
+    items: Vec<Resource>,
+    /// The cursor of the next page; null if there are no more objects.
+    next: Option<String>,
+}
+
+/// `GET /v1/{kind}`.
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Extension(identity): Extension<Identity>,
+    Path(kind): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Response {
+    let listed =
+        blocking(move || Ok(Json(page(&api, identity.caller.client(), &kind, query)?).into_response()));
+    listed.await.unwrap_or_else(|refused| *refused)
+}
+
+/// `GET /v1/{kind}/{name}`.
+pub(crate) async fn one(
+    State(api): State<Api>,
+    Extension(identity): Extension<Identity>,
+    Path((kind, name)): Path<(String, String)>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Response {
+    let read = blocking(move || {
+        let resource = resource(&api, identity.caller.client(), &kind, &name, query)?;
+        let tag = format!("\"{}\"", resource.revision());
+        if is_known(&headers, &tag) {
+            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+        }
+        Ok(([(header::ETAG, tag)], Json(resource)).into_response())
+    });
+    read.await.unwrap_or_else(|refused| *refused)
+}
+
+/// A page of the objects that a client's people may see, or anybody without a client.
+fn page(
+    api: &Api,
+    viewer: Option<&ClientName>,
+    kind: &str,
+    query: Vec<(String, String)>,
+) -> Result<Page, Refused> {
+    let kind = kind_named(kind).map_err(refused)?;
+    let known = ["limit", "cursor", "client", "at", "min_revision"];
+    let parameters = Parameters::read(query, &known).map_err(refused)?;
+    let limit = parameters.number("limit", 1..=ITEMS_MAX).map_err(refused)?.unwrap_or(ITEMS_DEFAULT);
+    let after = parameters.value("cursor", |text| Cursor::read(text, kind)).map_err(refused)?;
+    let client = parameters.value("client", |text| client_named(text, kind)).map_err(refused)?;
+    let view = View::of(api, &parameters)?;
+    let provisioning = &view.provisioning;
+    if let Some(client) = client.as_ref().filter(|client| !is_seen(provisioning, viewer, client)) {
+        return Err(unknown(provisioning, viewer, client));
+    }
+    // Of the sites a client's people see only these, and they are found without a walk over the others.
+    let own_sites = viewer.filter(|_| kind == ObjectKind::Site).map(client_id);
+    let client = client.or(own_sites);
+    let after = after.map_or_else(String::new, |Cursor { name }| name);
+    let mut names: Box<dyn Iterator<Item = &Arc<str>>> = match &client {
+        Some(client) => Box::new(provisioning.users_after(client, kind, &after).map(|site| &site.name)),
+        None => Box::new(
+            provisioning
+                .names_after(kind, &after)
+                .filter(|name| is_seen(provisioning, viewer, &ObjectId::new(kind, Arc::clone(name)))),
+        ),
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let listed = names.by_ref().take(limit).map(|name| ObjectId::new(kind, Arc::clone(name)));
+    let listed: Vec<ObjectId> = listed.collect();
+    let is_last = names.next().is_none();
+    let next = listed.last().filter(|_| !is_last).map(Cursor::write);
+    let items = listed.iter().filter_map(|id| view.resource(id)).collect();
+    Ok(Page { revision: provisioning.revision(), items, next })
+}
+
+fn resource(
+    api: &Api,
+    viewer: Option<&ClientName>,
+    kind: &str,
+    name: &str,
+    query: Vec<(String, String)>,
+) -> Result<Resource, Refused> {
+    let kind = kind_named(kind).map_err(refused)?;
+    let parameters = Parameters::read(query, &["at", "min_revision"]).map_err(refused)?;
+    let view = View::of(api, &parameters)?;
+    let id = ObjectId::new(kind, name);
+    let seen = is_seen(&view.provisioning, viewer, &id).then(|| view.resource(&id)).flatten();
+    seen.ok_or_else(|| unknown(&view.provisioning, viewer, &id))
+}
+
+/// What is provisioned, now or at a moment of the past.
+struct View {
+    provisioning: Provisioning,
+    is_past: bool,
+}
+
+impl View {
+    /// What `at` and `min_revision` ask for.
+    fn of(api: &Api, parameters: &Parameters) -> Result<Self, Refused> {
+        let revision = parameters.number("min_revision", 0..=u64::MAX).map_err(refused)?;
+        let at = parameters.value("at", moment).map_err(refused)?;
+        let present = state_from(api, revision.unwrap_or(0))?;
+        let Some(at) = at else { return Ok(Self { provisioning: present, is_past: false }) };
+        let past = api.history.state(at).map_err(|error| refused(provision_problem(&error)))?;
+        Ok(Self { provisioning: past, is_past: true })
+    }
+
+    fn resource(&self, id: &ObjectId) -> Option<Resource> {
+        let resource = self.provisioning.resource(id)?;
+        Some(if self.is_past { resource.without_status() } else { resource })
+    }
+}
+
+/// The provisioning of the present, once it has this revision.
+fn state_from(api: &Api, revision: u64) -> Result<Provisioning, Refused> {
+    let failed = |error| refused(provision_problem(&error));
+    let since = Instant::now();
+    let mut state = api.provisioner.state().map_err(failed)?;
+    while state.revision() < revision {
+        let left = REVISION_TIMEOUT.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            let has = state.revision();
+            let detail = format!("min_revision: the revision is {has}, not yet {revision}; try again later");
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+            return Err(refused(problem.with_retry_after(RETRY_AFTER_SECS)));
+        }
+        state = api.provisioner.wait_for_change(state.revision(), left).map_err(failed)?;
+    }
+    Ok(state)
+}
+
+/// Reads a record's number or a time. A number of 9 to 11 digits is seconds since 1970, as in every time.
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(time) = parse_time(text) {
+        return Ok(Moment::Time(time));
+    }
+    whole_number(text).map(Moment::Number).ok_or_else(|| {
+        format!(
+            "`{}` is neither the number of a provisioning record nor a time such as 2026-05-01T12:00:00Z",
+            shorten(text)
+        )
+    })
+}
+
+fn client_named(text: &str, kind: ObjectKind) -> Result<ObjectId, String> {
+    if kind != ObjectKind::Site {
+        return Err(format!("only sites have a client, {} have none", kind.plural()));
+    }
+    Ok(client_id(&ClientName::new(text).map_err(|error| error.to_string())?))
+}
+
+fn client_id(name: &ClientName) -> ObjectId {
+    ObjectId::new(ObjectKind::Client, name.as_str())
+}
+
+/// Whether an object exists for the viewer: a client's people see the client and its sites.
+fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> bool {
+    let Some(viewer) = viewer else { return provisioning.object(id).is_some() };
+    match id.kind {
+        ObjectKind::Client => *id.name == *viewer.as_str() && provisioning.object(id).is_some(),
+        ObjectKind::Site => provisioning.site_of(id).is_some_and(|found| found.site.client == *viewer),
+        ObjectKind::Network | ObjectKind::Cdn | ObjectKind::Probe => false,
+    }
+}
+
+/// The answer that an object does not exist, with the name that may be meant, if the viewer may see all names.
+fn unknown(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> Refused {
+    let names = provisioning.names_after(id.kind, "").map(|name| &**name).filter(|_| viewer.is_none());
+    // The foreign text is cut, which bounds the comparisons too.
+    let wanted = shorten(&id.name);
+    let hint = nearest(&wanted, names).map_or_else(String::new, |name| format!("; did you mean {name}?"));
+    let detail = format!("there is no {} {wanted}{hint}", id.kind.as_str());
+    refused(Problem::new(StatusCode::NOT_FOUND, detail))
+}
+
+/// Whether the client has the version of this tag already (RFC 9110, section 13.1.2: the comparison is weak).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+/// Where a page ends: at the object of this name. As objects are in the order of their names, one that exists all the time is
+/// on one page, whatever is created or deleted meanwhile.
+struct Cursor {
+    name: String,
+}
+
+impl Cursor {
+    /// The cursor after an object: its kind and name in hexadecimal, because clients must not depend on what is in it.
+    fn write(ObjectId { kind, name }: &ObjectId) -> String {
+        format!("{}:{name}", kind.as_str()).bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn read(text: &str, kind: ObjectKind) -> Result<Self, String> {
+        let decoded = from_hexadecimal(text);
+        let name = decoded.as_deref().and_then(|text| {
+            let (of, name) = text.split_once(':')?;
+            (of == kind.as_str()).then(|| name.to_owned())
+        });
+        let wrong = || format!("`{}` is not the `next` of a page of {}", shorten(text), kind.plural());
+        Ok(Self { name: name.ok_or_else(wrong)? })
+    }
+}
+
+fn from_hexadecimal(text: &str) -> Option<String> {
+    let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+    String::from_utf8(bytes?).ok()
+}
