@@ -24,7 +24,7 @@ fn script(log: &dyn EventLog, copies: u64) {
     let at_us = TimeMicros(START_US);
     let change = Change::Apply(parse("load", LOAD.documents()).unwrap().objects);
     let (id, author, body_sha256) = (String::from("first"), String::from("test"), Sha256::of(&[]));
-    let command = Command { id, body_sha256, author, at_us, change };
+    let command = Command { id, body_sha256, author, at_us, precondition: None, change };
     let events = decide(&State::default(), &command).unwrap();
     let record = command.into_record(0, events);
     log.append_at("provisioning", 0, &encode(&record).unwrap()).unwrap();

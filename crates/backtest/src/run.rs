@@ -22,7 +22,7 @@ pub fn first_record(objects: &[Object], at: TimeMicros) -> Result<ProvisioningRe
     // The command is not sent by anybody, so it has no body and is never retried.
     let body_sha256 = Sha256::of(&[]);
     let change = Change::Apply(objects.to_vec());
-    let command = Command { id: name(), body_sha256, author: name(), at_us: at, change };
+    let command = Command { id: name(), body_sha256, author: name(), at_us: at, precondition: None, change };
     let events = decide(&State::default(), &command).map_err(BacktestError::Refused)?;
     Ok(command.into_record(0, events))
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 use spillway_eventlog::{Appended, EventLog, LogError, ReadError, RecordReader};
 use spillway_events::{DecodeError, Gap, ProvisioningRecord, Sha256, TimeMicros, encode, topics};
 use spillway_provisioning::{
-    Change, Command, Mistake, NewToken, ObjectId, Positions, Refusal, SourceFile, State, decide, diff,
-    parse_files,
+    Change, Command, Mistake, NewToken, Object, ObjectId, Positions, Precondition, Refusal, SourceFile,
+    State, decide, diff, parse_files,
 };
 
 use crate::commands::Commands;
@@ -44,6 +44,8 @@ pub struct CommandHead<'a> {
     pub author: &'a str,
     /// When it was received.
     pub at: TimeMicros,
+    /// What must be so for it to be decided.
+    pub precondition: Option<&'a Precondition>,
     /// Whether it only says what it would change.
     pub dry_run: bool,
 }
@@ -52,7 +54,7 @@ impl<'a> CommandHead<'a> {
     /// A command of somebody who has the log itself, and so needs no token.
     #[must_use]
     pub fn on_log(id: &'a str, at: TimeMicros) -> Self {
-        Self { id, author: "operator", at, dry_run: false }
+        Self { id, author: "operator", at, precondition: None, dry_run: false }
     }
 }
 
@@ -78,6 +80,14 @@ pub enum ProvisionError {
     /// The documents have mistakes.
     #[error("the documents have {} mistakes", .0.len())]
     Mistakes(Vec<Mistake>),
+    /// The document is not of the one object that was to be set.
+    #[error("the document must describe {wanted} and nothing else, not {}", found.as_ref().map_or_else(|| String::from("several objects"), ToString::to_string))]
+    OtherObject {
+        /// The object.
+        wanted: ObjectId,
+        /// The object described instead, if it is one.
+        found: Option<ObjectId>,
+    },
     /// The documents are refused.
     #[error("the command is refused: {0}")]
     Refused(Refusal),
@@ -180,6 +190,28 @@ impl Provisioner {
         let parsed = parse_files(files).map_err(ProvisionError::Mistakes)?;
         let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
         let body: Vec<u8> = files.iter().flat_map(|file| file.bytes.iter().copied()).collect();
+        let command = command(head, &body, Change::Apply(parsed.objects));
+        self.change(&command, &parsed.positions, warnings, head.dry_run)
+    }
+
+    /// Creates or replaces the one object that a document describes, or says what that would change.
+    ///
+    /// # Errors
+    /// When the document is of another object, has mistakes, is refused, or the log fails; nothing has changed then.
+    pub fn put(
+        &self,
+        wanted: &ObjectId,
+        document: &SourceFile<'_>,
+        head: CommandHead<'_>,
+    ) -> Result<Applied, ProvisionError> {
+        let parsed = parse_files(&[*document]).map_err(ProvisionError::Mistakes)?;
+        let ids: Vec<ObjectId> = parsed.objects.iter().map(Object::id).collect();
+        if ids != [wanted.clone()] {
+            let found = if let [id] = &ids[..] { Some(id.clone()) } else { None };
+            return Err(ProvisionError::OtherObject { wanted: wanted.clone(), found });
+        }
+        let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
+        let body = [format!("put {wanted}\n").as_bytes(), document.bytes].concat();
         let command = command(head, &body, Change::Apply(parsed.objects));
         self.change(&command, &parsed.positions, warnings, head.dry_run)
     }
@@ -335,6 +367,7 @@ impl Known {
 }
 
 fn command(head: CommandHead<'_>, body: &[u8], change: Change) -> Command {
-    let CommandHead { id, author, at, .. } = head;
-    Command { id: id.to_owned(), body_sha256: Sha256::of(body), author: author.to_owned(), at_us: at, change }
+    let CommandHead { id, author, at, precondition, .. } = head;
+    let (id, author, precondition) = (id.to_owned(), author.to_owned(), precondition.cloned());
+    Command { id, body_sha256: Sha256::of(body), author, at_us: at, precondition, change }
 }

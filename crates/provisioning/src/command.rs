@@ -22,8 +22,21 @@ pub struct Command {
     pub author: String,
     /// When it was received.
     pub at_us: TimeMicros,
+    /// What the sender has seen: if it is so no longer, the command is refused.
+    pub precondition: Option<Precondition>,
     /// The change.
     pub change: Change,
+}
+
+/// What must be so for a command to be decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// There is no such object.
+    Absent(ObjectId),
+    /// There is such an object, whatever its version.
+    Present(ObjectId),
+    /// The record of this number was the last one that changed the object.
+    LastChange(ObjectId, u64),
 }
 
 /// A change of what is provisioned.
@@ -96,6 +109,14 @@ pub enum Refusal {
     /// The command's id or author is empty or too long.
     #[error("the command's {0} must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes")]
     BadCommand(&'static str),
+    /// What the sender has seen is so no longer.
+    #[error("{}", stale(.object, *.last_change))]
+    Stale {
+        /// The object.
+        object: ObjectId,
+        /// The number of the record that last changed it; none where it does not exist.
+        last_change: Option<u64>,
+    },
     /// Objects contradict each other or what is provisioned.
     #[error("{}", lines(.faults, *.unlisted))]
     Faults {
@@ -184,6 +205,16 @@ pub enum Refusal {
     /// The record of the command cannot be encoded.
     #[error("the record of the command cannot be encoded: {0}")]
     Record(String),
+}
+
+fn stale(object: &ObjectId, last_change: Option<u64>) -> String {
+    let (kind, name) = (object.kind.as_str(), shorten_name(&object.name));
+    match last_change {
+        None => format!("there is no {kind} {name}"),
+        Some(number) => {
+            format!("{kind} {name} exists, and was last changed by record {number}: read it again")
+        }
+    }
 }
 
 fn lines(faults: &[ObjectFault], unlisted: usize) -> String {

@@ -8,7 +8,7 @@ mod token;
 
 use spillway_events::{Event, ProvisioningRecord, RECORD_BYTES_MAX, encode};
 
-use crate::command::{Change, Command, Refusal, is_command_text};
+use crate::command::{Change, Command, Precondition, Refusal, is_command_text};
 use crate::state::State;
 
 /// Decides what a command changes: the events of its record, or why it is refused.
@@ -29,6 +29,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
     if !is_command_text(&command.author) {
         return Err(Refusal::BadCommand("author"));
     }
+    check_precondition(state, command.precondition.as_ref())?;
     let events = match &command.change {
         Change::Apply(objects) => apply::apply(state, objects)?,
         Change::Delete(ids) => delete::delete(state, ids, command.at_us)?,
@@ -39,6 +40,19 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
         Change::ResetClock { reason } => clock::reset(reason)?,
     };
     check_length(command, events)
+}
+
+fn check_precondition(state: &State, precondition: Option<&Precondition>) -> Result<(), Refusal> {
+    let Some(precondition) = precondition else { return Ok(()) };
+    let (Precondition::Absent(object) | Precondition::Present(object) | Precondition::LastChange(object, _)) =
+        precondition;
+    let last_change = state.changed(object);
+    let is_met = match precondition {
+        Precondition::Absent(_) => last_change.is_none(),
+        Precondition::Present(_) => last_change.is_some(),
+        Precondition::LastChange(_, number) => last_change == Some(*number),
+    };
+    if is_met { Ok(()) } else { Err(Refusal::Stale { object: object.clone(), last_change }) }
 }
 
 /// Passes events on whose record the log can hold.

@@ -40,7 +40,7 @@ mod text;
 mod tree;
 mod values;
 
-pub use command::{Change, Command, NewToken, Refusal};
+pub use command::{Change, Command, NewToken, Precondition, Refusal};
 pub use decide::decide;
 pub use diff::{ChangeLine, Sign, diff};
 pub use export::{ExportError, export, export_of_client};

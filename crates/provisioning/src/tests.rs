@@ -56,7 +56,7 @@ objectives:
 
 fn command(id: &str, change: Change) -> Command {
     let (id, author) = (id.to_owned(), String::from("ops"));
-    Command { id, body_sha256: Sha256::of(b"body"), author, at_us: TimeMicros(0), change }
+    Command { id, body_sha256: Sha256::of(b"body"), author, at_us: TimeMicros(0), precondition: None, change }
 }
 
 fn parsed(text: &str) -> Parsed {

@@ -142,7 +142,7 @@ pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
 pub(crate) fn delete(options: &DeleteOptions) -> anyhow::Result<ExitCode> {
     let path = [options.kind.as_str(), options.name.as_str()];
     let query = [("id", command_id()), ("dry_run", options.dry_run.to_string())];
-    let applied = call(options.server.request(Method::DELETE, &path)?.query(&query))?;
+    let applied = call(options.server.request(Method::DELETE, &path)?.header("If-Match", "*").query(&query))?;
     print_applied(&serde_json::from_str(&applied)?, true)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -38,12 +38,13 @@ pub enum Permission {
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 13] = [
+pub const ROUTES: [(Method, &str, Permission); 14] = [
     (Method::GET, "/ready", Permission::Public),
     (Method::GET, "/v1/provisioning", Permission::Read),
     (Method::POST, "/v1/provisioning", Permission::Change),
     (Method::GET, "/v1/{kind}", Permission::Read),
     (Method::GET, "/v1/{kind}/{*name}", Permission::Read),
+    (Method::PUT, "/v1/{kind}/{*name}", Permission::Change),
     (Method::DELETE, "/v1/{kind}/{*name}", Permission::Change),
     (Method::POST, "/v1/gaps", Permission::Operate),
     (Method::POST, "/v1/clock-resets", Permission::Operate),

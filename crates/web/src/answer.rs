@@ -1,44 +1,13 @@
-//! What calls have in common: their command, how they run, and what they answer.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! What calls have in common: how they run, and what they answer.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use spillway_control::{Applied, CommandHead, Identity, ProvisionError};
+use spillway_control::{Applied, ProvisionError};
 use spillway_eventlog::LogError;
-use spillway_events::{ObjectKind, TimeMicros};
+use spillway_events::ObjectKind;
 use spillway_provisioning::Refusal;
 use spillway_serve::Problem;
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct CommandQuery {
-    #[serde(default)]
-    dry_run: bool,
-    /// The command's id: a retry with the same id returns the first result.
-    #[serde(default)]
-    id: Option<String>,
-}
-
-impl CommandQuery {
-    /// The given id, or a new one.
-    fn id(&self, at: TimeMicros) -> String {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let new = || format!("api-{}-{}-{}", at.0, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        self.id.clone().unwrap_or_else(new)
-    }
-
-    /// Runs a command of a caller.
-    pub(crate) fn with_head(
-        &self,
-        identity: &Identity,
-        at: TimeMicros,
-        run: impl FnOnce(CommandHead<'_>) -> Result<Applied, ProvisionError>,
-    ) -> Result<Applied, ProvisionError> {
-        run(CommandHead { id: &self.id(at), author: &identity.author, at, dry_run: self.dry_run })
-    }
-}
 
 pub(crate) fn outcome(outcome: Result<Applied, ProvisionError>) -> Response {
     match outcome {
@@ -85,9 +54,11 @@ pub(crate) async fn respond(run: impl FnOnce() -> Response + Send + 'static) -> 
 pub(crate) fn provision_problem(error: &ProvisionError) -> Response {
     let status = match error {
         ProvisionError::Refused(Refusal::NotFound(_) | Refusal::NoToken(_)) => StatusCode::NOT_FOUND,
-        ProvisionError::Mistakes(_) | ProvisionError::Refused(_) | ProvisionError::IdReused { .. } => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        ProvisionError::Refused(Refusal::Stale { .. }) => StatusCode::PRECONDITION_FAILED,
+        ProvisionError::Mistakes(_)
+        | ProvisionError::Refused(_)
+        | ProvisionError::OtherObject { .. }
+        | ProvisionError::IdReused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         ProvisionError::Log(LogError::NoTopic { .. } | LogError::NoPartition { .. }) => StatusCode::NOT_FOUND,
         ProvisionError::Busy => StatusCode::CONFLICT,
         ProvisionError::Log(_) | ProvisionError::Read(_) => StatusCode::SERVICE_UNAVAILABLE,

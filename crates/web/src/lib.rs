@@ -3,6 +3,7 @@
 //! | call | effect |
 //! |---|---|
 //! | `POST /v1/provisioning[?dry_run=true][&id=ID]` | applies YAML documents, or `{"files": [{"name", "text"}]}`; returns the changes, or all mistakes (422) |
+//! | `PUT /v1/{kind}/{name}[?dry_run=true][&id=ID]` | creates or replaces the object that the body describes, a JSON or YAML document |
 //! | `DELETE /v1/{kind}/{name}[?dry_run=true][&id=ID]` | deletes an object that is not in use |
 //! | `GET /v1/provisioning` | everything provisioned, as YAML documents |
 //! | `GET /v1/{kind}[?limit=N][&cursor=C][&client=NAME]` | the objects of a kind by name, 100 or N of at most 1000: `{"revision", "items", "next"}`; `next` is the cursor of the next page |
@@ -24,12 +25,17 @@
 //! An object's `revision` is the number of the record that last changed it, which `at` takes. The `revision` of a page and of a
 //! write counts the records: it is the number of the last record plus 1, which `min_revision` takes.
 //!
+//! PUT and DELETE of an object need `If-None-Match: *` to create it, or `If-Match` with the ETag that was read (or `*`) to change
+//! it: 428 without, 412 where it is another by now. The id of a command may come as `Idempotency-Key` too: the same command
+//! returns its first result for ever, another one with its id is refused (422).
+//!
 //! Every call but `/ready` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
 #![warn(missing_docs)]
 
 mod access;
 mod answer;
 mod api;
+mod call;
 mod explain;
 mod parameters;
 mod provisioning;

@@ -1,18 +1,19 @@
 //! What is provisioned: read, apply, delete; and the commands of those who run the installation.
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use spillway_control::Identity;
 use spillway_events::Gap;
-use spillway_provisioning::{ObjectId, SourceFile, export, export_of_client};
+use spillway_provisioning::{SourceFile, export, export_of_client};
 use spillway_serve::Problem;
 
-use crate::answer::{CommandQuery, chain, kind_named, outcome, provision_problem, respond};
+use crate::answer::{chain, outcome, provision_problem, respond};
 use crate::api::Api;
+use crate::call::{Call, is_json};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ApplyQuery {
@@ -35,25 +36,18 @@ struct NamedText {
     text: String,
 }
 
-/// The names of YAML (RFC 9512 and its older ones).
-const YAML_TYPES: [&str; 3] = ["application/yaml", "application/x-yaml", "text/yaml"];
-
 pub(crate) async fn apply(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
-    Query(query): Query<CommandQuery>,
+    call: Call,
     Query(apply): Query<ApplyQuery>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
-    let is_json = kind.eq_ignore_ascii_case(b"application/json");
-    if !is_json && !YAML_TYPES.iter().any(|yaml| kind.eq_ignore_ascii_case(yaml.as_bytes())) {
-        let detail =
-            format!("Content-Type: send application/json, or documents as {}", YAML_TYPES.join(", "));
-        return Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).into_response();
-    }
+    let is_json = match is_json(&headers) {
+        Ok(is_json) => is_json,
+        Err(problem) => return problem.into_response(),
+    };
     respond(move || {
         let files: Result<Files, _> =
             if is_json { serde_json::from_slice(&body) } else { Ok(Files { files: Vec::new() }) };
@@ -69,25 +63,7 @@ pub(crate) async fn apply(
             sources.push(SourceFile { name: apply.file.as_deref().unwrap_or("documents"), bytes: &body });
         }
         let at = (api.now)();
-        outcome(query.with_head(&identity, at, |head| api.provisioner.apply(&sources, head)))
-    })
-    .await
-}
-
-pub(crate) async fn delete(
-    State(api): State<Api>,
-    Extension(identity): Extension<Identity>,
-    Path((kind, name)): Path<(String, String)>,
-    Query(query): Query<CommandQuery>,
-) -> Response {
-    let kind = match kind_named(&kind) {
-        Ok(kind) => kind,
-        Err(problem) => return problem.into_response(),
-    };
-    respond(move || {
-        let at = (api.now)();
-        let object = ObjectId::new(kind, name);
-        outcome(query.with_head(&identity, at, |head| api.provisioner.delete(object, head)))
+        outcome(call.run(&identity, at, None, |head| api.provisioner.apply(&sources, head)))
     })
     .await
 }
@@ -95,12 +71,12 @@ pub(crate) async fn delete(
 pub(crate) async fn accept_loss(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
-    Query(query): Query<CommandQuery>,
+    call: Call,
     Json(gap): Json<Gap>,
 ) -> Response {
     respond(move || {
         let at = (api.now)();
-        outcome(query.with_head(&identity, at, |head| api.provisioner.accept_loss(gap, head)))
+        outcome(call.run(&identity, at, None, |head| api.provisioner.accept_loss(gap, head)))
     })
     .await
 }
@@ -115,12 +91,12 @@ pub(crate) struct ClockReset {
 pub(crate) async fn reset_clock(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
-    Query(query): Query<CommandQuery>,
+    call: Call,
     Json(ClockReset { reason }): Json<ClockReset>,
 ) -> Response {
     respond(move || {
         let at = (api.now)();
-        outcome(query.with_head(&identity, at, |head| api.provisioner.reset_clock(&reason, head)))
+        outcome(call.run(&identity, at, None, |head| api.provisioner.reset_clock(&reason, head)))
     })
     .await
 }

@@ -1,20 +1,22 @@
-//! Reading what is provisioned: one object, or the objects of a kind in pages.
+//! What is provisioned as resources: the objects of a kind in pages, or one, which is read, set and deleted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
-use spillway_control::{Identity, Moment, nearest};
+use spillway_control::{Applied, CommandHead, Identity, Moment, nearest};
 use spillway_events::{ClientName, ObjectKind, parse_time};
-use spillway_provisioning::{ObjectId, Resource, State as Provisioning};
+use spillway_provisioning::{ObjectId, Resource, SourceFile, State as Provisioning};
 use spillway_serve::Problem;
 
-use crate::answer::{Refused, blocking, kind_named, provision_problem, refused, shorten};
+use crate::answer::{Refused, blocking, kind_named, outcome, provision_problem, refused, shorten};
 use crate::api::Api;
+use crate::call::{Call, is_json, precondition};
 use crate::parameters::{Parameters, whole_number};
 
 const ITEMS_DEFAULT: u64 = 100;
@@ -63,6 +65,84 @@ pub(crate) async fn one(
         Ok(([(header::ETAG, tag)], Json(resource)).into_response())
     });
     read.await.unwrap_or_else(|refused| *refused)
+}
+
+/// `PUT /v1/{kind}/{name}`: creates or replaces the object that the body describes.
+pub(crate) async fn put(
+    State(api): State<Api>,
+    Extension(identity): Extension<Identity>,
+    Path((kind, name)): Path<(String, String)>,
+    call: Call,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let set = blocking(move || {
+        let id = ObjectId::new(kind_named(&kind).map_err(refused)?, name);
+        let document = if is_json(&headers).map_err(refused)? {
+            with_identity(&body, &id).map_err(refused)?
+        } else {
+            body.to_vec()
+        };
+        let precondition = precondition(&headers, &id).map_err(refused)?;
+        let document = SourceFile { name: "body", bytes: &document };
+        let put = |head: CommandHead<'_>| api.provisioner.put(&id, &document, head);
+        let applied = call.run(&identity, (api.now)(), Some(&precondition), put);
+        let applied = applied.map_err(|error| refused(provision_problem(&error)))?;
+        let is_new =
+            applied.changes.first().is_some_and(|change| change.starts_with('+')) && !applied.dry_run;
+        let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+        let mut response = (status, Json(&applied)).into_response();
+        if let Some(tag) = tag_after(&api, &id, &applied) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        Ok(response)
+    });
+    set.await.unwrap_or_else(|refused| *refused)
+}
+
+/// The ETag of an object after a command, if it is known: it may have changed again.
+fn tag_after(api: &Api, id: &ObjectId, applied: &Applied) -> Option<HeaderValue> {
+    let number = if applied.changes.is_empty() || applied.dry_run {
+        let state = api.provisioner.state().ok()?;
+        state.changed(id).filter(|number| *number < applied.revision)?
+    } else {
+        applied.revision.checked_sub(1)?
+    };
+    HeaderValue::try_from(format!("\"{number}\"")).ok()
+}
+
+/// A JSON document with the kind and the name of its path, which it may leave out.
+fn with_identity(body: &[u8], id: &ObjectId) -> Result<Vec<u8>, Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let mut document: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(|error| bad(format!("the body: {error}")))?;
+    let mut set = |field: &str, text: &str| _ = document.entry(field).or_insert_with(|| text.into());
+    set("kind", id.kind.as_str());
+    match id.name.split_once('/').filter(|_| id.kind == ObjectKind::Probe) {
+        Some((agent, network)) => {
+            set("agent", agent);
+            set("network", network);
+        }
+        None => set("name", &id.name),
+    }
+    serde_json::to_vec(&document).map_err(|error| bad(format!("the body: {error}")))
+}
+
+/// `DELETE /v1/{kind}/{name}`.
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    Extension(identity): Extension<Identity>,
+    Path((kind, name)): Path<(String, String)>,
+    call: Call,
+    headers: HeaderMap,
+) -> Response {
+    let deleted = blocking(move || {
+        let id = ObjectId::new(kind_named(&kind).map_err(refused)?, name);
+        let precondition = precondition(&headers, &id).map_err(refused)?;
+        let delete = |head: CommandHead<'_>| api.provisioner.delete(id.clone(), head);
+        Ok(outcome(call.run(&identity, (api.now)(), Some(&precondition), delete)))
+    });
+    deleted.await.unwrap_or_else(|refused| *refused)
 }
 
 /// A page of the objects that a client's people may see, or anybody without a client.

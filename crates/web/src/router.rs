@@ -16,7 +16,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/provisioning", get(provisioning::provisioned).post(provisioning::apply))
         .route("/v1/{kind}", get(resources::list))
         // A probe's name, AGENT/NETWORK, may be written with its slash or with `%2F`.
-        .route("/v1/{kind}/{*name}", get(resources::one).delete(provisioning::delete))
+        .route("/v1/{kind}/{*name}", get(resources::one).put(resources::put).delete(resources::delete))
         .route("/v1/gaps", post(provisioning::accept_loss))
         .route("/v1/clock-resets", post(provisioning::reset_clock))
         .route("/v1/explain/{site}", get(explain::explained))

@@ -1,7 +1,7 @@
 //! Tokens: list, create, revoke.
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -11,8 +11,9 @@ use spillway_events::{Role, TimeMicros, Token, format_time, parse_time};
 use spillway_provisioning::{Caller, NewToken};
 use spillway_serve::Problem;
 
-use crate::answer::{CommandQuery, blocking, outcome, provision_problem, refused, shorten};
+use crate::answer::{blocking, outcome, provision_problem, refused, shorten};
 use crate::api::Api;
+use crate::call::Call;
 
 /// The body that creates a token.
 #[derive(Debug, Deserialize)]
@@ -70,7 +71,7 @@ fn listed(token: &Token, now: TimeMicros) -> Listed<'_> {
 pub(crate) async fn create(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
-    Query(query): Query<CommandQuery>,
+    call: Call,
     body: Bytes,
 ) -> Response {
     let created = blocking(move || {
@@ -92,8 +93,8 @@ pub(crate) async fn create(
         let Some(sha256) = digest_of(&text) else { return Err(bad(String::from("the new token is none"))) };
         let new = NewToken { sha256, role, subject, note, expires_at_us };
         let at = (api.now)();
-        let applied = query
-            .with_head(&identity, at, |head| api.provisioner.create_token(new, &body, head))
+        let applied = call
+            .run(&identity, at, None, |head| api.provisioner.create_token(new, &body, head))
             .map_err(|error| refused(provision_problem(&error)))?;
         let is_shown = !applied.is_repeated && !applied.dry_run;
         let token = is_shown.then_some(text);
@@ -109,7 +110,7 @@ pub(crate) async fn revoke(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
     Path(id): Path<String>,
-    Query(query): Query<CommandQuery>,
+    call: Call,
 ) -> Response {
     let revoked = blocking(move || {
         let state = api.provisioner.state().map_err(|error| refused(provision_problem(&error)))?;
@@ -119,7 +120,7 @@ pub(crate) async fn revoke(
             return Err(refused(Problem::new(StatusCode::NOT_FOUND, detail)));
         }
         let at = (api.now)();
-        Ok(outcome(query.with_head(&identity, at, |head| api.provisioner.revoke_token(&id, head))))
+        Ok(outcome(call.run(&identity, at, None, |head| api.provisioner.revoke_token(&id, head))))
     });
     revoked.await.unwrap_or_else(|refused| *refused)
 }

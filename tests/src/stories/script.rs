@@ -107,7 +107,8 @@ fn record(state: &mut State, change: &Change) -> Result<Option<ProvisioningRecor
     };
     let number = state.revision();
     let (id, author, at_us) = (format!("command {number}"), String::from("story"), TimeMicros(0));
-    let command = provisioning::Command { id, body_sha256: Sha256::of(&[]), author, at_us, change };
+    let command =
+        provisioning::Command { id, body_sha256: Sha256::of(&[]), author, at_us, precondition: None, change };
     let events = decide(state, &command).map_err(|refusal| match refusal {
         Refusal::Faults { faults, .. } => {
             faults.into_iter().map(|fault| fault.fault.rule).collect::<Vec<_>>().join("; ")

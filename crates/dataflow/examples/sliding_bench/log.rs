@@ -70,7 +70,7 @@ pub(crate) fn provisioning(sites: u16, objective: &str) -> ProvisioningRecord {
 
 fn command(id: String, objects: Vec<Object>) -> Command {
     let (body_sha256, author, change) = (Sha256::of(&[]), String::from("bench"), Change::Apply(objects));
-    Command { id, body_sha256, author, at_us: TimeMicros(0), change }
+    Command { id, body_sha256, author, at_us: TimeMicros(0), precondition: None, change }
 }
 
 fn documents(sites: u16, objective: &str) -> String {

@@ -136,6 +136,7 @@ fn provisioning(state: &mut State, number: u64, text: &str) -> ProvisioningRecor
         body_sha256: Sha256::of(text.as_bytes()),
         author: String::from("test"),
         at_us: TimeMicros(0),
+        precondition: None,
         change: Change::Apply(objects),
     };
     let events = decide(state, &command).unwrap();

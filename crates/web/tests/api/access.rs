@@ -224,7 +224,7 @@ async fn refusals_of_tokens_name_the_field_and_the_rule() {
     assert_eq!(answer(server.request("DELETE", "/v1/tokens/none")).await.0, StatusCode::NOT_FOUND);
 
     // A client whose people still have tokens is not deleted.
-    let delete = |name: &str| server.request("DELETE", &format!("/v1/{name}"));
+    let delete = |name: &str| server.request("DELETE", &format!("/v1/{name}")).header("if-match", "*");
     assert_eq!(answer(delete("site/wares")).await.0, StatusCode::OK);
     let (status, problem) = answer(delete("client/other")).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");

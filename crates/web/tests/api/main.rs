@@ -4,6 +4,7 @@
 mod access;
 mod common;
 mod resources;
+mod writes;
 
 use common::{DOCUMENTS, Server};
 use reqwest::StatusCode;

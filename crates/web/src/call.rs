@@ -1,0 +1,119 @@
+//! What comes with every call that changes something.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use spillway_control::{Applied, CommandHead, Identity, ProvisionError};
+use spillway_events::TimeMicros;
+use spillway_provisioning::{ObjectId, Precondition};
+use spillway_serve::Problem;
+
+#[derive(Debug, Deserialize)]
+struct CallQuery {
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    id: Option<String>,
+}
+
+/// Whether a call is only tried, and the id of its command.
+#[derive(Debug)]
+pub(crate) struct Call {
+    dry_run: bool,
+    /// A retry with the same id returns the first result.
+    id: Option<String>,
+}
+
+/// From the query `?dry_run=true&id=ID` and the header `Idempotency-Key`, which is the id as well.
+impl<S: Send + Sync> FromRequestParts<S> for Call {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let query = Query::<CallQuery>::from_request_parts(parts, state).await;
+        let Query(CallQuery { dry_run, id }) = query.map_err(IntoResponse::into_response)?;
+        let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
+        let mut keys = parts.headers.get_all("idempotency-key").iter();
+        let Some(key) = keys.next() else { return Ok(Self { dry_run, id }) };
+        if keys.next().is_some() || id.is_some() {
+            return Err(bad("the id of the command is given twice: send one Idempotency-Key and no `id`"));
+        }
+        let key = key.to_str().map_err(|_| bad("Idempotency-Key: must be printable ASCII"))?;
+        Ok(Self { dry_run, id: Some(key.to_owned()) })
+    }
+}
+
+impl Call {
+    /// Runs a command of a caller.
+    pub(crate) fn run(
+        &self,
+        identity: &Identity,
+        at: TimeMicros,
+        precondition: Option<&Precondition>,
+        command: impl FnOnce(CommandHead<'_>) -> Result<Applied, ProvisionError>,
+    ) -> Result<Applied, ProvisionError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let new = || format!("api-{}-{}-{}", at.0, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = self.id.clone().unwrap_or_else(new);
+        command(CommandHead { id: &id, author: &identity.author, at, precondition, dry_run: self.dry_run })
+    }
+}
+
+/// What a request says of the version that its sender has seen (RFC 9110, sections 13.1.1 and 13.1.2): `If-None-Match: *` to
+/// create, `If-Match` with the ETag to change, `If-Match: *` to change whatever version.
+///
+/// # Errors
+/// 428 where it says nothing (RFC 6585), 400 where it says something else.
+pub(crate) fn precondition(headers: &HeaderMap, object: &ObjectId) -> Result<Precondition, Problem> {
+    let bad = |detail: &str| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    let one = |name| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next().map(|value| value.to_str().unwrap_or("?").trim());
+        (first, values.next().is_some())
+    };
+    let ((matched, several), (unmatched, others)) = (one(header::IF_MATCH), one(header::IF_NONE_MATCH));
+    if several || others {
+        return bad("send one If-Match or one If-None-Match");
+    }
+    match (matched, unmatched) {
+        (None, None) => Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "send `If-None-Match: *` to create, or `If-Match` with the ETag that was read, or `*`, to change",
+        )),
+        (None, Some("*")) => Ok(Precondition::Absent(object.clone())),
+        (Some("*"), None) => Ok(Precondition::Present(object.clone())),
+        (Some(tag), None) => {
+            let digits = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            let number = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+            match number.and_then(|digits| digits.parse().ok()) {
+                Some(number) => Ok(Precondition::LastChange(object.clone(), number)),
+                None => bad("If-Match: send one ETag as it was read, such as \"12\", or *"),
+            }
+        }
+        (None, Some(_)) => bad("If-None-Match: only * can be sent with a change"),
+        (Some(_), Some(_)) => bad("send one of If-Match and If-None-Match"),
+    }
+}
+
+/// The names of YAML (RFC 9512 and its older ones).
+const YAML_TYPES: [&str; 3] = ["application/yaml", "application/x-yaml", "text/yaml"];
+
+/// Whether documents come as JSON, not as YAML.
+///
+/// # Errors
+/// 415 where they come as anything else, or nothing says as what: a page of another site cannot send these types.
+pub(crate) fn is_json(headers: &HeaderMap) -> Result<bool, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if kind.eq_ignore_ascii_case(b"application/json") {
+        return Ok(true);
+    }
+    if YAML_TYPES.iter().any(|yaml| kind.eq_ignore_ascii_case(yaml.as_bytes())) {
+        return Ok(false);
+    }
+    let detail = format!("Content-Type: send application/json, or documents as {}", YAML_TYPES.join(", "));
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
