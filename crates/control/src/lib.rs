@@ -1,12 +1,13 @@
 //! What the API, the portal and the command line ask of an installation.
 //!
 //! [`Access`] finds out who calls. [`Provisioner`] follows the head of provisioning and is the only writer of provisioning
-//! records in a process. [`History`] reads what was provisioned at a time.
+//! records in a process. [`History`] reads what was provisioned at a time, [`Changes`] who changed it.
 //! [`Explainer`] finds the decisions that held at a time. [`Recent`] reads what probes have tried lately, and what holds for a
 //! site now.
 #![warn(missing_docs)]
 
 mod access;
+mod changes;
 mod commands;
 mod explain;
 mod history;
@@ -14,6 +15,7 @@ mod provisioner;
 mod recent;
 
 pub use access::{Access, AccessError, Identity, digest_of, new_token};
+pub use changes::{ChangeItem, Changes, ChangesFilter, ChangesPage};
 pub use explain::{ExplainError, Explainer, nearest};
 pub use history::{History, Moment};
 pub use provisioner::{Applied, CommandHead, ProvisionError, Provisioner};

@@ -5,6 +5,7 @@
 mod adopt;
 mod backtest;
 mod change;
+mod changes;
 mod client;
 mod clock;
 mod clock_reset;
@@ -78,6 +79,8 @@ enum Command {
         #[command(subcommand)]
         command: ClockCommand,
     },
+    /// Show who changed what, when
+    Changes(changes::Options),
     /// Create, list and revoke the tokens that calls of the API need
     Token {
         #[command(subcommand)]
@@ -189,6 +192,7 @@ fn main() -> ExitCode {
         Command::Get(options) => client::get(&options),
         Command::Gap(options) => gap::run(&options),
         Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
+        Command::Changes(options) => changes::run(&options),
         Command::Token { command } => token::run(&command),
         Command::Explain(options) => explain::run(&options),
         Command::Backtest(options) => backtest::run(&options),

@@ -29,6 +29,8 @@ pub enum Permission {
     Explain,
     /// To see what probes do.
     SeeProbes,
+    /// To see who changed what.
+    SeeChanges,
     /// To change what is provisioned.
     Change,
     /// To accept losses and to reset the clock.
@@ -38,7 +40,7 @@ pub enum Permission {
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 14] = [
+pub const ROUTES: [(Method, &str, Permission); 15] = [
     (Method::GET, "/ready", Permission::Public),
     (Method::GET, "/v1/provisioning", Permission::Read),
     (Method::POST, "/v1/provisioning", Permission::Change),
@@ -50,6 +52,7 @@ pub const ROUTES: [(Method, &str, Permission); 14] = [
     (Method::POST, "/v1/clock-resets", Permission::Operate),
     (Method::GET, "/v1/explain/{site}", Permission::Explain),
     (Method::GET, "/v1/probes", Permission::SeeProbes),
+    (Method::GET, "/v1/changes", Permission::SeeChanges),
     (Method::GET, "/v1/tokens", Permission::ManageTokens),
     (Method::POST, "/v1/tokens", Permission::ManageTokens),
     (Method::DELETE, "/v1/tokens/{id}", Permission::ManageTokens),
@@ -58,15 +61,15 @@ pub const ROUTES: [(Method, &str, Permission); 14] = [
 /// Whether a caller has a permission.
 #[must_use]
 pub fn may(caller: &Caller, permission: Permission) -> bool {
-    use Permission::{Change, Explain, ManageTokens, Operate, Public, Read, SeeProbes};
+    use Permission::{Change, Explain, ManageTokens, Operate, Public, Read, SeeChanges, SeeProbes};
     match (caller, permission) {
         (_, Public) | (Caller::Operator, _) => true,
-        (Caller::Analyst, Read | Explain | SeeProbes) => true,
+        (Caller::Analyst, Read | Explain | SeeProbes | SeeChanges) => true,
         (Caller::ClientAdmin(_), Read | Explain | ManageTokens) => true,
         (Caller::ClientViewer(_), Read | Explain) => true,
         (Caller::Analyst, Change | Operate | ManageTokens)
-        | (Caller::ClientAdmin(_), Change | Operate | SeeProbes)
-        | (Caller::ClientViewer(_), Change | Operate | SeeProbes | ManageTokens)
+        | (Caller::ClientAdmin(_), Change | Operate | SeeProbes | SeeChanges)
+        | (Caller::ClientViewer(_), Change | Operate | SeeProbes | SeeChanges | ManageTokens)
         // Machines read assignments and send statistics elsewhere.
         | (Caller::Cdn(_) | Caller::Probe(_), _) => false,
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spillway_control::{Access, Explainer, History, Provisioner, Recent};
+use spillway_control::{Access, Changes, Explainer, History, Provisioner, Recent};
 use spillway_eventlog::EventLog;
 use spillway_events::TimeMicros;
 
@@ -14,6 +14,7 @@ pub type ReadyBody = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 pub struct Api {
     pub(crate) explainer: Arc<Explainer>,
     pub(crate) history: Arc<History>,
+    pub(crate) changes: Arc<Changes>,
     pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) access: Arc<Access>,
     pub(crate) recent: Arc<Recent>,
@@ -33,9 +34,10 @@ impl Api {
         now: fn() -> TimeMicros,
     ) -> Self {
         let history = Arc::new(History::new(Arc::clone(&log)));
+        let changes = Arc::new(Changes::new(Arc::clone(&log)));
         let (explainer, recent) = (Arc::new(Explainer::new(Arc::clone(&log))), Arc::new(Recent::new(log)));
         let access = Arc::new(Access::new(Arc::clone(&provisioner)));
-        Self { explainer, history, provisioner, access, recent, ready, names: Arc::default(), now }
+        Self { explainer, history, changes, provisioner, access, recent, ready, names: Arc::default(), now }
     }
 
     /// Answers to these host names as well, besides `localhost` and addresses.

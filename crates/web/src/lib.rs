@@ -11,6 +11,7 @@
 //! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records in force at that time, and what holds now |
 //! | `GET /v1/probes` | what every probe has tried lately, by site and target: outcomes, and failures by cause |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
+//! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
 //! | `GET /v1/tokens` | the tokens, without their texts |
 //! | `POST /v1/tokens[?dry_run=true][&id=ID]` | creates a token: `{"role", "subject", "note", "expires_at"}`; its text is in this answer only |
 //! | `DELETE /v1/tokens/{id}[?dry_run=true][&id=ID]` | revokes a token |
@@ -36,6 +37,7 @@ mod access;
 mod answer;
 mod api;
 mod call;
+mod changes;
 mod explain;
 mod parameters;
 mod provisioning;

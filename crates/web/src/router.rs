@@ -8,7 +8,7 @@ use spillway_serve::{not_found, wrong_method};
 
 use crate::access::authorize;
 use crate::api::Api;
-use crate::{explain, provisioning, resources, tokens};
+use crate::{changes, explain, provisioning, resources, tokens};
 
 /// All routes.
 pub fn router(api: Api) -> Router {
@@ -21,6 +21,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/clock-resets", post(provisioning::reset_clock))
         .route("/v1/explain/{site}", get(explain::explained))
         .route("/v1/probes", get(explain::probes))
+        .route("/v1/changes", get(changes::list))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route("/ready", get(ready))

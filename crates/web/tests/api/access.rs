@@ -34,10 +34,10 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 
 /// The rows of this table are the roles, and the columns the permissions: what is not here is refused.
 fn allowed(role: &str) -> &'static [Permission] {
-    use Permission::{Change, Explain, ManageTokens, Operate, Read, SeeProbes};
+    use Permission::{Change, Explain, ManageTokens, Operate, Read, SeeChanges, SeeProbes};
     match role {
-        "operator" => &[Read, Explain, SeeProbes, Change, Operate, ManageTokens],
-        "analyst" => &[Read, Explain, SeeProbes],
+        "operator" => &[Read, Explain, SeeProbes, SeeChanges, Change, Operate, ManageTokens],
+        "analyst" => &[Read, Explain, SeeProbes, SeeChanges],
         "client_admin" => &[Read, Explain, ManageTokens],
         "client_viewer" => &[Read, Explain],
         _ => &[],
