@@ -142,7 +142,7 @@ fn an_embedded_log_moves_to_kafka() {
     let again = spillway(["backtest", "--format", "csv", "--log", data_text]);
     let decisions = String::from_utf8(again.stdout).unwrap();
     assert!(decisions.lines().count() > 10);
-    let config = format!("kafka: {{bootstrap: '{}'}}\n", at.cluster.bootstrap);
+    let config = format!("kafka: {{bootstrap: '{}', input_partitions: 1}}\n", at.cluster.bootstrap);
     std::fs::write(at.folder.join("spillway.yaml"), config).unwrap();
     let mut dataflow = at.role("dataflow");
     at.until_it_ticks();

@@ -28,7 +28,7 @@ pub fn run_durable(
     on_decision: &mut dyn FnMut(&Decision) -> Result<(), BacktestError>,
 ) -> Result<(Counts, Option<TimeMicros>), BacktestError> {
     let log = EmbeddedLog::create(folder)?;
-    spillway_runtime::topics::create(&log)?;
+    spillway_runtime::topics::create(&log, 1)?;
     provision(&log, folder, objects, ticks.first_at().unwrap_or(TimeMicros(0)))?;
     let last = append_input(&log, &mut ticks, folder)?;
     catch_up(&log, workers, CHECKPOINT_PERIOD_US)?;

@@ -23,7 +23,8 @@ pub use framing::{
     encode_frame, encode_items_frame, encode_state_item, items_bytes,
 };
 pub use names::{
-    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, SiteName, SourceName, folded_name,
+    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, OverrideName, SiteName,
+    SourceName, folded_name,
 };
 pub use records::checkpoint::{
     ByteString, CdnReport, CheckpointChunk, ChunkDigest, Fact, HeldRoute, Manifest, PaneCount, Revision,
@@ -40,7 +41,7 @@ pub use records::measurement::{
 pub use records::performance::{Performance, PerformanceView};
 pub use records::provisioning::{
     Address, Cdn, CdnKind, CdnOfSite, Client, ClockReset, Deleted, Event, Gap, Network, ObjectKind,
-    Objective, Origin, Prefix, PrefixError, Probe, ProvisioningRecord, Site,
+    Objective, Origin, Override, OverrideKind, Prefix, PrefixError, Probe, ProvisioningRecord, Site,
 };
 pub use records::receipt::Receipt;
 pub use records::rejected::Rejected;

@@ -7,6 +7,7 @@ pub(crate) mod cdn;
 pub(crate) mod client;
 mod kind;
 pub(crate) mod network;
+pub(crate) mod overriding;
 pub(crate) mod probe;
 mod probed;
 pub(crate) mod site;
@@ -14,7 +15,7 @@ pub(crate) mod site;
 use std::sync::Arc;
 
 use serde::Serialize;
-use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Probe, Site};
+use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Override, Probe, Site};
 
 use crate::fields::Rules;
 use crate::node::NodeReader;
@@ -40,6 +41,9 @@ pub enum Object {
     /// A site; shared by all who look at it, because there may be many.
     #[non_exhaustive]
     Site(Arc<Site>),
+    /// An override.
+    #[non_exhaustive]
+    Override(Override),
 }
 
 /// The fields of an object as documents write them.
@@ -51,6 +55,7 @@ pub(crate) enum Spec {
     Cdn(cdn::CdnSpec),
     Probe(probe::ProbeSpec),
     Site(site::SiteSpec),
+    Override(overriding::OverrideSpec),
 }
 
 impl Object {
@@ -69,6 +74,7 @@ impl Object {
             Self::Cdn(cdn) => Event::Cdn(cdn),
             Self::Probe(probe) => Event::Probe(probe),
             Self::Site(site) => Event::Site(Arc::unwrap_or_clone(site)),
+            Self::Override(of) => Event::Override(of),
         }
     }
 
@@ -80,6 +86,7 @@ impl Object {
             Event::Cdn(cdn) => Self::Cdn(cdn.clone()),
             Event::Probe(probe) => Self::Probe(probe.clone()),
             Event::Site(site) => Self::Site(Arc::new(site.clone())),
+            Event::Override(of) => Self::Override(of.clone()),
             Event::Deleted(_) | Event::Gap(_) | Event::ClockReset(_) | Event::Token(_) => return None,
         })
     }
@@ -91,6 +98,7 @@ impl Object {
             Self::Cdn(cdn) => cdn,
             Self::Probe(probe) => probe,
             Self::Site(site) => &**site,
+            Self::Override(of) => of,
         }
     }
 
@@ -114,6 +122,7 @@ impl Object {
             Self::Cdn(cdn) => Spec::Cdn(cdn.into()),
             Self::Probe(probe) => Spec::Probe(probe.into()),
             Self::Site(site) => Spec::Site((&**site).into()),
+            Self::Override(of) => Spec::Override(of.into()),
         }
     }
 }
@@ -126,6 +135,7 @@ pub(crate) fn read(kind: ObjectKind, node: &NodeReader<'_>, rules: &mut Rules) -
         ObjectKind::Cdn => cdn::read(node.spec(rules)?, rules).map(Object::Cdn),
         ObjectKind::Probe => probe::read(node.spec(rules)?, rules).map(Object::Probe),
         ObjectKind::Site => site::read(node.spec(rules)?, rules).map(Arc::new).map(Object::Site),
+        ObjectKind::Override => overriding::read(node.spec(rules)?, rules).map(Object::Override),
     };
     object.filter(|_| rules.faults.is_empty())
 }

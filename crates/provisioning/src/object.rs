@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{Deleted, Event, NetworkName, ObjectKind, Prefix, Probe, folded_name};
+use spillway_events::{Deleted, Event, NetworkName, ObjectKind, OverrideKind, Prefix, Probe, folded_name};
 
 use crate::field_path::FieldPath;
 
@@ -74,6 +74,8 @@ pub(crate) enum Claim {
     Host(Arc<str>),
     /// An IP prefix.
     Prefix(Prefix),
+    /// An override of this kind of what the text says.
+    Override(OverrideKind, Arc<str>),
 }
 
 impl Claim {
@@ -85,7 +87,7 @@ impl Claim {
     pub(crate) fn excludes(&self, one: &ObjectId, other: &ObjectId) -> bool {
         match self {
             Self::Agent(_) => one.agent() != other.agent(),
-            Self::Name(..) | Self::Host(_) | Self::Prefix(_) => one != other,
+            Self::Name(..) | Self::Host(_) | Self::Prefix(_) | Self::Override(..) => one != other,
         }
     }
 
@@ -103,6 +105,7 @@ impl Claim {
             ),
             Self::Host(host) => format!("{host} is also a host name of {owner}"),
             Self::Prefix(prefix) => format!("{prefix} is also a prefix of {owner}"),
+            Self::Override(kind, of) => format!("{owner} is a {} of {of} already", kind.as_str()),
         }
     }
 }

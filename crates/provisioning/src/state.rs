@@ -19,6 +19,7 @@ use crate::kinds::Object;
 use crate::object::{Claim, ObjectId};
 use index::Index;
 pub use lookup::ProvisionedSite;
+pub(crate) use lookup::override_of;
 pub use saved::SavedObject;
 pub(crate) use tokens::is_accepted;
 pub use tokens::{Caller, token_id};

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
-use spillway_events::{Address, Prefix};
+use spillway_events::{Address, Prefix, TimeMicros, format_time, parse_time};
 use url::{Host, Url};
 
 use crate::fault::shorten;
-use crate::limits::{HOST_BYTES_MAX, LABEL_BYTES_MAX, TITLE_BYTES_MAX, URL_BYTES_MAX};
+use crate::limits::{
+    COMMAND_TEXT_BYTES_MAX, HOST_BYTES_MAX, LABEL_BYTES_MAX, TITLE_BYTES_MAX, URL_BYTES_MAX,
+};
 
 /// Makes a type that is text in documents, with a check of the text.
 macro_rules! texts {
@@ -45,6 +47,36 @@ texts! {
     AddressText(Address) = read_address;
     /// An IP prefix.
     PrefixText(Prefix) = read_prefix;
+    /// Why something is done.
+    ReasonText(String) = read_reason;
+}
+
+/// A time; written in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, DeriveDeserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct TimeText(pub(crate) TimeMicros);
+
+impl TryFrom<String> for TimeText {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_time(&text).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl From<TimeText> for String {
+    fn from(TimeText(time): TimeText) -> Self {
+        format_time(time)
+    }
+}
+
+fn read_reason(text: &str) -> Result<String, String> {
+    if !(1..=COMMAND_TEXT_BYTES_MAX).contains(&text.len()) {
+        return Err(format!("a reason has 1 to {COMMAND_TEXT_BYTES_MAX} bytes, this one has {}", text.len()));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(String::from("a reason has no control characters, such as line breaks"));
+    }
+    Ok(text.to_owned())
 }
 
 fn read_title(text: &str) -> Result<String, String> {

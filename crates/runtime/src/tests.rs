@@ -121,7 +121,7 @@ fn recorded() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
 fn provisioned() -> (tempfile::TempDir, Arc<EmbeddedLog>) {
     let folder = tempfile::tempdir().unwrap();
     let log = EmbeddedLog::create(folder.path()).unwrap();
-    super::topics::create(&log).unwrap();
+    super::topics::create(&log, 1).unwrap();
     let mut text = String::from(
         "kind: client\nname: acme\n---\nkind: network\nname: net\n---\nkind: probe\nagent: agent\nnetwork: net\n---\n\
          kind: cdn\nname: cdn\ntype: operated\ndns_name: cdn.example\n---\n",
@@ -434,7 +434,7 @@ fn a_checkpoint_counts_once_all_its_parts_are_there() {
     // A log that was cut short before the last manifest.
     let copy_folder = tempfile::tempdir().unwrap();
     let copy = EmbeddedLog::create(copy_folder.path()).unwrap();
-    super::topics::create(&copy).unwrap();
+    super::topics::create(&copy, 1).unwrap();
     let start = log.start(topics::CHECKPOINTS, 0).unwrap();
     copy.append(topics::CHECKPOINTS, 0, &vec![&b"gone"[..]; usize::try_from(start).unwrap()]).unwrap();
     for entry in log.read(topics::CHECKPOINTS, 0, start, usize::MAX, usize::MAX).unwrap() {

@@ -47,13 +47,16 @@ pub fn specs(input_partitions: u32, output_partitions: u32) -> Vec<TopicSpec> {
     TOPICS.iter().map(spec).collect()
 }
 
-/// Creates the topics of an installation on an embedded log.
+/// Creates the topics of an installation on an embedded log, with this number of input partitions. Input that exists keeps its
+/// number, which can never change.
 ///
 /// # Errors
-/// If the log fails, or a topic exists with another number of partitions.
-pub fn create(log: &dyn EventLog) -> Result<(), LogError> {
-    for spec in specs(INPUT_PARTITIONS, OUTPUT_PARTITIONS) {
-        log.create_topic(&spec.name, spec.partitions)?;
+/// If the log fails, or an output exists with another number of partitions.
+pub fn create(log: &dyn EventLog, input_partitions: u32) -> Result<(), LogError> {
+    for (spec, (.., partitions, _)) in specs(input_partitions, OUTPUT_PARTITIONS).iter().zip(TOPICS) {
+        if !(matches!(partitions, Partitions::Input) && log.partitions(&spec.name).is_ok()) {
+            log.create_topic(&spec.name, spec.partitions)?;
+        }
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(crate) struct Options {}
 pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let log: Arc<EmbeddedLog> = Arc::new(EmbeddedLog::create(folder.path())?);
-    spillway_runtime::topics::create(log.as_ref())?;
+    spillway_runtime::topics::create(log.as_ref(), spillway_runtime::topics::INPUT_PARTITIONS)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (origin, one, two) = runtime.block_on(web_servers())?;
     provision(&log, &documents(&origin, &one, &two))?;

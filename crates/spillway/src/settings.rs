@@ -214,7 +214,7 @@ impl Settings {
             Some(kafka) => Ok(Connector::Kafka(kafka.settings.clone())),
             None => {
                 let log = EmbeddedLog::create(self.data()?)?;
-                spillway_runtime::topics::create(&log)?;
+                spillway_runtime::topics::create(&log, INPUT_PARTITIONS)?;
                 Ok(Connector::Embedded(Arc::new(log)))
             }
         }

@@ -52,6 +52,7 @@ mod directory;
 mod error;
 mod evidence;
 mod moment;
+mod overrides;
 mod panes;
 mod per_network;
 mod rank;

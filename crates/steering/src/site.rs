@@ -17,6 +17,7 @@ use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
 use crate::directory::Directory;
 use crate::evidence::{Votes, combine, evidence, permille, verdict};
 use crate::moment::Moment;
+use crate::overrides::OfSite;
 use crate::per_network::PerNetwork;
 use crate::rank::Rank;
 use crate::topology::Topology;
@@ -33,8 +34,16 @@ pub(crate) struct SiteState {
     pub(crate) windows: Vec<ObjectiveWindows>,
     /// By the network's index in the topology; `None` if the site has not been decided yet.
     current: PerNetwork<Option<Current>>,
-    /// Whether the verdict is below in every network, so that no CDN's value matters.
+    /// Whether the verdict is below and followed in every network, so that no CDN's value matters.
     is_below_everywhere: bool,
+}
+
+/// What a site is decided from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    pub(crate) topology: &'a Topology,
+    pub(crate) directory: &'a Directory,
+    pub(crate) windows: &'a Windows,
 }
 
 /// The origin's index among the targets of a site.
@@ -129,12 +138,12 @@ impl SiteState {
     pub(crate) fn decide(
         &mut self,
         moment: Moment,
-        topology: &Topology,
-        directory: &Directory,
-        windows: &Windows,
+        overrides: OfSite<'_>,
+        basis: Basis<'_>,
         is_usable: impl Fn(&CdnName) -> bool,
         redecide_all: bool,
     ) -> Vec<Decision> {
+        let Basis { topology, directory, windows } = basis;
         let origin = self.votes(topology, windows, ORIGIN);
         let cdns = OnceCell::new();
         let cdns = || cdns.get_or_init(|| self.cdn_votes(topology, windows));
@@ -145,7 +154,7 @@ impl SiteState {
             let literal = combine(self.verdicts(&origin, network));
             let views = || self.views(cdns(), &usable, network);
             let has_success = || has_success(&origin, topology, network);
-            let (route, reason, candidates) = self.route(previous, literal, views, has_success);
+            let (route, reason, candidates) = self.route(overrides, previous, literal, views, has_success);
             let known = literal != Verdict::Unknown || previous.is_some_and(|previous| previous.known);
             let same = previous.filter(|previous| (&previous.route, previous.reason) == (&route, reason));
             let decided_tick = same.map_or(moment.tick, |previous| previous.decided_tick);
@@ -183,7 +192,8 @@ impl SiteState {
 
     /// Sets the route in each network.
     fn hold(&mut self, held: &[Option<Current>], topology: &Topology) {
-        let is_below = |current: &Current| current.verdict == Verdict::Below;
+        // With the origin drained the CDNs matter all the same.
+        let is_below = |current: &Current| current.verdict == Verdict::Below && current.reason.is_none();
         self.is_below_everywhere = held.iter().all(|current| current.as_ref().is_some_and(is_below));
         self.current = PerNetwork::new(held, topology.root());
     }
@@ -216,18 +226,28 @@ impl SiteState {
     /// The route for a verdict, the reason if the route differs from the verdict, and the CDNs that were considered.
     fn route(
         &self,
+        overrides: OfSite<'_>,
         previous: Option<&Current>,
         verdict: Verdict,
         views: impl Fn() -> Vec<CdnView>,
         origin_has_success: impl Fn() -> bool,
     ) -> (Route, Option<Reason>, Vec<Candidate>) {
+        if let Some(pinned) = overrides.pin.and_then(|target| self.route_to(target)) {
+            return (pinned, Some(Reason::Pinned), Vec::new());
+        }
+        let last = previous.map(|previous| &previous.route).filter(|route| self.has(route));
+        if let Some(last) = last.filter(|_| overrides.is_frozen) {
+            return (last.clone(), Some(Reason::Frozen), Vec::new());
+        }
         if self.spec.objectives.is_empty() {
             return (Route::ORIGIN, Some(Reason::NoAgreement), Vec::new());
         }
+        let is_drained = overrides.is_origin_drained && verdict != Verdict::AtOrAbove;
         let held = previous.filter(|previous| previous.known).map(|previous| &previous.route);
         let present = previous.and_then(|previous| previous.route.cdn.as_ref());
         let present = self.spec.cdns.iter().position(|cdn| Some(&cdn.cdn) == present);
         let reason = match (verdict, held) {
+            _ if is_drained => Some(Reason::Drained),
             (Verdict::Below, _) => return (Route::ORIGIN, None, Vec::new()),
             (Verdict::Unknown, None) => return (Route::ORIGIN, Some(Reason::ColdStart), Vec::new()),
             (Verdict::Unknown, Some(held)) if held.cdn.is_none() => {
@@ -238,7 +258,9 @@ impl SiteState {
         };
         let views = views();
         let chosen = match present {
-            Some(present) if verdict == Verdict::Unknown && views[present].usable => Chosen::Cdn(present),
+            Some(present) if !is_drained && verdict == Verdict::Unknown && views[present].usable => {
+                Chosen::Cdn(present)
+            }
             _ => choose_cdn(&views, present, origin_has_success()),
         };
         let candidates = self.candidates(&views, chosen);
@@ -246,6 +268,20 @@ impl SiteState {
             Chosen::Cdn(index) => (Route::to_cdn(self.spec.cdns[index].cdn.clone()), reason, candidates),
             Chosen::Origin => (Route::ORIGIN, Some(Reason::NoUsableCdn), candidates),
         }
+    }
+
+    /// The route to one of the site's targets.
+    fn route_to(&self, target: &str) -> Option<Route> {
+        if self.spec.origin.name == target {
+            return Some(Route::ORIGIN);
+        }
+        let mut cdns = self.spec.cdns.iter().map(|cdn| &cdn.cdn);
+        cdns.find(|cdn| cdn.as_str() == target).map(|cdn| Route::to_cdn(cdn.clone()))
+    }
+
+    /// Whether a route still goes to one of the site's targets.
+    fn has(&self, route: &Route) -> bool {
+        route.cdn.as_ref().is_none_or(|cdn| self.spec.cdns.iter().any(|of| of.cdn == *cdn))
     }
 
     fn candidates(&self, views: &[CdnView], chosen: Chosen) -> Vec<Candidate> {

@@ -8,8 +8,9 @@ use spillway_provisioning::{ObjectId, ProvisionedSite, State};
 
 use crate::directory::Directory;
 use crate::moment::Moment;
+use crate::overrides::Overrides;
 use crate::sample::{Samples, SeriesId};
-use crate::site::{SitePerformance, SiteState};
+use crate::site::{Basis, SitePerformance, SiteState};
 use crate::topology::Topology;
 use crate::windows::{LogId, WindowId, Windows};
 
@@ -22,6 +23,10 @@ pub struct Steering {
     /// By the site's number; `None` for sites that other workers steer.
     pub(crate) sites: Vec<Option<Box<SiteState>>>,
     unusable: BTreeSet<CdnName>,
+    /// As of the last tick.
+    overrides: Overrides,
+    /// Overrides have changed since.
+    has_new_overrides: bool,
     pub(crate) windows: Windows,
     /// The numbers of the sites that are steered here, in the order of their names if `is_by_name`.
     by_name: Vec<u32>,
@@ -48,6 +53,8 @@ impl Steering {
         deleted_of(ObjectKind::Site).for_each(|id| self.remove_site(&id.name));
         self.remove_probes(deleted_of(ObjectKind::Probe));
         deleted_of(ObjectKind::Cdn).for_each(|id| _ = self.unusable.remove(&*id.name));
+        let mut objects = changed.iter().chain(deleted);
+        self.has_new_overrides |= objects.any(|id| id.kind == ObjectKind::Override);
         self.directory.update(state, changed, deleted);
         self.state = state.clone();
         if changed.iter().any(|id| matches!(id.kind, ObjectKind::Network | ObjectKind::Probe)) {
@@ -128,10 +135,33 @@ impl Steering {
     pub fn set_usable(&mut self, cdn: &CdnName, usable: bool) {
         let changed = if usable { self.unusable.remove(cdn) } else { self.unusable.insert(cdn.clone()) };
         if changed {
-            let id = ObjectId::new(ObjectKind::Cdn, cdn.as_str());
-            let using = self.state.users(&id).filter(|user| user.kind == ObjectKind::Site);
-            self.dirty.extend(using.filter_map(|site| self.directory.number(&site.name)));
+            self.mark_users_dirty(cdn);
         }
+    }
+
+    /// Decides the sites that use a CDN at the next tick.
+    fn mark_users_dirty(&mut self, cdn: &CdnName) {
+        let id = ObjectId::new(ObjectKind::Cdn, cdn.as_str());
+        let using = self.state.users_after(&id, ObjectKind::Site, "");
+        self.dirty.extend(using.filter_map(|site| self.directory.number(&site.name)));
+    }
+
+    /// Takes over the overrides of a tick's time, and decides the sites for which they differ from those before.
+    fn override_at(&mut self, now: TimeMicros) {
+        if !std::mem::take(&mut self.has_new_overrides) && !self.overrides.has_ended(now) {
+            return;
+        }
+        let new = Overrides::at(self.state.overrides(), now);
+        let old = std::mem::replace(&mut self.overrides, new);
+        match self.overrides.sites_changed(&old) {
+            Some(sites) => {
+                self.dirty.extend(sites.iter().filter_map(|site| self.directory.number(site.as_str())));
+            }
+            None => self.mark_all_dirty(),
+        }
+        let drained: Vec<CdnName> =
+            old.drained_cdns.symmetric_difference(&self.overrides.drained_cdns).cloned().collect();
+        drained.iter().for_each(|cdn| self.mark_users_dirty(cdn));
     }
 
     /// Decides every site in every network at the next tick, whether or not anything changed.
@@ -146,6 +176,8 @@ impl Steering {
         self.sites.iter_mut().flatten().for_each(|state| state.drop_windows(&mut self.windows));
         self.windows.clear();
         self.unusable.clear();
+        // What had ended by the time before may not have ended by the time after.
+        self.has_new_overrides = true;
         self.mark_all_dirty();
     }
 
@@ -193,6 +225,7 @@ impl Steering {
     /// Advances the windows to the tick's time, and decides the sites that changed: by site, then network.
     pub fn decide(&mut self, tick: u64, at: TimeMicros) -> Vec<Decision> {
         let moment = Moment { tick, at };
+        self.override_at(at);
         self.windows.set_now(at);
         self.windows.expire();
         for id in self.windows.take_touched() {
@@ -207,16 +240,12 @@ impl Steering {
         let redecide_all = std::mem::take(&mut self.redecide_all);
         for site in std::mem::take(&mut self.dirty) {
             let Some(state) = site_mut(&mut self.sites, site) else { continue };
-            let unusable = &self.unusable;
-            let is_usable = |cdn: &CdnName| !unusable.contains(cdn);
-            decisions.extend(state.decide(
-                moment,
-                &self.topology,
-                &self.directory,
-                &self.windows,
-                is_usable,
-                redecide_all,
-            ));
+            let (unusable, overrides) = (&self.unusable, &self.overrides);
+            let is_usable = |cdn: &CdnName| !unusable.contains(cdn) && !overrides.drained_cdns.contains(cdn);
+            let overridden = overrides.of_site(&state.spec.name);
+            let basis =
+                Basis { topology: &self.topology, directory: &self.directory, windows: &self.windows };
+            decisions.extend(state.decide(moment, overridden, basis, is_usable, redecide_all));
         }
         decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
         decisions

@@ -52,7 +52,7 @@ pub(super) fn run(story: &Story) -> (Script, Got) {
 /// The log as it would be if the process had read the story's records at the story's ticks, and had derived nothing.
 fn write_log(data: &Path, script: &Script) {
     let log = EmbeddedLog::create(data).unwrap();
-    spillway_runtime::topics::create(&log).unwrap();
+    spillway_runtime::topics::create(&log, 1).unwrap();
     for tick in &script.ticks {
         for record in &tick.provisioning {
             append_at(&log, topics::PROVISIONING, record.number, record);

@@ -197,9 +197,11 @@ fn read_delete(text: &str) -> Result<Change, String> {
         ("probe ", ObjectKind::Probe),
         ("cdn ", ObjectKind::Cdn),
         ("site ", ObjectKind::Site),
+        ("override ", ObjectKind::Override),
     ];
     let of_kind = kinds.iter().find_map(|(word, kind)| Some((*kind, text.strip_prefix(word)?)));
-    let (kind, name) = of_kind.ok_or("what is deleted is a network, a probe, a cdn or a site")?;
+    let (kind, name) =
+        of_kind.ok_or("what is deleted is a network, a probe, a cdn, a site or an override")?;
     Ok(Change::Delete(kind, name.replace(" in ", "/")))
 }
 

@@ -23,6 +23,7 @@ impl Documents {
             "probe" => probe(rest, names)?,
             "cdn" => cdn(rest, names)?,
             "site" => site(rest, names)?,
+            "pin" | "drain" | "freeze" => overriding(kind, rest)?,
             "response_time" | "available_bandwidth" => {
                 let objective = objective(kind, rest)?;
                 let (Some(site), Some(objectives)) = (self.texts.last_mut(), &mut self.objectives) else {
@@ -106,6 +107,33 @@ fn site(text: &str, names: &mut Names) -> Result<String, String> {
         cdns.join(", ")
     ))
 }
+
+/// `pin SITE to TARGET until TIME`, `drain CDN until TIME`, `drain origin of SITE until TIME`, `freeze SITE until TIME`,
+/// `freeze everything until TIME`. The override is named after what it is of, so that a second one replaces it.
+fn overriding(kind: &str, text: &str) -> Result<String, String> {
+    let form = || format!("`{kind} {text}` is none of the forms of an override");
+    let (of, until) = text.split_once(" until ").ok_or_else(form)?;
+    let of_name = of.split_once(" to ").map_or(of, |(site, _)| site);
+    let fields = match kind {
+        "pin" => {
+            let (site, to) = of.split_once(" to ").ok_or_else(form)?;
+            format!("site: {}\nto: {}\n", one_word(site)?, one_word(to)?)
+        }
+        "drain" => match of.strip_prefix("origin of ") {
+            Some(site) => format!("site: {}\n", one_word(site)?),
+            None => format!("cdn: {}\n", one_word(of)?),
+        },
+        _ if of == "everything" => String::new(),
+        _ => format!("site: {}\n", one_word(of)?),
+    };
+    let name = format!("{kind} {of_name}").replace(' ', "-");
+    Ok(format!(
+        "kind: override\nname: {name}\ntype: {kind}\n{fields}reason: a story\nexpires: {TIME_MARK}{until}{TIME_MARK}\n"
+    ))
+}
+
+/// Stands around a time of the story, which is that of no clock until the story starts.
+pub(super) const TIME_MARK: char = '@';
 
 /// `METRIC under LEVEL, pN over WINDOW, N samples of N probes`, with `above` for available bandwidth.
 fn objective(metric: &str, text: &str) -> Result<String, String> {

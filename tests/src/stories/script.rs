@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use spillway_dataflow::RULES_VERSION;
 use spillway_events::{
-    MeasurementBatch, PartitionOffset, ProvisioningRecord, Sha256, StatisticsBatch, Tick, TimeMicros, topics,
+    MeasurementBatch, PartitionOffset, ProvisioningRecord, Sha256, StatisticsBatch, Tick, TimeMicros,
+    format_time, parse_duration, topics,
 };
 use spillway_provisioning::{self as provisioning, ObjectId, Refusal, State, decide};
 
+use super::provisioning::TIME_MARK;
 use super::story::{Change, Moment, Story};
 
 /// When a story starts, unless it is live: a whole hour.
@@ -35,7 +37,8 @@ impl Script {
     pub(super) fn new(story: &Story, base: TimeMicros) -> Self {
         let mut state = State::default();
         let client = Change::Apply(String::from("kind: client\nname: acme\n"));
-        let mut first: Vec<ProvisioningRecord> = record(&mut state, &client).unwrap().into_iter().collect();
+        let mut first: Vec<ProvisioningRecord> =
+            record(&mut state, &client, base).unwrap().into_iter().collect();
         let moments: BTreeMap<i64, &Moment> =
             story.moments.iter().map(|moment| (moment.at_us, moment)).collect();
         let mut script = Self { base, ticks: Vec::new(), refusals: BTreeMap::new() };
@@ -76,7 +79,7 @@ impl Script {
     fn provision(&mut self, state: &mut State, moment: &Moment) -> Vec<ProvisioningRecord> {
         let mut records = Vec::new();
         for command in &moment.commands {
-            match record(state, &command.change) {
+            match record(state, &command.change, self.base) {
                 Ok(record) => records.extend(record),
                 Err(refused) => {
                     self.refusals.insert(command.line, refused);
@@ -94,13 +97,31 @@ fn times(moments: &BTreeMap<i64, &Moment>) -> BTreeSet<i64> {
     seconds.into_iter().flatten().chain(moments.keys().copied()).collect()
 }
 
+/// The documents with the story's times as those of a clock.
+fn on_the_clock(text: &str, base: TimeMicros) -> Result<String, String> {
+    let parts = text.split(TIME_MARK).enumerate().map(|(number, part)| {
+        if number % 2 == 0 {
+            return Ok(part.to_owned());
+        }
+        let after = parse_duration(part).map_err(|error| error.to_string())?;
+        let after_us = i64::try_from(after.0).map_err(|error| error.to_string())?;
+        Ok(format_time(TimeMicros(base.0 + after_us)))
+    });
+    parts.collect()
+}
+
 /// Decides and applies a change; nothing if it changes nothing.
-fn record(state: &mut State, change: &Change) -> Result<Option<ProvisioningRecord>, String> {
+fn record(
+    state: &mut State,
+    change: &Change,
+    base: TimeMicros,
+) -> Result<Option<ProvisioningRecord>, String> {
     let reasons = |mistakes: Vec<provisioning::Mistake>| {
         mistakes.into_iter().map(|mistake| mistake.reason).collect::<Vec<_>>().join("; ")
     };
     let change = match change {
         Change::Apply(text) => {
+            let text = on_the_clock(text, base)?;
             provisioning::Change::Apply(provisioning::parse("story", text).map_err(reasons)?.objects)
         }
         Change::Delete(kind, name) => provisioning::Change::Delete(vec![ObjectId::new(*kind, name.as_str())]),

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
 use crate::records::token::Token;
-use crate::{AgentName, CdnName, ClientName, Metric, Micros, NetworkName, Sha256, SiteName, TimeMicros};
+use crate::{
+    AgentName, CdnName, ClientName, Metric, Micros, NetworkName, OverrideName, Sha256, SiteName, TimeMicros,
+};
 
 /// The events of one command, decided together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub enum Event {
     ClockReset(ClockReset),
     /// A token, new or revoked.
     Token(Token),
+    /// An override, new or changed.
+    Override(Override),
 }
 
 /// A client: the provider's customer.
@@ -187,6 +191,52 @@ pub struct Objective {
     pub probes_min: u32,
 }
 
+/// What an operator does instead of the rule, for a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Its name.
+    pub name: OverrideName,
+    /// What it does.
+    pub kind: OverrideKind,
+    /// The site that is pinned or frozen, or whose origin is drained; none if a CDN is drained or everything is frozen.
+    pub site: Option<SiteName>,
+    /// The CDN that is drained.
+    pub cdn: Option<CdnName>,
+    /// The target that the site is pinned to: its origin's name or a CDN's.
+    pub to: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The first tick at or after this time ends it.
+    pub expires_at_us: TimeMicros,
+}
+
+/// What an override does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OverrideKind {
+    /// A site's route is the target, in all networks.
+    Pin,
+    /// No traffic goes to an origin or a CDN if it can go elsewhere.
+    Drain,
+    /// A site's route stays, or those of all sites.
+    Freeze,
+}
+
+impl OverrideKind {
+    /// The kind as written in documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pin => "pin",
+            Self::Drain => "drain",
+            Self::Freeze => "freeze",
+        }
+    }
+}
+
 /// The kinds of provisioned objects, in the order of dependence: an object refers to objects of earlier kinds, or of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
@@ -202,11 +252,14 @@ pub enum ObjectKind {
     Probe,
     /// A site.
     Site,
+    /// An override.
+    Override,
 }
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site];
+    pub const ALL: [Self; 6] =
+        [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site, Self::Override];
 
     /// The kind as written in documents.
     #[must_use]
@@ -217,6 +270,7 @@ impl ObjectKind {
             Self::Probe => "probe",
             Self::Cdn => "cdn",
             Self::Site => "site",
+            Self::Override => "override",
         }
     }
 
@@ -229,6 +283,7 @@ impl ObjectKind {
             Self::Cdn => "CDNs",
             Self::Probe => "probes",
             Self::Site => "sites",
+            Self::Override => "overrides",
         }
     }
 }

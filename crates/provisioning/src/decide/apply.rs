@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use spillway_events::{Event, ObjectKind};
+use spillway_events::{Event, ObjectKind, Override, Site};
 
 use crate::command::Refusal;
 use crate::fault::{Fault, ObjectFault};
 use crate::field_path::FieldPath;
 use crate::fields::Rules;
-use crate::kinds::Object;
+use crate::kinds::overriding::check_pin;
+use crate::kinds::{Kind, Object};
 use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};
 use crate::object::ObjectId;
-use crate::state::State;
+use crate::state::{State, override_of};
 use crate::tree;
 
 /// The events that set the objects that differ from the state's.
@@ -92,8 +93,34 @@ impl Check {
         if let Object::Network(network) = object {
             tree::check(network, &self.after, &|id| self.indexes.contains_key(id), &mut rules);
         }
+        match object {
+            Object::Override(pin) => self.check_pin(pin, &mut rules),
+            // The pins of the command check themselves.
+            Object::Site(site) => self.check_pins_of(site, &mut rules),
+            _ => {}
+        }
         for fault in rules.faults {
             self.fault(index, &id, fault, None);
+        }
+    }
+
+    fn check_pin(&self, pin: &Override, rules: &mut Rules) {
+        let site = pin.site.as_ref().and_then(|site| self.after.site(site));
+        if let Some(found) = site {
+            check_pin(pin, &targets(found.site), rules);
+        }
+    }
+
+    /// Finds out whether a pin of the site is left without its target.
+    fn check_pins_of(&self, site: &Site, rules: &mut Rules) {
+        let id = ObjectId::new(ObjectKind::Site, site.name.as_str());
+        let pins = self.after.users_after(&id, ObjectKind::Override, "");
+        for pin in pins.filter_map(|pin| self.after.object(pin)).filter_map(override_of) {
+            let targets = targets(site);
+            let gone = pin.to.as_deref().filter(|to| !targets.contains(to));
+            if let Some(to) = gone.filter(|_| !self.indexes.contains_key(&pin.id())) {
+                rules.broken("cdns", format!("override {} pins the site to {to}", pin.name));
+            }
         }
     }
 
@@ -104,6 +131,12 @@ impl Check {
             self.unlisted += 1;
         }
     }
+}
+
+/// The names of the site's origin and CDNs.
+fn targets(site: &Site) -> Vec<&str> {
+    let cdns = site.cdns.iter().map(|cdn| cdn.cdn.as_str());
+    std::iter::once(site.origin.name.as_str()).chain(cdns).collect()
 }
 
 fn check_counts(after: &State) -> Result<(), Refusal> {

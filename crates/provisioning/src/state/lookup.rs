@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use spillway_events::{Cdn, CdnName, Client, Network, NetworkName, ObjectKind, Probe, Site, SiteName};
+use spillway_events::{
+    Cdn, CdnName, Client, Network, NetworkName, ObjectKind, Override, Probe, Site, SiteName,
+};
 
 use super::{State, Stored};
 use crate::kinds::Object;
@@ -59,6 +61,11 @@ impl State {
         probe_of(self.object(id)?)
     }
 
+    /// The overrides, by name.
+    pub fn overrides(&self) -> impl Iterator<Item = &Override> {
+        self.of_kind(ObjectKind::Override).filter_map(|stored| override_of(&stored.object))
+    }
+
     /// The sites, by name.
     pub fn sites(&self) -> impl Iterator<Item = ProvisionedSite<'_>> {
         self.of_kind(ObjectKind::Site).filter_map(site_of)
@@ -94,6 +101,13 @@ fn cdn_of(object: &Object) -> Option<&Cdn> {
 fn probe_of(object: &Object) -> Option<&Probe> {
     match object {
         Object::Probe(probe) => Some(probe),
+        _ => None,
+    }
+}
+
+pub(crate) fn override_of(object: &Object) -> Option<&Override> {
+    match object {
+        Object::Override(of) => Some(of),
         _ => None,
     }
 }

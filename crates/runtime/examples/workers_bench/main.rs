@@ -37,7 +37,7 @@ fn main() {
 fn fill(folder: &Path, partitions: Option<u32>) {
     let log = EmbeddedLog::create(folder.join("log")).unwrap();
     match partitions {
-        None => spillway_runtime::topics::create(&log).unwrap(),
+        None => spillway_runtime::topics::create(&log, spillway_runtime::topics::INPUT_PARTITIONS).unwrap(),
         Some(partitions) => {
             for spec in spillway_runtime::topics::specs(partitions, OUTPUT_PARTITIONS) {
                 log.create_topic(&spec.name, spec.partitions).unwrap();

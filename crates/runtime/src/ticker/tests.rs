@@ -25,7 +25,7 @@ fn wall() -> TimeMicros {
 fn new_log() -> (TempDir, Arc<EmbeddedLog>) {
     let folder = tempfile::tempdir().unwrap();
     let log = EmbeddedLog::create(folder.path()).unwrap();
-    crate::topics::create(&log).unwrap();
+    crate::topics::create(&log, 1).unwrap();
     (folder, Arc::new(log))
 }
 

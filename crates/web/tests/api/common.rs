@@ -31,7 +31,7 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::create(folder.path()).unwrap());
-        spillway_runtime::topics::create(log.as_ref()).unwrap();
+        spillway_runtime::topics::create(log.as_ref(), 1).unwrap();
         let provisioner = Arc::new(Provisioner::new(Arc::clone(&log)));
         let token = new_token().unwrap();
         let (role, subject, note, expires_at_us) = (Role::Operator, None, String::from("test"), None);
