@@ -89,7 +89,9 @@ fn applying_a_record_tells_which_objects_changed() {
     let shop = ObjectId::new(ObjectKind::Site, "shop");
     assert_eq!(state.users(&rented).collect::<Vec<_>>(), [&shop]);
     assert_eq!([&new, &rented, &shop].map(|id| state.changed(id)), [Some(1), Some(1), Some(0)]);
+    assert!(next.events.iter().all(|event| ObjectId::deleted_by(event).is_none()));
     let events = delete(&state, &[(ObjectKind::Client, "new")]).expect("nothing uses it");
+    assert_eq!(events.iter().map(ObjectId::deleted_by).collect::<Vec<_>>(), [Some(new.clone())]);
     let next = record(&state, "c", events);
     assert_eq!(state.apply(&next), Ok(vec![new.clone()]));
     assert_eq!((state.changed(&new), state.object(&new)), (None, None));
