@@ -318,3 +318,29 @@ fn a_route_keeps_the_tick_that_changed_it_when_all_is_decided_again() {
     assert_eq!(decided(&mut steering, 3, 102), (vec![below], vec![2]));
     assert_eq!(decided(&mut steering, 4, 103), (vec![], vec![2]));
 }
+
+/// The CDN before it in the site's order is below meanwhile, which would be chosen if the origin were at-or-above.
+#[test]
+fn while_the_origin_is_unknown_the_route_stays_at_its_cdn() {
+    let mut steering = Steering::default();
+    let cdns = ["first", "second"].map(|name| CdnOfSite { cdn: CdnName::new(name).unwrap(), dns_name: None });
+    let spec = Site { cdns: cdns.to_vec(), ..site("a", &[objective(50, 10)]) };
+    provision(&mut steering, &[spec], &[probe("one")]);
+    let mut samples = Samples::default();
+    for target in [0, 1] {
+        let series = samples.add_series(SeriesId { site: 0, probe: 0, target });
+        let failed = Ranked { response_time: Some(crate::FAILED), bandwidth: None };
+        samples.push(series, TimeMicros(100 * SECOND_US), failed);
+    }
+    steering.add(&samples, TimeMicros(100 * SECOND_US));
+    add_to(&mut steering, (0, 0, 2), 100, 100);
+    let decided = |steering: &mut Steering, tick, secs| {
+        let decisions = steering.decide(tick, TimeMicros(secs * SECOND_US));
+        let last = decisions.first().unwrap();
+        (last.route.cdn.as_ref().map(ToString::to_string), last.verdict, last.reason)
+    };
+    let second = Some("second".to_owned());
+    assert_eq!(decided(&mut steering, 1, 100), (second.clone(), Verdict::AtOrAbove, None));
+    add_to(&mut steering, (0, 0, 1), 111, 111);
+    assert_eq!(decided(&mut steering, 2, 111), (second, Verdict::Unknown, Some(Reason::UnknownHold)));
+}
