@@ -3,7 +3,7 @@ use std::sync::Arc;
 use spillway_events::{CdnName, ClockReset, Deleted, Event, Gap, Network, NetworkName, ObjectKind, SiteName};
 
 use super::{WORLD, apply_text, command, delete, record, with, world};
-use crate::limits::NETWORK_TREE_LEVELS_MAX;
+use crate::limits::{GAPS_MAX, MISTAKES_LISTED_MAX, NETWORK_TREE_LEVELS_MAX};
 use crate::{ApplyError, Change, ObjectId, Refusal, SavedObject, State, decide, diff};
 
 fn network(name: &str) -> NetworkName {
@@ -89,7 +89,9 @@ fn applying_a_record_tells_which_objects_changed() {
     let shop = ObjectId::new(ObjectKind::Site, "shop");
     assert_eq!(state.users(&rented).collect::<Vec<_>>(), [&shop]);
     assert_eq!([&new, &rented, &shop].map(|id| state.changed(id)), [Some(1), Some(1), Some(0)]);
+    assert!(next.events.iter().all(|event| ObjectId::deleted_by(event).is_none()));
     let events = delete(&state, &[(ObjectKind::Client, "new")]).expect("nothing uses it");
+    assert_eq!(events.iter().map(ObjectId::deleted_by).collect::<Vec<_>>(), [Some(new.clone())]);
     let next = record(&state, "c", events);
     assert_eq!(state.apply(&next), Ok(vec![new.clone()]));
     assert_eq!((state.changed(&new), state.object(&new)), (None, None));
@@ -181,4 +183,49 @@ fn foreign_names_are_cut_in_messages() {
     let gap = Gap { topic: "t".repeat(10_000), partition: 0, from: 0, to: 1, reason: String::from("lost") };
     let refused = decide(&state, &command("g", Change::AcceptLoss { gap, log_starts_at: 1 })).unwrap_err();
     assert_eq!(refused.to_string(), format!("topic {}… has no input partitions", "t".repeat(127)));
+}
+
+/// The greatest number of faults that are listed, and one more.
+#[test]
+fn a_refusal_says_how_many_faults_it_does_not_list() {
+    let refused = |count: usize| {
+        let text = "{kind: probe, agent: a, network: nowhere}\n---\n".to_owned();
+        let documents = (1..count).map(|_| "{kind: probe, agent: a, network: nowhere}").collect::<Vec<_>>();
+        apply_text(&world(), "faults", &(text + &documents.join("\n---\n"))).unwrap_err().to_string()
+    };
+    // The network is missing, and each repeated document is a fault of its own.
+    let listed = refused(MISTAKES_LISTED_MAX);
+    assert_eq!(listed.lines().count(), MISTAKES_LISTED_MAX);
+    assert!(!listed.contains("not listed"));
+    let cut = refused(MISTAKES_LISTED_MAX + 2);
+    assert_eq!(cut.lines().count(), MISTAKES_LISTED_MAX + 1);
+    assert_eq!(cut.lines().last(), Some("2 more faults are not listed"));
+}
+
+#[test]
+fn the_number_of_accepted_losses_is_bounded() {
+    let gap = |from| Gap {
+        topic: String::from("measurements"),
+        partition: 0,
+        from,
+        to: from + 1,
+        reason: String::from("lost"),
+    };
+    let mut state = State::default();
+    let accept = |state: &State, from| {
+        decide(state, &command("g", Change::AcceptLoss { gap: gap(from), log_starts_at: u64::MAX }))
+    };
+    for from in 1..GAPS_MAX as u64 {
+        state.apply_event(0, &Event::Gap(gap(from)));
+    }
+    let last = accept(&state, 0).expect("it is within the limit");
+    assert_eq!(last, [Event::Gap(gap(0))]);
+    state.apply_event(0, &last[0]);
+    // At the limit; then above it, because a log may hold more from a time with a greater one.
+    for from in [GAPS_MAX as u64, GAPS_MAX as u64 + 1] {
+        let refused = accept(&state, from).unwrap_err();
+        assert_eq!(refused.to_string(), "10000 gaps are accepted already, which is the limit");
+        state.apply_event(0, &Event::Gap(gap(from)));
+    }
+    assert_eq!(accept(&state, 5), Ok(Vec::new()), "it was accepted before");
 }

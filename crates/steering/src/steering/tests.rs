@@ -1,8 +1,8 @@
 //! Counts the windows that hold memory through changes of the provisioning, and what they hold.
 
 use spillway_events::{
-    AgentName, CdnOfSite, ClientName, Event, LISTED_PROBES_MAX, Metric, Micros, NetworkName, Objective,
-    Origin, Probe, Reason, Site, SiteName, Verdict, items_bytes,
+    AgentName, CdnOfSite, ClientName, Event, LISTED_PROBES_MAX, Metric, Micros, Network, NetworkName,
+    Objective, Origin, Probe, Reason, Site, SiteName, Verdict, items_bytes,
 };
 
 use spillway_provisioning::SavedObject;
@@ -46,7 +46,12 @@ fn probe(agent: &str) -> Probe {
 fn provision(steering: &mut Steering, sites: &[Site], probes: &[Probe]) {
     let sites = sites.iter().map(|site| Event::Site(site.clone()));
     let objects = sites.chain(probes.iter().map(|probe| Event::Probe(probe.clone())));
-    let objects = objects.map(|object| SavedObject { object, changed: 0, agreement: 0 });
+    provision_objects(steering, objects, 0);
+}
+
+/// Provisions exactly these, which were agreed by the record of a number.
+fn provision_objects(steering: &mut Steering, objects: impl IntoIterator<Item = Event>, agreement: u64) {
+    let objects = objects.into_iter().map(|object| SavedObject { object, changed: 0, agreement });
     let state = State::restored(1, objects, []);
     let changed: BTreeSet<ObjectId> = steering.state.ids().chain(state.ids()).collect();
     let changed: Vec<ObjectId> = changed.into_iter().collect();
@@ -232,4 +237,110 @@ fn a_series_without_samples_is_not_kept() {
     assert_eq!(steering.save_windows().count(), 1);
     provision(&mut steering, &[site("a", &[objective(60, 10)])], &[probe("one")]);
     assert_eq!(steering.save_windows().count(), 0);
+}
+
+/// The new network comes before the other one in the order of names, so that its index is another one.
+#[test]
+fn a_route_stays_with_its_network_when_another_one_is_created() {
+    let network = |name: &str| Network {
+        name: NetworkName::new(name).unwrap(),
+        title: None,
+        parent: NetworkName::everywhere(),
+        prefixes: Vec::new(),
+    };
+    let near = Probe { agent: AgentName::new("one").unwrap(), network: NetworkName::new("near").unwrap() };
+    let spec = Site { cdns: Vec::new(), ..site("a", &[objective(50, 10)]) };
+    let objects = |names: &[&str]| -> Vec<Event> {
+        let networks = names.iter().map(|name| Event::Network(network(name)));
+        let others = [Event::Probe(near.clone()), Event::Probe(probe("two")), Event::Site(spec.clone())];
+        networks.chain(others).collect()
+    };
+    let decided = |steering: &mut Steering, tick| -> Vec<(String, Verdict)> {
+        let decisions = steering.decide(tick, TimeMicros(100 * SECOND_US));
+        decisions.iter().map(|decision| (decision.network.to_string(), decision.verdict)).collect()
+    };
+    let mut steering = Steering::default();
+    provision_objects(&mut steering, objects(&["near", "other"]), 0);
+    // The sample of `near` is a failure, and that of the root's own probe is none.
+    let mut samples = Samples::default();
+    let series = samples.add_series(SeriesId { site: 0, probe: 0, target: 0 });
+    samples.push(
+        series,
+        TimeMicros(100 * SECOND_US),
+        Ranked { response_time: Some(crate::FAILED), bandwidth: None },
+    );
+    steering.add(&samples, TimeMicros(100 * SECOND_US));
+    add(&mut steering, 0, 1, 100, 100);
+    let first = [
+        ("everywhere".to_owned(), Verdict::Below),
+        ("near".to_owned(), Verdict::AtOrAbove),
+        ("other".to_owned(), Verdict::Below),
+    ];
+    assert_eq!(decided(&mut steering, 1), first);
+    provision_objects(&mut steering, objects(&["a-new-one", "near", "other"]), 0);
+    assert_eq!(decided(&mut steering, 2), [("a-new-one".to_owned(), Verdict::Below)]);
+    provision_objects(&mut steering, objects(&["near", "other"]), 0);
+    assert_eq!(decided(&mut steering, 3), []);
+}
+
+/// Objectives may change and change back between two ticks: the site is as before, but agreed by a later record.
+#[test]
+fn a_decision_names_the_latest_agreement_of_a_site_that_is_as_before() {
+    let mut steering = Steering::default();
+    let objects = || [Event::Probe(probe("one")), Event::Site(site("a", &[objective(50, 10)]))];
+    provision_objects(&mut steering, objects(), 3);
+    assert_eq!(steering.decide(1, TimeMicros(100 * SECOND_US))[0].agreement, 3);
+    provision_objects(&mut steering, objects(), 5);
+    add(&mut steering, 0, 0, 101, 101);
+    let decided = steering.decide(2, TimeMicros(101 * SECOND_US));
+    assert_eq!((decided[0].verdict, decided[0].agreement), (Verdict::Below, 5));
+}
+
+/// Deciding all again repeats what holds; it does not count as a change.
+#[test]
+fn a_route_keeps_the_tick_that_changed_it_when_all_is_decided_again() {
+    let mut steering = Steering::default();
+    provision(&mut steering, &[site("a", &[objective(50, 10)])], &[probe("one")]);
+    let decided = |steering: &mut Steering, tick, secs| {
+        let reasons: Vec<_> = steering
+            .decide(tick, TimeMicros(secs * SECOND_US))
+            .iter()
+            .map(|decision| (decision.verdict, decision.reason))
+            .collect();
+        let saved: Vec<_> = steering.save_routes().map(|saved| saved.everywhere.decided_tick).collect();
+        (reasons, saved)
+    };
+    let (below, cold) = ((Verdict::Below, None), (Verdict::Unknown, Some(Reason::ColdStart)));
+    assert_eq!(decided(&mut steering, 1, 100), (vec![cold], vec![1]));
+    add(&mut steering, 0, 0, 101, 101);
+    assert_eq!(decided(&mut steering, 2, 101), (vec![below], vec![2]));
+    steering.redecide_all();
+    assert_eq!(decided(&mut steering, 3, 102), (vec![below], vec![2]));
+    assert_eq!(decided(&mut steering, 4, 103), (vec![], vec![2]));
+}
+
+/// The CDN before it in the site's order is below meanwhile, which would be chosen if the origin were at-or-above.
+#[test]
+fn while_the_origin_is_unknown_the_route_stays_at_its_cdn() {
+    let mut steering = Steering::default();
+    let cdns = ["first", "second"].map(|name| CdnOfSite { cdn: CdnName::new(name).unwrap(), dns_name: None });
+    let spec = Site { cdns: cdns.to_vec(), ..site("a", &[objective(50, 10)]) };
+    provision(&mut steering, &[spec], &[probe("one")]);
+    let mut samples = Samples::default();
+    for target in [0, 1] {
+        let series = samples.add_series(SeriesId { site: 0, probe: 0, target });
+        let failed = Ranked { response_time: Some(crate::FAILED), bandwidth: None };
+        samples.push(series, TimeMicros(100 * SECOND_US), failed);
+    }
+    steering.add(&samples, TimeMicros(100 * SECOND_US));
+    add_to(&mut steering, (0, 0, 2), 100, 100);
+    let decided = |steering: &mut Steering, tick, secs| {
+        let decisions = steering.decide(tick, TimeMicros(secs * SECOND_US));
+        let last = decisions.first().unwrap();
+        (last.route.cdn.as_ref().map(ToString::to_string), last.verdict, last.reason)
+    };
+    let second = Some("second".to_owned());
+    assert_eq!(decided(&mut steering, 1, 100), (second.clone(), Verdict::AtOrAbove, None));
+    add_to(&mut steering, (0, 0, 1), 111, 111);
+    assert_eq!(decided(&mut steering, 2, 111), (second, Verdict::Unknown, Some(Reason::UnknownHold)));
 }
