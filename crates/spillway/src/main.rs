@@ -13,9 +13,11 @@ mod documents;
 mod explain;
 mod first_token;
 mod gap;
+mod get;
 mod log_check;
 mod log_copy;
 mod open_files;
+mod ordered;
 mod output;
 mod probe;
 mod probe_status;
@@ -69,8 +71,8 @@ enum Command {
     Apply(client::ApplyOptions),
     /// Delete an object from a running system
     Delete(client::DeleteOptions),
-    /// Print what is provisioned on a running system, as documents
-    Get(client::GetOptions),
+    /// Print what is provisioned on a running system: tables, documents or JSON
+    Get(get::Options),
     /// Accept the loss of records that retention has deleted, so that the dataflow continues
     Gap(gap::Options),
     /// Restart the clock of ticks after the clock of the machine was wrong
@@ -186,7 +188,7 @@ fn main() -> ExitCode {
         Command::Topics { command: TopicsCommand::Check(options) } => topics::check(&options),
         Command::Apply(options) => client::apply(&options),
         Command::Delete(options) => client::delete(&options),
-        Command::Get(options) => client::get(&options),
+        Command::Get(options) => get::run(&options),
         Command::Gap(options) => gap::run(&options),
         Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
         Command::Token { command } => token::run(&command),
