@@ -1,13 +1,16 @@
-//! What is provisioned, read from the command line.
+//! What is provisioned and what stands in the log, read from the command line.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
-use spillway_tests::binary::{command, folder, spillway};
-use spillway_tests::installation::{free_address, until};
+use serde_json::{Value, json};
+use spillway_eventlog::{EmbeddedLog, EventLog};
+use spillway_events::{Tick, TimeMicros, decode, encode, topics};
+use spillway_tests::binary::{binary, command, folder, spillway};
+use spillway_tests::installation::{Installation, free_address, until};
 
 /// A running `up`. It is killed if the test fails.
 struct Running(Child);
@@ -48,6 +51,11 @@ fn refused(arguments: &[&str]) -> String {
     let (code, out, error) = ran(arguments);
     assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
     error
+}
+
+/// The lines of JSON that a command prints.
+fn lines(arguments: &[&str]) -> Vec<Value> {
+    printed(arguments).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 const DOCUMENTS: &str = "\
@@ -149,4 +157,151 @@ fn what_is_provisioned_is_printed_as_tables_documents_and_json() {
     assert!(get(&["site", "--at", "noon"]).contains("at: `noon` is neither"));
     assert!(get(&["site", "-o", "xml"]).contains("[possible values: table, yaml, json]"));
     assert!(refused(&["get", "site", "--api", &free_address()]).contains("no answer from the API"));
+
+    // The log is locked while `up` runs.
+    let data = folder.join("data");
+    let said = refused(&["log", "read", "provisioning", "--log", data.to_str().unwrap()]);
+    assert!(
+        said.contains("is locked: another process, such as `spillway up`") && said.contains("Stop it"),
+        "{said}"
+    );
+}
+
+/// A tick and bytes that are none; frames, and bytes that are none, in two of four partitions; and a topic whose first records
+/// were deleted.
+fn recorded(name: &str) -> (String, Tick) {
+    let data = folder(name).join("data");
+    let (installation, offsets) = (String::new(), Vec::new());
+    let tick = Tick { number: 0, at_us: TimeMicros(1), rules: 1, restart: false, installation, offsets };
+    let log = EmbeddedLog::create(&data).unwrap();
+    spillway_runtime::topics::create(&log).unwrap();
+    log.append_at(topics::TICKS, 0, &encode(&tick).unwrap()).unwrap();
+    log.append_at(topics::TICKS, 1, b"junk").unwrap();
+    for partition in [0, 2] {
+        log.append(
+            topics::DECISIONS,
+            partition,
+            &[br#"{"tick":7,"chunk":0,"chunks":1,"digest":0,"items":[]}"#, b"{"],
+        )
+        .unwrap();
+    }
+    let many: Vec<&[u8]> = vec![br#"{"source":"edge-one","boot":1,"sequence":1,"aggregates":[]}"#; 3_000];
+    log.append(topics::STATISTICS, 0, &many).unwrap();
+    log.truncate_before(topics::STATISTICS, 0, 10).unwrap();
+    drop(log);
+    (data.to_str().unwrap().to_owned(), tick)
+}
+
+#[test]
+fn records_of_a_folder_are_printed_as_lines_of_json() {
+    let (data, tick) = recorded("log-read");
+    let data = data.as_str();
+    let read = |arguments: &[&str]| lines(&[&["log", "read", "--log", data], arguments].concat());
+
+    let ticks = read(&["ticks"]);
+    assert_eq!((&ticks[0]["partition"], &ticks[0]["offset"]), (&0.into(), &0.into()));
+    // What is printed is the record.
+    let again: Tick = decode(ticks[0]["record"].to_string().as_bytes()).unwrap();
+    assert_eq!(again, tick);
+    let junk = json!({"partition": 0, "offset": 1,
+        "error": "the record starts neither with the Avro marker C3 01 nor with a JSON object"});
+    assert_eq!((ticks.len(), &ticks[1]), (2, &junk));
+    assert_eq!(read(&["ticks", "--from", "1"]), [junk]);
+    assert_eq!(read(&["ticks", "--from", "2"]), [Value::Null; 0]);
+    assert_eq!(read(&["ticks", "--limit", "1"]).len(), 1);
+    let place = |line: &Value| {
+        (
+            line["partition"].as_u64().unwrap(),
+            line["offset"].as_u64().unwrap(),
+            line["record"]["tick"].as_u64(),
+        )
+    };
+    let decisions: Vec<_> = read(&["decisions"]).iter().map(place).collect();
+    assert_eq!(decisions, [(0, 0, Some(7)), (0, 1, None), (2, 0, Some(7)), (2, 1, None)]);
+    let decisions: Vec<_> = read(&["decisions", "--limit", "3"]).iter().map(place).collect();
+    assert_eq!(decisions, [(0, 0, Some(7)), (0, 1, None), (2, 0, Some(7))]);
+    let decisions: Vec<_> =
+        read(&["decisions", "--partition", "2", "--from", "1"]).iter().map(place).collect();
+    assert_eq!(decisions, [(2, 1, None)]);
+    let statistics = read(&["statistics"]);
+    assert_eq!((statistics.len(), &statistics[0]["offset"]), (2_990, &10.into()));
+    assert_eq!(read(&["rejected"]), [Value::Null; 0]);
+    head_closes_the_pipe(&["log", "read", "statistics", "--log", data]);
+}
+
+#[test]
+fn every_wrong_argument_of_log_read_is_named() {
+    let (data, _) = recorded("log-read-wrong");
+    let data = data.as_str();
+    let refused = |arguments: &[&str]| refused(&[&["log", "read", "--log", data], arguments].concat());
+    assert!(
+        refused(&["tick"])
+            .contains("tick is no topic of Spillway, did you mean ticks?; the topics are provisioning")
+    );
+    assert!(refused(&["inbox.edge-one"]).contains("topic `inbox.edge-one` does not exist"));
+    assert!(refused(&["ticks", "--partition", "1"]).contains("partition 1 does not exist"));
+    assert!(refused(&["ticks", "--partition", "4294967295"]).contains("partition 4294967295 does not exist"));
+    assert!(
+        refused(&["decisions", "--from", "0"]).contains("--from needs --partition: topic decisions has 4")
+    );
+    assert!(refused(&["ticks", "--from", "3"]).contains("has the offsets 0 to 2, the last one excluded"));
+    assert!(
+        refused(&["statistics", "--partition", "0", "--from", "9"]).contains("has the offsets 10 to 3000")
+    );
+    assert!(refused(&["ticks", "--limit", "0"]).contains("--limit"));
+    assert!(refused(&["ticks", "--follow"]).contains("cannot be used with"));
+    assert!(
+        self::refused(&["log", "read", "ticks"]).contains("name the log: a folder with --log, or a cluster")
+    );
+    assert!(
+        self::refused(&["log", "read", "ticks", "--log", &format!("{data}x")]).contains("does not exist")
+    );
+}
+
+/// Reads one line and closes the pipe, as `head -n 1` does, while there is far more to print than a pipe holds.
+fn head_closes_the_pipe(arguments: &[&str]) {
+    let mut child =
+        Command::new(binary()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""), "{arguments:?}: {line}");
+}
+
+/// Reads while records are appended, and is interrupted. An inbox has what its CDN writes, as JSON and junk.
+#[test]
+fn records_on_kafka_are_followed_until_interrupted() {
+    let at = Installation::new("log-read-kafka", 1);
+    let log = at.log();
+    log.append(topics::STATISTICS, 3, &[b"first"]).unwrap();
+    let config = at.folder.join("spillway.yaml");
+    let config = config.to_str().unwrap();
+    let mut child = Command::new(binary())
+        .args(["log", "read", "statistics", "--follow", "--config", config])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map(Running)
+        .unwrap();
+    let mut out = BufReader::new(child.0.stdout.take().unwrap());
+    let mut next = || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line)
+            .map(|line| (line["partition"].clone(), line["offset"].clone()))
+            .ok()
+    };
+    assert_eq!(next(), Some((3.into(), 0.into())));
+    log.append(topics::STATISTICS, 1, &[b"second"]).unwrap();
+    assert_eq!(next(), Some((1.into(), 0.into())));
+    log.append(topics::STATISTICS, 3, &[b"third"]).unwrap();
+    assert_eq!(next(), Some((3.into(), 1.into())));
+    let sent = Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    assert_eq!(next(), None);
+    let limited = lines(&["log", "read", "statistics", "--follow", "--limit", "2", "--config", config]);
+    assert_eq!(limited.len(), 2);
+    let (code, out) = at.spillway(&["log", "read", "statistics", "--partition", "3", "--from", "1"]);
+    assert_eq!((code, out.lines().count()), (Some(0), 1), "{out}");
 }

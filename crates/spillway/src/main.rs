@@ -16,6 +16,7 @@ mod gap;
 mod get;
 mod log_check;
 mod log_copy;
+mod log_read;
 mod open_files;
 mod ordered;
 mod output;
@@ -89,7 +90,7 @@ enum Command {
     Explain(explain::Options),
     /// Run a provisioning file over recorded measurements: which routes it would have chosen, when and why
     Backtest(backtest::Options),
-    /// Check or copy a log
+    /// Read, check or copy a log
     Log {
         #[command(subcommand)]
         command: LogCommand,
@@ -147,6 +148,8 @@ enum ClockCommand {
 
 #[derive(Debug, Subcommand)]
 enum LogCommand {
+    /// Print the records of a topic, each as one line of JSON
+    Read(log_read::Options),
     /// Read all of an embedded log and list what is damaged
     Check(log_check::Options),
     /// Copy an embedded log to Kafka, offset for offset, and verify the copy
@@ -194,6 +197,7 @@ fn main() -> ExitCode {
         Command::Token { command } => token::run(&command),
         Command::Explain(options) => explain::run(&options),
         Command::Backtest(options) => backtest::run(&options),
+        Command::Log { command: LogCommand::Read(options) } => log_read::run(&options),
         Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),
         Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),
         Command::Replay { command: ReplayCommand::Verify(options) } => replay::run(&options),
