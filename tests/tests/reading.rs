@@ -269,6 +269,31 @@ fn head_closes_the_pipe(arguments: &[&str]) {
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""), "{arguments:?}: {line}");
 }
 
+#[test]
+fn completions_and_manual_pages_are_of_every_command() {
+    for (shell, word) in
+        [("bash", "complete -F"), ("zsh", "#compdef spillway"), ("fish", "complete -c spillway")]
+    {
+        let script = printed(&["completion", shell]);
+        assert!(script.contains(word) && script.contains("clock"), "{shell}");
+    }
+    assert!(refused(&["completion", "csh"]).contains("possible values"));
+    head_closes_the_pipe(&["completion", "bash"]);
+    let folder = folder("man");
+    let pages = folder.join("new/man1");
+    printed(&["man", pages.to_str().unwrap()]);
+    for page in ["spillway", "spillway-get", "spillway-log-read", "spillway-clock-reset"] {
+        let text = std::fs::read_to_string(pages.join(format!("{page}.1"))).unwrap();
+        assert!(
+            text.contains(".SH NAME") && (page == "spillway" || text.contains("Examples:")),
+            "{page}: {text}"
+        );
+    }
+    let file = folder.join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(refused(&["man", file.to_str().unwrap()]).contains("cannot write manual pages to"));
+}
+
 /// Reads while records are appended, and is interrupted. An inbox has what its CDN writes, as JSON and junk.
 #[test]
 fn records_on_kafka_are_followed_until_interrupted() {

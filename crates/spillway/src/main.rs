@@ -8,6 +8,7 @@ mod change;
 mod client;
 mod clock;
 mod clock_reset;
+mod completion;
 mod demo;
 mod documents;
 mod explain;
@@ -17,6 +18,7 @@ mod get;
 mod log_check;
 mod log_copy;
 mod log_read;
+mod man;
 mod open_files;
 mod ordered;
 mod output;
@@ -33,7 +35,7 @@ mod topics;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use roles::Roles;
 use tracing_subscriber::EnvFilter;
 
@@ -100,6 +102,10 @@ enum Command {
         #[command(subcommand)]
         command: ReplayCommand,
     },
+    /// Print a script that completes the command line in a shell
+    Completion(completion::Options),
+    /// Write a manual page for each command
+    Man(man::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -201,6 +207,8 @@ fn main() -> ExitCode {
         Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),
         Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),
         Command::Replay { command: ReplayCommand::Verify(options) } => replay::run(&options),
+        Command::Completion(options) => completion::run(&options, Arguments::command()),
+        Command::Man(options) => man::run(&options, Arguments::command()),
     };
     match outcome {
         Ok(code) => code,
