@@ -1,7 +1,7 @@
-//! Commands that speak to a running system over HTTP: `apply`, `delete`, `get`; and what such commands share.
+//! Commands that change a running system over HTTP: `apply` and `delete`; and what such commands share.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -117,12 +117,6 @@ pub(crate) struct DeleteOptions {
     server: Server,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct GetOptions {
-    #[command(flatten)]
-    server: Server,
-}
-
 pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
     let mut files = Vec::new();
     for file in &options.files {
@@ -171,12 +165,6 @@ pub(crate) fn print_applied(applied: &serde_json::Value, all_lines: bool) -> any
         (false, false) => "applied",
     };
     line(format_args!("{what}; revision {}", applied["revision"]))
-}
-
-pub(crate) fn get(options: &GetOptions) -> anyhow::Result<ExitCode> {
-    let documents = call(options.server.request(Method::GET, &["provisioning"])?)?;
-    std::io::stdout().write_all(documents.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The body of a successful answer. A problem is an error with its details.

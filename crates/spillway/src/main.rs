@@ -9,14 +9,19 @@ mod changes;
 mod client;
 mod clock;
 mod clock_reset;
+mod completion;
 mod demo;
 mod documents;
 mod explain;
 mod first_token;
 mod gap;
+mod get;
 mod log_check;
 mod log_copy;
+mod log_read;
+mod man;
 mod open_files;
+mod ordered;
 mod output;
 mod probe;
 mod probe_status;
@@ -31,7 +36,7 @@ mod topics;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use roles::Roles;
 use tracing_subscriber::EnvFilter;
 
@@ -70,8 +75,8 @@ enum Command {
     Apply(client::ApplyOptions),
     /// Delete an object from a running system
     Delete(client::DeleteOptions),
-    /// Print what is provisioned on a running system, as documents
-    Get(client::GetOptions),
+    /// Print what is provisioned on a running system: tables, documents or JSON
+    Get(get::Options),
     /// Accept the loss of records that retention has deleted, so that the dataflow continues
     Gap(gap::Options),
     /// Restart the clock of ticks after the clock of the machine was wrong
@@ -90,7 +95,7 @@ enum Command {
     Explain(explain::Options),
     /// Run a provisioning file over recorded measurements: which routes it would have chosen, when and why
     Backtest(backtest::Options),
-    /// Check or copy a log
+    /// Read, check or copy a log
     Log {
         #[command(subcommand)]
         command: LogCommand,
@@ -100,6 +105,10 @@ enum Command {
         #[command(subcommand)]
         command: ReplayCommand,
     },
+    /// Print a script that completes the command line in a shell
+    Completion(completion::Options),
+    /// Write a manual page for each command
+    Man(man::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,6 +157,8 @@ enum ClockCommand {
 
 #[derive(Debug, Subcommand)]
 enum LogCommand {
+    /// Print the records of a topic, each as one line of JSON
+    Read(log_read::Options),
     /// Read all of an embedded log and list what is damaged
     Check(log_check::Options),
     /// Copy an embedded log to Kafka, offset for offset, and verify the copy
@@ -189,16 +200,19 @@ fn main() -> ExitCode {
         Command::Topics { command: TopicsCommand::Check(options) } => topics::check(&options),
         Command::Apply(options) => client::apply(&options),
         Command::Delete(options) => client::delete(&options),
-        Command::Get(options) => client::get(&options),
+        Command::Get(options) => get::run(&options),
         Command::Gap(options) => gap::run(&options),
         Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
         Command::Changes(options) => changes::run(&options),
         Command::Token { command } => token::run(&command),
         Command::Explain(options) => explain::run(&options),
         Command::Backtest(options) => backtest::run(&options),
+        Command::Log { command: LogCommand::Read(options) } => log_read::run(&options),
         Command::Log { command: LogCommand::Check(options) } => log_check::run(&options),
         Command::Log { command: LogCommand::Copy(options) } => log_copy::run(&options),
         Command::Replay { command: ReplayCommand::Verify(options) } => replay::run(&options),
+        Command::Completion(options) => completion::run(&options, Arguments::command()),
+        Command::Man(options) => man::run(&options, Arguments::command()),
     };
     match outcome {
         Ok(code) => code,

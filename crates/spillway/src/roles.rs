@@ -159,7 +159,8 @@ fn ignore_file_size_signal(signals: &tokio::runtime::Runtime) {
     }
 }
 
-async fn cancel_on_signal(cancel: CancellationToken) {
+/// Cancels at SIGINT or SIGTERM.
+pub(crate) async fn cancel_on_signal(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let terminated = async {
         match signal(SignalKind::terminate()) {
@@ -361,6 +362,6 @@ async fn dns(
     Ok(dns.run(cancel.clone().cancelled_owned()).await?)
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }

@@ -267,8 +267,13 @@ impl Kafka {
 
     /// A connection for a command, with a short timeout, because a person waits for it.
     pub(crate) fn connect_for_a_command(&self) -> anyhow::Result<KafkaLog> {
+        self.connect_for_a_command_until(CancellationToken::new())
+    }
+
+    /// The same; calls end once it is cancelled.
+    pub(crate) fn connect_for_a_command_until(&self, cancel: CancellationToken) -> anyhow::Result<KafkaLog> {
         const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
         let settings = KafkaSettings { retry_timeout: Some(RETRY_TIMEOUT), ..self.settings.clone() };
-        Ok(KafkaLog::connect(settings, CancellationToken::new())?)
+        Ok(KafkaLog::connect(settings, cancel)?)
     }
 }

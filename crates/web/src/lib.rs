@@ -23,6 +23,10 @@
 //! - `at=NUMBER` or `at=TIME` reads the objects as they were after the provisioning record of that number, or after the last
 //!   one at or before that time. They come without `status`, which is always that of the present.
 //!
+//! `spec` is the object as its document has it. `status` has `users`, the number of objects that refer to it, and of a site
+//! `agreement`, the number of the record that last changed its objectives. The `ETag` is that of the `spec`: `users` may change
+//! without it.
+//!
 //! An object's `revision` is the number of the record that last changed it, which `at` takes. The `revision` of a page and of a
 //! write counts the records: it is the number of the last record plus 1, which `min_revision` takes.
 //!

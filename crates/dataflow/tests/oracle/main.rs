@@ -17,6 +17,7 @@ use spillway_events::{
 };
 use spillway_provisioning::{Change, Command, State, decide, parse};
 
+mod overrides;
 mod reset;
 
 const PARTITIONS: u32 = 3;

@@ -13,7 +13,7 @@ use super::{Draws, Frames, INSTALLATION, Step, TICKS, assert_same, batch, ill, r
 
 /// The steps with time set back by an hour at a tick, and CDN one unhealthy at the tick before. The agents' clocks are reset
 /// two ticks later than the ticks' clock.
-fn reset_steps(at_tick: u64) -> Vec<Step> {
+pub(crate) fn reset_steps(at_tick: u64) -> Vec<Step> {
     const BACK_US: i64 = 3_600_000_000;
     let mut steps = steps(false);
     for step in &mut steps {

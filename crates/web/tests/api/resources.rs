@@ -194,8 +194,8 @@ async fn what_does_not_exist_is_a_404_that_names_what_may_be_meant() {
         ("/v1/probe/agent-1/nett", "there is no probe agent-1/nett; did you mean agent-1/net?"),
         ("/v1/site?client=acne", "there is no client acne; did you mean acme?"),
         ("/v1/site/shop?at=1969-01-01", "there is no site shop"),
-        ("/v1/sites", "`sites` is none of the kinds client, network, cdn, probe, site"),
-        ("/v1/sites/shop", "`sites` is none of the kinds client, network, cdn, probe, site"),
+        ("/v1/sites", "`sites` is none of the kinds client, network, cdn, probe, site, override"),
+        ("/v1/sites/shop", "`sites` is none of the kinds client, network, cdn, probe, site, override"),
     ] {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.detail()), (StatusCode::NOT_FOUND, detail), "{path}");
@@ -390,9 +390,14 @@ async fn the_people_of_a_client_read_the_client_and_its_sites() {
         let (status, problem) = get(path).await;
         assert_eq!((status, problem["detail"].as_str()), (StatusCode::NOT_FOUND, Some(detail)), "{path}");
     }
-    for (kind, names) in
-        [("site", &["shop"][..]), ("client", &["acme"]), ("cdn", &[]), ("network", &[]), ("probe", &[])]
-    {
+    for (kind, names) in [
+        ("site", &["shop"][..]),
+        ("client", &["acme"]),
+        ("cdn", &[]),
+        ("network", &[]),
+        ("probe", &[]),
+        ("override", &[]),
+    ] {
         let (_, page) = get(&format!("/v1/{kind}")).await;
         let listed: Vec<&str> =
             page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();

@@ -1,0 +1,88 @@
+//! Overrides come, end and outlast checkpoints, on any number of workers.
+
+use std::collections::BTreeSet;
+
+use spillway_dataflow::Restored;
+use spillway_events::{Decision, Reason, decode_frame, format_time, topics};
+use spillway_provisioning::State;
+
+use super::reset::reset_steps;
+use super::{Frames, INSTALLATION, Step, TimeMicros, assert_same, provisioning, run, steps};
+
+/// The tick that reads the overrides, some ticks before which sites change.
+const READ: u64 = 160;
+
+/// Adds overrides that end one after the other, of which some are still in force at the end.
+fn with_overrides(mut steps: Vec<Step>) -> Vec<Step> {
+    let mut state = State::default();
+    for step in &steps[..usize::try_from(READ).unwrap()] {
+        step.provisioning.iter().for_each(|record| _ = state.apply(record).unwrap());
+    }
+    let start = steps[0].tick.at_us;
+    let document = |name: &str, fields: &str, end_tick: i64| {
+        let end = format_time(TimeMicros(start.0 + end_tick * 1_000_000));
+        format!("kind: override\nname: {name}\n{fields}\nreason: a test\nexpires: {end}\n---\n")
+    };
+    let text = [
+        document("pin-two", "type: pin\nsite: site01\nto: two", 195),
+        document("pin-origin", "type: pin\nsite: site02\nto: origin", 1_000),
+        document("still", "type: freeze\nsite: site04", 215),
+        document("no-one", "type: drain\ncdn: one", 230),
+        document("no-origin", "type: drain\nsite: site05", 1_000),
+        document("all", "type: freeze", 172),
+        document("over", "type: pin\nsite: site06\nto: one", 100),
+    ];
+    steps[usize::try_from(READ).unwrap()].provisioning.push(provisioning(&mut state, 2, &text.concat()));
+    steps
+}
+
+fn reasons_at(frames: &Frames, tick: u64) -> BTreeSet<(String, Option<Reason>)> {
+    let of = frames.iter().filter(|((at, topic, _), _)| *topic == topics::DECISIONS && *at == tick);
+    let decisions = of.flat_map(|(_, records)| decode_frame::<Decision>(records).unwrap());
+    decisions.map(|decision| (decision.site.to_string(), decision.reason)).collect()
+}
+
+fn check(steps: &[Step]) -> Frames {
+    let one = run(steps, 1, None);
+    for workers in [2, 4] {
+        let many = run(steps, workers, None);
+        assert_same(&many.frames, &one.frames, &format!("{workers} workers"));
+        assert_eq!(many.checkpoints, one.checkpoints, "{workers} workers");
+    }
+    for (tick, at, chunks) in &one.checkpoints {
+        let restored = Restored::new(INSTALLATION.to_owned(), *tick, *at, chunks.clone()).unwrap();
+        let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
+        let expected: Frames =
+            one.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
+        let resumed = run(&rest, 3, Some(restored));
+        assert_same(&resumed.frames, &expected, &format!("from the checkpoint of tick {tick}"));
+    }
+    one.frames
+}
+
+#[test]
+fn overrides_take_effect_and_end_at_the_same_ticks_whoever_decides() {
+    let frames = check(&with_overrides(steps(false)));
+    let at = |tick| reasons_at(&frames, tick);
+    let has = |tick: u64, site: &str, reason: Option<Reason>| at(tick).contains(&(site.to_owned(), reason));
+    for site in ["site00", "site05", "site06", "site11"] {
+        assert!(has(READ, site, Some(Reason::Frozen)), "{site}: {:?}", at(READ));
+    }
+    assert!(has(READ, "site01", Some(Reason::Pinned)) && has(READ, "site02", Some(Reason::Pinned)));
+    // Not before the first tick at or after the end, and not later.
+    assert!(
+        !at(171).iter().any(|(_, reason)| *reason != Some(Reason::Frozen) && *reason != Some(Reason::Pinned))
+    );
+    assert!(at(172).iter().any(|(site, reason)| site == "site00" && *reason != Some(Reason::Frozen)));
+    assert!(!at(172).iter().any(|(site, _)| site == "site04"), "its own freeze goes on");
+    assert!(at(195).iter().any(|(site, reason)| site == "site01" && *reason != Some(Reason::Pinned)));
+    assert!(at(215).iter().any(|(site, reason)| site == "site04" && *reason != Some(Reason::Frozen)));
+    assert!((READ..400).any(|tick| has(tick, "site05", Some(Reason::Drained))));
+    let ended_before = (0..400).any(|tick| has(tick, "site06", Some(Reason::Pinned)));
+    assert!(!ended_before, "an override that had ended when it was read");
+}
+
+#[test]
+fn overrides_outlast_a_reset_of_the_clock() {
+    check(&with_overrides(reset_steps(200)));
+}
