@@ -1,5 +1,6 @@
 A pinned site goes to its target in every network, whatever the verdict, until the pin ends.
 
+also live
 network carrier-a, 192.0.2.0/24
 probe agent-1 in carrier-a
 cdn edge-one (operated)

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod exporting;
+mod overrides;
 mod parsing;
 mod properties;
 mod states;

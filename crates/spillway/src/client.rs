@@ -106,7 +106,7 @@ Examples:
   spillway delete site shop
   spillway delete probe agent-1/carrier-a --dry-run")]
 pub(crate) struct DeleteOptions {
-    /// client, network, cdn, probe or site
+    /// client, network, cdn, probe, site or override
     kind: String,
     /// Its name; a probe's is AGENT/NETWORK
     name: String,

@@ -27,7 +27,7 @@ Examples:
   spillway get probe agent-1/carrier-a -o json
   spillway get site shop -o yaml --at 2026-05-01T12:00:00Z")]
 pub(crate) struct Options {
-    /// Kind of the objects: client, network, cdn, probe or site
+    /// Kind of the objects: client, network, cdn, probe, site or override
     #[arg(value_parser = kind_named)]
     kind: Option<ObjectKind>,
     /// Only the object of this name; a probe's is AGENT/NETWORK
