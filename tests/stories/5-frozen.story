@@ -23,3 +23,7 @@ at 7s   pin shop to edge-one until 9s
 # The pinned route is now the last one.
 at 9s   shop in carrier-a: cdn edge-one, below (frozen), 100ms
 at 10s  shop in carrier-a: origin, below, 100ms
+at 11s  freeze shop until 1h
+        shop in carrier-a: origin, below (frozen), 100ms
+at 12s  delete override freeze-shop
+        shop in carrier-a: origin, below, 100ms

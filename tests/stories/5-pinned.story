@@ -17,7 +17,10 @@ at 3s   edge-two reports unhealthy
         agent-1 measures origin 400ms x3
         shop in carrier-a: cdn edge-two, at-or-above (pinned), 400ms
 at 6s   shop in carrier-a: cdn edge-one, at-or-above, 400ms, not edge-two (not usable)
-at 7s   pin shop to origin until 1h
+at 7s   pin shop to origin until 8s
         shop in carrier-a: origin, at-or-above (pinned), 400ms
-at 8s   delete override pin-shop
-        shop in carrier-a: cdn edge-one, at-or-above, 400ms
+at 8s   shop in carrier-a: cdn edge-one, at-or-above, 400ms, not edge-two (not usable)
+at 9s   pin shop to edge-two until 1h
+        shop in carrier-a: cdn edge-two, at-or-above (pinned), 400ms
+        ask www.shop.example A from 192.0.2.7
+        CNAME edge-two.example.

@@ -21,6 +21,8 @@ use crate::columns::{ColumnNames, Columns};
 const SHOWN_MAX: u64 = 20;
 /// The maximum number of spellings of series that are kept.
 const SPELLINGS_MAX: usize = 1 << 20;
+/// The longest one that is kept: four names with their lengths.
+const SPELLING_BYTES_MAX: usize = 512;
 
 /// New names for what matches nothing provisioned, by the name in the input.
 #[derive(Debug, Default, Deserialize)]
@@ -324,7 +326,7 @@ impl Provisioned {
                 next
             })
         });
-        if self.spellings.len() < SPELLINGS_MAX {
+        if self.spellings.len() < SPELLINGS_MAX && self.spelling.len() <= SPELLING_BYTES_MAX {
             self.spellings.insert(self.spelling.clone(), found);
         }
         found

@@ -34,7 +34,7 @@ pub(crate) struct RecordedTick {
 pub struct Ticks {
     pub(crate) rows: Rows,
     panes: BTreeSet<Panes>,
-    /// Whole seconds at which a pane leaves a window.
+    /// Whole seconds at which a pane leaves a window or an override ends.
     losses: BTreeSet<TimeMicros>,
     next_row: Option<Row>,
     /// Rows read ahead, to confirm or refute a jump in time.
@@ -57,6 +57,10 @@ impl Ticks {
         let mut ticks =
             Self { rows, panes, losses, next_row, ahead, previous_at, number, measurements_end, sequence };
         ticks.next_row = ticks.read_row();
+        if let Some(first) = ticks.first_at() {
+            let ends = state.overrides().map(|of| second_of(of.expires_at_us));
+            ticks.losses.extend(ends.filter(|end| *end > first));
+        }
         ticks
     }
 
@@ -155,7 +159,12 @@ impl Ticks {
 
 /// The first whole second at or after a row.
 fn tick_of(row: &Row) -> TimeMicros {
-    TimeMicros(-(-row.measurement.at_us.0).div_euclid(SECOND_US) * SECOND_US)
+    second_of(row.measurement.at_us)
+}
+
+/// The first whole second at or after a time.
+fn second_of(at: TimeMicros) -> TimeMicros {
+    TimeMicros(-(-at.0).div_euclid(SECOND_US) * SECOND_US)
 }
 
 /// A batch of measurements that have the numbers of their series in a list.

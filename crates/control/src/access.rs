@@ -1,15 +1,17 @@
 //! Who calls: finds the holder of a token.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use spillway_events::{Sha256, TimeMicros};
 use spillway_provisioning::{Caller, State};
 
-use crate::provisioner::{ProvisionError, Provisioner};
+use crate::provisioner::Provisioner;
 
-/// How old the provisioning may be that a token is looked up in: a token is refused this long after it was revoked.
+/// How old the provisioning may be that a token is looked up in: a token is refused this long after it was revoked at the latest.
 const STATE_AGE_MAX: Duration = Duration::from_secs(2);
+/// How long a call waits for the log.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// How old it may be while the log cannot be read.
 const STALE_AGE_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -23,6 +25,8 @@ const DIGITS: usize = 2 * SECRET_BYTES + 8;
 pub struct Access {
     provisioner: Arc<Provisioner>,
     stale_age_max: Duration,
+    /// Whether a thread reads the log for this, and how its end is told.
+    reading: Arc<(Mutex<bool>, Condvar)>,
 }
 
 /// Who calls, and with which token.
@@ -46,15 +50,15 @@ pub enum AccessError {
     #[error("the token is not accepted: it is unknown, has expired or was revoked")]
     Refused,
     /// Whether the token is accepted cannot be told.
-    #[error("whether the token is accepted cannot be told: the log could not be read for 15 minutes")]
-    Unavailable(#[source] ProvisionError),
+    #[error("whether the token is accepted cannot be told: the log cannot be read")]
+    Unavailable,
 }
 
 impl Access {
     /// The tokens that a provisioner knows.
     #[must_use]
     pub fn new(provisioner: Arc<Provisioner>) -> Self {
-        Self { provisioner, stale_age_max: STALE_AGE_MAX }
+        Self { provisioner, stale_age_max: STALE_AGE_MAX, reading: Arc::default() }
     }
 
     /// While the log cannot be read, tokens are accepted as they were this long ago instead of 15 minutes.
@@ -75,12 +79,37 @@ impl Access {
         Ok(Identity { caller, author: format!("{} {}", token.role.as_str(), token.id) })
     }
 
+    /// The provisioning, which is read again if it is old; but nobody waits long for that.
     fn state(&self) -> Result<State, AccessError> {
-        self.provisioner.state_of_age(STATE_AGE_MAX).or_else(|error| {
-            let known = self.provisioner.known_state();
-            let usable = known.filter(|(_, age)| *age <= self.stale_age_max).map(|(state, _)| state);
-            usable.ok_or(AccessError::Unavailable(error))
-        })
+        let latest = |age_max: Duration| {
+            let found = self.provisioner.latest().filter(|(_, age)| *age <= age_max);
+            found.map(|(state, _)| state)
+        };
+        if let Some(state) = latest(STATE_AGE_MAX) {
+            return Ok(state);
+        }
+        self.read_again();
+        latest(STATE_AGE_MAX).or_else(|| latest(self.stale_age_max)).ok_or(AccessError::Unavailable)
+    }
+
+    /// Reads the log, or waits for a while for the one who does: a log that does not answer may never return.
+    fn read_again(&self) {
+        let (is_reading, ended) = &*self.reading;
+        let mut reading = is_reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut *reading, true) {
+            let (provisioner, shared) = (Arc::clone(&self.provisioner), Arc::clone(&self.reading));
+            std::thread::spawn(move || {
+                if let Err(error) = provisioner.state() {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "tokens cannot be looked up in the log");
+                }
+                let (is_reading, ended) = &*shared;
+                *is_reading.lock().unwrap_or_else(PoisonError::into_inner) = false;
+                ended.notify_all();
+            });
+        }
+        // Whether it ended in time shows in the age of the state.
+        let _ended = ended.wait_timeout_while(reading, READ_TIMEOUT, |reading| *reading);
     }
 }
 

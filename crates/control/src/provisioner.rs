@@ -22,6 +22,8 @@ const ATTEMPTS_MAX: usize = 8;
 pub struct Provisioner {
     log: Arc<dyn EventLog>,
     known: Mutex<Known>,
+    /// The state as it was last read or changed, and when: for those who must not wait for the log.
+    latest: Mutex<Option<(State, Instant)>>,
 }
 
 /// The state as of an offset.
@@ -30,8 +32,6 @@ struct Known {
     state: State,
     /// The offset after the last record read.
     next: u64,
-    /// When the end of the log was last read.
-    read_at: Option<Instant>,
     commands: Commands,
 }
 
@@ -123,7 +123,7 @@ impl Provisioner {
     /// The provisioning of a log, which is read when it is needed. The index of commands is in memory.
     #[must_use]
     pub fn new(log: Arc<dyn EventLog>) -> Self {
-        Self { log, known: Mutex::default() }
+        Self { log, known: Mutex::default(), latest: Mutex::default() }
     }
 
     /// The provisioning of a log, with the index of commands in a file. The file is created if it does not exist and rebuilt
@@ -131,7 +131,7 @@ impl Provisioner {
     #[must_use]
     pub fn with_index(log: Arc<dyn EventLog>, file: PathBuf) -> Self {
         let known = Known { commands: Commands::in_file(file), ..Known::default() };
-        Self { log, known: Mutex::new(known) }
+        Self { log, known: Mutex::new(known), latest: Mutex::default() }
     }
 
     /// The provisioning as of the end of the log.
@@ -145,23 +145,16 @@ impl Provisioner {
         Ok(known.state.clone())
     }
 
-    /// The provisioning as of the end of the log at most this long ago.
-    ///
-    /// # Errors
-    /// When the log does not read.
-    pub fn state_of_age(&self, age_max: Duration) -> Result<State, ProvisionError> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.read_at.is_none_or(|read_at| read_at.elapsed() > age_max) {
-            self.catch_up(&mut known)?;
-        }
-        Ok(known.state.clone())
+    /// The provisioning as it was last read or changed, and how long ago; none if it never was. Does not wait for the log.
+    #[must_use]
+    pub fn latest(&self) -> Option<(State, Duration)> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.as_ref().map(|(state, at)| (state.clone(), at.elapsed()))
     }
 
-    /// The provisioning as it is known, and how long ago the end of the log was read; none if it never was.
-    #[must_use]
-    pub fn known_state(&self) -> Option<(State, Duration)> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.read_at.map(|read_at| (known.state.clone(), read_at.elapsed()))
+    fn set_latest(&self, state: &State) {
+        let latest = Some((state.clone(), Instant::now()));
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = latest;
     }
 
     /// Waits until the provisioning has another revision than this one, at most for `timeout`. Returns the provisioning as of
@@ -297,6 +290,8 @@ impl Provisioner {
             if let Some(first) = known.commands.find(self.log.as_ref(), &command.id)? {
                 let is_retry = first.body_sha256 == command.body_sha256 && first.author == command.author;
                 return if is_retry {
+                    // It may take a while, in which others are served.
+                    drop(known);
                     self.first_result(first.number)
                 } else {
                     Err(ProvisionError::IdReused { id: command.id.clone() })
@@ -318,6 +313,7 @@ impl Provisioner {
             let bytes = encode(&record).map_err(|source| ProvisionError::Record { number, source })?;
             if let Appended::Won(offset) = self.log.append_at(topics::PROVISIONING, number, &bytes)? {
                 known.take(offset, &record)?;
+                self.set_latest(&known.state);
                 return Ok(Applied {
                     changes,
                     warnings,
@@ -336,7 +332,7 @@ impl Provisioner {
             let (offset, record) = record?;
             known.take(offset, &record)?;
         }
-        known.read_at = Some(Instant::now());
+        self.set_latest(&known.state);
         Ok(())
     }
 

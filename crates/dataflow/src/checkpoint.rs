@@ -1,8 +1,8 @@
 //! A complete checkpoint, from which a dataflow starts.
 
 use spillway_events::{
-    CdnReport, CheckpointChunk, Event, Fact, Receipt, SeenBoot, SeriesWindows, SiteRoutes, StateItem,
-    TableVersion, TimeMicros, encode_state_item,
+    CdnReport, CheckpointChunk, Event, Fact, Receipt, Revision, SeenBoot, SeriesWindows, SiteRoutes,
+    StateItem, TableVersion, TimeMicros, encode_state_item,
 };
 use spillway_provisioning::{SavedObject, State};
 
@@ -17,6 +17,8 @@ pub struct Restored {
     pub(crate) provisioning: State,
     pub(crate) seen: Vec<SeenBoot>,
     pub(crate) receipts: Vec<Receipt>,
+    /// The greatest time of a tick so far.
+    pub(crate) greatest_at: TimeMicros,
     pub(crate) reports: Vec<CdnReport>,
     pub(crate) routes: Vec<SiteRoutes>,
     pub(crate) windows: Vec<SeriesWindows>,
@@ -45,7 +47,7 @@ impl Restored {
             }
             for item in chunk.items {
                 match item {
-                    StateItem::Revision(item) => revision = Some(item.revision),
+                    StateItem::Revision(item) => revision = Some(item),
                     StateItem::Fact(item) => facts.push(item),
                     StateItem::SeenBoot(item) => seen.push(item),
                     StateItem::Receipt(item) => receipts.push(item),
@@ -56,7 +58,7 @@ impl Restored {
                 }
             }
         }
-        let Some(revision) = revision else {
+        let Some(Revision { revision, greatest_at_us: greatest_at }) = revision else {
             return fail("the provisioning", String::from("its revision is missing"));
         };
         let Some(table) = table else {
@@ -70,7 +72,19 @@ impl Restored {
             }
         }
         let provisioning = State::restored(revision, objects, gaps);
-        Ok(Self { tick, at, installation, provisioning, seen, receipts, reports, routes, windows, table })
+        Ok(Self {
+            tick,
+            at,
+            installation,
+            provisioning,
+            seen,
+            receipts,
+            greatest_at,
+            reports,
+            routes,
+            windows,
+            table,
+        })
     }
 
     /// The tick whose state this is.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use spillway_events::{CdnName, CdnReport, Event, Fact, ObjectKind, Revision, SiteName, StateItem};
+use spillway_events::{
+    CdnName, CdnReport, Event, Fact, ObjectKind, Revision, SiteName, StateItem, TimeMicros,
+};
 use spillway_provisioning::{SavedObject, State};
 use spillway_steering::Steering;
 
@@ -44,7 +46,7 @@ impl Steer {
             restored.reports.iter().cloned().for_each(|report| steer.report(report));
             steer
                 .steering
-                .restore(restored.at(), &restored.routes, &restored.windows)
+                .restore((restored.at(), restored.greatest_at), &restored.routes, &restored.windows)
                 .map_err(|(site, error)| restored.error("the state of a site", format!("{site}: {error}")))?;
         }
         Ok(steer)
@@ -144,7 +146,10 @@ impl Steer {
         let mut items: Vec<(u32, Vec<u8>)> = routes.chain(windows).collect::<Result<_, _>>()?;
         // All workers have the same values of these, so one of them saves them.
         if self.worker == 0 {
-            let revision = StateItem::Revision(Revision { revision: self.state.revision() });
+            let revision = StateItem::Revision(Revision {
+                revision: self.state.revision(),
+                greatest_at_us: self.steering.greatest_at().unwrap_or(TimeMicros(0)),
+            });
             items.push(encode_state(0, &revision)?);
             for SavedObject { object, changed, agreement } in self.state.saved_objects() {
                 let fact = Fact { changed, agreement, event: object };

@@ -112,7 +112,7 @@ fn a_checkpoint_that_contradicts_itself_is_not_started_from() {
         decided_tick: 5,
     };
     let good = vec![
-        StateItem::Revision(Revision { revision: 1 }),
+        StateItem::Revision(Revision { revision: 1, greatest_at_us: TimeMicros(0) }),
         StateItem::Fact(Fact { changed: 0, agreement: 0, event: client }),
         StateItem::TableVersion(table("0")),
     ];

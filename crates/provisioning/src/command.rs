@@ -7,7 +7,8 @@ use spillway_events::{
 use crate::fault::{ObjectFault, shorten_name};
 use crate::kinds::Object;
 use crate::limits::{
-    COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX, TOKENS_MAX, USERS_LISTED_MAX,
+    COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX, TOKENS_MAX,
+    TOKENS_PER_SUBJECT_MAX, USERS_LISTED_MAX,
 };
 use crate::object::ObjectId;
 
@@ -92,12 +93,12 @@ impl Command {
 
 /// Whether a command may hold this text.
 pub(crate) fn is_command_text(text: &str) -> bool {
-    (1..=COMMAND_TEXT_BYTES_MAX).contains(&text.len())
+    (1..=COMMAND_TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Refuses a reason that is empty or too long, or that would not be one line wherever it is shown.
 pub(crate) fn check_reason(reason: &str) -> Result<(), Refusal> {
-    if !is_command_text(reason) {
+    if !(1..=COMMAND_TEXT_BYTES_MAX).contains(&reason.len()) {
         return Err(Refusal::BadReasonLength);
     }
     if reason.chars().any(char::is_control) { Err(Refusal::BadReasonText) } else { Ok(()) }
@@ -106,8 +107,8 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), Refusal> {
 /// Why a command changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The command's id or author is empty or too long.
-    #[error("the command's {0} must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes")]
+    /// The command's id or author is empty or too long, or would not be one line wherever it is shown.
+    #[error("the command's {0} must have 1 to {COMMAND_TEXT_BYTES_MAX} bytes and no control characters")]
     BadCommand(&'static str),
     /// What the sender has seen is so no longer.
     #[error("{}", stale(.object, *.last_change))]
@@ -185,6 +186,9 @@ pub enum Refusal {
     /// There are too many tokens.
     #[error("there have been {TOKENS_MAX} tokens, the most that are allowed")]
     TooManyTokens,
+    /// A client, a CDN or an agent has had too many tokens.
+    #[error("{0} has had {TOKENS_PER_SUBJECT_MAX} tokens of this role, the most that are allowed")]
+    TooManyTokensOf(String),
     /// The first token was created before.
     #[error("the installation has tokens already")]
     NotFirstToken,

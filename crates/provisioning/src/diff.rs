@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
-use spillway_events::{Event, Token, format_time};
+use spillway_events::{Event, Override, OverrideKind, Token, format_time};
 
 use crate::kinds::Object;
 use crate::object::ObjectId;
-use crate::state::State;
+use crate::state::{State, override_of};
 
 const ITEMS_SHOWN_MAX: usize = 10;
 
@@ -84,10 +84,26 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
         };
     };
     let id = after.id();
-    let Some(before) = state.object(&id) else { return vec![line(Sign::Added, &id, None)] };
+    let Some(before) = state.object(&id) else {
+        let detail = override_of(&after).map(told);
+        return vec![line(Sign::Added, &id, detail)];
+    };
     let mut details = Vec::new();
     compare("", &fields(before), &fields(&after), &mut details);
     details.into_iter().map(|detail| line(Sign::Changed, &id, Some(detail))).collect()
+}
+
+/// What an override does.
+fn told(of: &Override) -> String {
+    let (kind, end) = (of.kind.as_str(), format_time(of.expires_at_us));
+    let what = match (&of.site, &of.cdn, &of.to) {
+        (Some(site), _, Some(to)) => format!("site {site} to {to}"),
+        (_, Some(cdn), _) => format!("cdn {cdn}"),
+        (Some(site), None, None) if of.kind == OverrideKind::Drain => format!("the origin of site {site}"),
+        (Some(site), None, None) => format!("site {site}"),
+        (None, None, _) => String::from("everything"),
+    };
+    format!("{kind} {what} until {end}: {}", of.reason)
 }
 
 fn token_line(token: &Token) -> ChangeLine {

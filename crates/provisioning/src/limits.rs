@@ -54,8 +54,10 @@ pub const LABEL_BYTES_MAX: usize = 63;
 
 /// The longest command id, author or reason.
 pub const COMMAND_TEXT_BYTES_MAX: usize = 255;
-/// The most tokens there can ever have been, revoked ones included.
+/// The most tokens there can ever have been, revoked ones included. Operators may create more.
 pub const TOKENS_MAX: usize = 100_000;
+/// The most tokens that one client, CDN or agent can ever have had.
+pub const TOKENS_PER_SUBJECT_MAX: usize = 1_000;
 /// The most gaps in the log that can be accepted.
 pub const GAPS_MAX: usize = 10_000;
 

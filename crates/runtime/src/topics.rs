@@ -54,9 +54,14 @@ pub fn specs(input_partitions: u32, output_partitions: u32) -> Vec<TopicSpec> {
 /// If the log fails, or an output exists with another number of partitions.
 pub fn create(log: &dyn EventLog, input_partitions: u32) -> Result<(), LogError> {
     for (spec, (.., partitions, _)) in specs(input_partitions, OUTPUT_PARTITIONS).iter().zip(TOPICS) {
-        if !(matches!(partitions, Partitions::Input) && log.partitions(&spec.name).is_ok()) {
-            log.create_topic(&spec.name, spec.partitions)?;
+        if matches!(partitions, Partitions::Input) {
+            match log.partitions(&spec.name) {
+                Err(LogError::NoTopic { .. }) => {}
+                Ok(_) => continue,
+                Err(error) => return Err(error),
+            }
         }
+        log.create_topic(&spec.name, spec.partitions)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub(crate) struct Server {
     /// Address of the API
     #[arg(long, env = "SPILLWAY_API", default_value = crate::settings::API, value_name = "ADDRESS")]
     api: String,
-    /// File with the token to call with [default: data/operator-token, if it exists; SPILLWAY_TOKEN may hold the token itself]
+    /// File with the token to call with [default: data/operator-token, if it exists and the API is on this machine; SPILLWAY_TOKEN may hold the token itself]
     #[arg(long, env = "SPILLWAY_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -56,8 +57,11 @@ impl Server {
         if let Some(token) = std::env::var("SPILLWAY_TOKEN").ok().filter(|token| !token.is_empty()) {
             return Ok(Some(token));
         }
+        // The token of this machine's installation is for no other machine.
+        let is_here = self.api.starts_with("localhost:")
+            || self.api.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
         let file = Path::new(TOKEN_FILE);
-        if file.exists() { read_token(file).map(Some) } else { Ok(None) }
+        if is_here && file.exists() { read_token(file).map(Some) } else { Ok(None) }
     }
 }
 

@@ -1,14 +1,14 @@
 //! The first token of an installation: an operator's, in a file that only its owner can read.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use spillway_control::{CommandHead, ProvisionError, Provisioner, new_token};
 use spillway_events::{Role, Sha256};
-use spillway_provisioning::{NewToken, Refusal};
+use spillway_provisioning::{NewToken, Refusal, token_id};
 
 use crate::client::read_token;
 use crate::clock::now;
@@ -39,14 +39,18 @@ pub(crate) fn ensure(
              --first-token-file"
         );
     };
-    let token = new_token().context("the system has no random numbers")?;
     // The file first: a token that is accepted but in nobody's hands would be the first one for ever.
     let file = folder.join(FILE_NAME);
-    write(&file, &token).with_context(|| format!("cannot write the first token to {}", file.display()))?;
+    let token = token_in(folder, &file).with_context(|| format!("the first token, in {}", file.display()))?;
     match create(provisioner, &token, "first token, in the folder of data") {
         Ok(()) => eprintln!("the token of the first operator is in {}", file.display()),
-        // Another process was quicker, and its file has the token.
-        Err(ProvisionError::Refused(Refusal::NotFirstToken)) => std::fs::remove_file(&file)?,
+        // Another process was quicker, or an earlier try of this one. If it was with another token, this one is of no use.
+        Err(ProvisionError::Refused(Refusal::NotFirstToken)) => {
+            let id = token_id(Sha256::of(token.as_bytes()));
+            if provisioner.state()?.token(&id).is_none() {
+                std::fs::remove_file(&file)?;
+            }
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(())
@@ -59,16 +63,28 @@ fn create(provisioner: &Provisioner, token: &str, note: &str) -> Result<(), Prov
     provisioner.create_first_token(new, CommandHead::on_log(&id, now())).map(drop)
 }
 
-/// Replaces the file as a whole; only its owner can read it.
-fn write(file: &Path, token: &str) -> std::io::Result<()> {
-    let new = file.with_extension("new");
-    match std::fs::remove_file(&new) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// The token in the file, which an earlier try or another process wrote, or a new one.
+fn token_in(folder: &Path, file: &Path) -> anyhow::Result<String> {
+    if file.exists() {
+        return read_token(file);
     }
-    let mut created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    writeln!(created, "{token}")?;
-    created.sync_all()?;
-    std::fs::rename(&new, file)?;
-    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    std::fs::create_dir_all(folder)?;
+    let token = new_token().context("the system has no random numbers")?;
+    match write(folder, file, &token) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => read_token(file),
+        written => {
+            written?;
+            Ok(token)
+        }
+    }
+}
+
+/// Writes the file as a whole, unless there is one; only its owner can read it.
+fn write(folder: &Path, file: &Path, token: &str) -> std::io::Result<()> {
+    let mut whole =
+        tempfile::Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+    writeln!(whole, "{token}")?;
+    whole.as_file().sync_all()?;
+    whole.persist_noclobber(file).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
 }

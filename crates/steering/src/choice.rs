@@ -15,12 +15,23 @@ const RETURN_TO_EARLIER: Permille = Permille(900);
 /// A CDN of a site as seen from one network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CdnView {
-    /// Whether it is healthy, accepting and not full, according to its latest statistics.
-    pub usable: bool,
+    /// Whether it can be used.
+    pub usable: Usable,
     /// The verdict on it.
     pub verdict: Verdict,
     /// The permille of its worst objective; objectives without evidence do not count.
     pub permille: Option<Permille>,
+}
+
+/// Whether a CDN can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usable {
+    /// It is healthy, accepting and not full, as far as its latest statistics say.
+    Yes,
+    /// Its latest statistics exclude it.
+    No,
+    /// An operator drains it, whatever its statistics say.
+    Drained,
 }
 
 /// The outcome of a choice.
@@ -35,12 +46,18 @@ pub enum Chosen {
 /// Chooses among a site's CDNs, which are in order of preference. `present` is the index of the one in use.
 #[must_use]
 pub fn choose_cdn(views: &[CdnView], present: Option<usize>, origin_has_success: bool) -> Chosen {
-    let mut candidates: Vec<usize> = (0..views.len()).filter(|index| views[*index].usable).collect();
+    let with = |usable: &[Usable]| -> Vec<usize> {
+        (0..views.len()).filter(|index| usable.contains(&views[*index].usable)).collect()
+    };
+    let mut candidates = with(&[Usable::Yes]);
     if candidates.is_empty() {
         if origin_has_success || views.is_empty() {
             return Chosen::Origin;
         }
-        candidates = (0..views.len()).collect();
+        candidates = with(&[Usable::No]);
+        if candidates.is_empty() {
+            candidates = with(&[Usable::Drained]);
+        }
     }
     let present = present.filter(|present| candidates.contains(present));
     let is = |verdict: Verdict| move |index: &usize| views[*index].verdict == verdict;
@@ -79,7 +96,7 @@ fn is_much_better(least: Permille, own: Permille) -> bool {
 /// Why a CDN that was not chosen was passed over.
 pub(crate) fn passed_over(view: CdnView) -> PassedOver {
     match view.verdict {
-        _ if !view.usable => PassedOver::NotUsable,
+        _ if view.usable != Usable::Yes => PassedOver::NotUsable,
         Verdict::AtOrAbove => PassedOver::AtOrAbove,
         Verdict::Unknown => PassedOver::Unknown,
         Verdict::Below => PassedOver::Preferred,
@@ -91,18 +108,19 @@ mod tests {
     use super::*;
 
     fn below(permille: u64) -> CdnView {
-        CdnView { usable: true, verdict: Verdict::Below, permille: Some(Permille(permille)) }
+        CdnView { usable: Usable::Yes, verdict: Verdict::Below, permille: Some(Permille(permille)) }
     }
 
     fn above(permille: u64) -> CdnView {
-        CdnView { usable: true, verdict: Verdict::AtOrAbove, permille: Some(Permille(permille)) }
+        CdnView { usable: Usable::Yes, verdict: Verdict::AtOrAbove, permille: Some(Permille(permille)) }
     }
 
-    const UNKNOWN: CdnView = CdnView { usable: true, verdict: Verdict::Unknown, permille: None };
-    const FAILED: CdnView = CdnView { usable: true, verdict: Verdict::AtOrAbove, permille: Some(INFINITE) };
+    const UNKNOWN: CdnView = CdnView { usable: Usable::Yes, verdict: Verdict::Unknown, permille: None };
+    const FAILED: CdnView =
+        CdnView { usable: Usable::Yes, verdict: Verdict::AtOrAbove, permille: Some(INFINITE) };
 
     fn unusable(view: CdnView) -> CdnView {
-        CdnView { usable: false, ..view }
+        CdnView { usable: Usable::No, ..view }
     }
 
     #[test]

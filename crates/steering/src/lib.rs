@@ -29,15 +29,24 @@
 //!
 //! # Routes
 //!
-//! Below: the origin. At-or-above: a CDN. A route differs from the verdict only with a reason: `no_agreement` (no objectives:
-//! the origin), `cold_start` (unknown, and never known before: the origin), `unknown_hold` (unknown: the last route stays),
-//! `no_usable_cdn`.
+//! Below: the origin. At-or-above: a CDN. A route differs from the verdict only with a reason. Of several the first decides:
 //!
-//! Which CDN: a CDN is usable unless its latest statistics exclude it. Among the usable ones, in the site's order: the present
+//! 1. `pinned`: an operator's target, in all networks, usable or not.
+//! 2. `frozen`: the last route, if there is one.
+//! 3. `no_agreement`: no objectives; the origin.
+//! 4. `drained`: the origin is drained and the verdict is not at-or-above: a CDN is chosen as if it were. Without a usable one
+//!    the origin, with `no_usable_cdn`.
+//! 5. `cold_start`: unknown, and never known before; the origin.
+//! 6. `unknown_hold`: unknown; the last route stays.
+//!
+//! and `no_usable_cdn` where a CDN is wanted and none is usable. An override ends at the first tick at or after its expiry; a reset
+//! of the clock brings none back.
+//!
+//! Which CDN: a CDN is usable unless it is drained or its latest statistics exclude it. Among the usable ones, in the site's order: the present
 //! one while it is below and no earlier one is below at 900 permille of its level or less; the first that is below; the first
 //! that is unknown; if all are at-or-above, the one with the least permille of its worst objective, where the present one
 //! stays unless the least is at most 90 % of its own. A held route whose CDN is no longer usable is chosen again. If no CDN
-//! is usable: the origin if a window of it holds a success, else the CDNs count as usable; without any CDN, the origin.
+//! is usable: the origin if a window of it holds a success, else those that are not drained count as usable, or if there are none, the drained ones; without any CDN, the origin.
 //!
 //! # Decisions
 //!
@@ -63,7 +72,7 @@ mod steering;
 mod topology;
 mod windows;
 
-pub use choice::{CdnView, Chosen, INFINITE, Permille, choose_cdn};
+pub use choice::{CdnView, Chosen, INFINITE, Permille, Usable, choose_cdn};
 pub use directory::Directory;
 pub use error::RestoreError;
 pub use evidence::{Evidence, ProbeStat};

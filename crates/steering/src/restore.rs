@@ -35,24 +35,27 @@ impl Steering {
         })
     }
 
-    /// Restores the saved state of all sites as of a tick's time, after [`Steering::provision`]. Sites that are steered
+    /// Restores the saved state of all sites as of a tick's time, beside which comes the greatest one so far, after
+    /// [`Steering::provision`]. Sites that are steered
     /// elsewhere are skipped. What was decided before the checkpoint is not decided again.
     ///
     /// # Errors
     /// With the site whose state does not fit what is provisioned.
     pub fn restore(
         &mut self,
-        at: TimeMicros,
+        (at, greatest_at): (TimeMicros, TimeMicros),
         routes: &[SiteRoutes],
         windows: &[SeriesWindows],
     ) -> Result<(), (SiteName, RestoreError)> {
         self.windows.set_now(at);
+        self.restore_overrides(greatest_at);
         for saved in routes {
             self.restore_routes(saved).map_err(|error| (saved.site.clone(), error))?;
         }
         for saved in windows {
             self.restore_windows(saved).map_err(|error| (saved.site.clone(), error))?;
         }
+        self.mark_frozen_dirty();
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use spillway_events::{
     Site, Value, Verdict,
 };
 
-use crate::choice::{CdnView, Chosen, choose_cdn, passed_over};
+use crate::choice::{CdnView, Chosen, Usable, choose_cdn, passed_over};
 use crate::directory::Directory;
 use crate::evidence::{Votes, combine, evidence, permille, verdict};
 use crate::moment::Moment;
@@ -140,14 +140,14 @@ impl SiteState {
         moment: Moment,
         overrides: OfSite<'_>,
         basis: Basis<'_>,
-        is_usable: impl Fn(&CdnName) -> bool,
+        usable: impl Fn(&CdnName) -> Usable,
         redecide_all: bool,
     ) -> Vec<Decision> {
         let Basis { topology, directory, windows } = basis;
         let origin = self.votes(topology, windows, ORIGIN);
         let cdns = OnceCell::new();
         let cdns = || cdns.get_or_init(|| self.cdn_votes(topology, windows));
-        let usable: Vec<bool> = self.spec.cdns.iter().map(|cdn| is_usable(&cdn.cdn)).collect();
+        let usable: Vec<Usable> = self.spec.cdns.iter().map(|cdn| usable(&cdn.cdn)).collect();
         let mut changes = Vec::new();
         for network in 0..topology.networks_count() {
             let previous = self.current.get(network).as_ref();
@@ -190,6 +190,11 @@ impl SiteState {
         decisions
     }
 
+    /// Whether the site has a route in every network.
+    pub(crate) fn is_decided_everywhere(&self, topology: &Topology) -> bool {
+        (0..topology.networks_count()).all(|network| self.current.get(network).is_some())
+    }
+
     /// Sets the route in each network.
     fn hold(&mut self, held: &[Option<Current>], topology: &Topology) {
         // With the origin drained the CDNs matter all the same.
@@ -208,8 +213,8 @@ impl SiteState {
         self.spec.objectives.iter().zip(votes).map(of_objective).collect()
     }
 
-    fn views(&self, cdns: &[Vec<Votes>], usable: &[bool], network: usize) -> Vec<CdnView> {
-        let view = |(votes, usable): (&Vec<Votes>, &bool)| {
+    fn views(&self, cdns: &[Vec<Votes>], usable: &[Usable], network: usize) -> Vec<CdnView> {
+        let view = |(votes, usable): (&Vec<Votes>, &Usable)| {
             let with_evidence = self.spec.objectives.iter().zip(votes);
             let permilles = with_evidence.filter_map(|(objective, votes)| {
                 votes.by_network[network].map(|found| permille(objective, found.value))
@@ -258,9 +263,13 @@ impl SiteState {
         };
         let views = views();
         let chosen = match present {
-            Some(present) if !is_drained && verdict == Verdict::Unknown && views[present].usable => {
+            Some(present)
+                if !is_drained && verdict == Verdict::Unknown && views[present].usable == Usable::Yes =>
+            {
                 Chosen::Cdn(present)
             }
+            // A drained origin is left for a CDN that can be used, and for no other.
+            _ if is_drained && views.iter().all(|view| view.usable != Usable::Yes) => Chosen::Origin,
             _ => choose_cdn(&views, present, origin_has_success()),
         };
         let candidates = self.candidates(&views, chosen);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use spillway_events::{CdnName, Decision, Metric, ObjectKind, Site, SiteName, TimeMicros};
 use spillway_provisioning::{ObjectId, ProvisionedSite, State};
 
+use crate::choice::Usable;
 use crate::directory::Directory;
 use crate::moment::Moment;
 use crate::overrides::Overrides;
@@ -23,8 +24,9 @@ pub struct Steering {
     /// By the site's number; `None` for sites that other workers steer.
     pub(crate) sites: Vec<Option<Box<SiteState>>>,
     unusable: BTreeSet<CdnName>,
-    /// As of the last tick.
+    /// As of the greatest time of a tick so far, which a reset of the clock does not lower.
     overrides: Overrides,
+    greatest_at: Option<TimeMicros>,
     /// Overrides have changed since.
     has_new_overrides: bool,
     pub(crate) windows: Windows,
@@ -146,8 +148,30 @@ impl Steering {
         self.dirty.extend(using.filter_map(|site| self.directory.number(&site.name)));
     }
 
-    /// Takes over the overrides of a tick's time, and decides the sites for which they differ from those before.
-    fn override_at(&mut self, now: TimeMicros) {
+    /// The greatest time of a tick so far; none before the first one.
+    #[must_use]
+    pub fn greatest_at(&self) -> Option<TimeMicros> {
+        self.greatest_at
+    }
+
+    /// Those that were in force at the tick of a checkpoint, so that the next one finds out which have ended.
+    pub(crate) fn restore_overrides(&mut self, greatest_at: TimeMicros) {
+        self.greatest_at = Some(greatest_at);
+        self.overrides = Overrides::at(self.state.overrides(), greatest_at);
+    }
+
+    /// Decides all frozen sites at the next tick: one that was first decided at the last tick is frozen from the next on.
+    pub(crate) fn mark_frozen_dirty(&mut self) {
+        let is_frozen = |state: &SiteState| self.overrides.of_site(&state.spec.name).is_frozen;
+        let frozen = (0..).zip(&self.sites).filter(|(_, state)| state.as_deref().is_some_and(is_frozen));
+        self.dirty.extend(frozen.map(|(number, _)| number));
+    }
+
+    /// Takes over the overrides of a tick's time, and decides the sites for which they differ from those before. What has ended
+    /// once does not come back when the clock is reset.
+    fn override_at(&mut self, at: TimeMicros) {
+        let now = self.greatest_at.map_or(at, |greatest| greatest.max(at));
+        self.greatest_at = Some(now);
         if !std::mem::take(&mut self.has_new_overrides) && !self.overrides.has_ended(now) {
             return;
         }
@@ -176,8 +200,6 @@ impl Steering {
         self.sites.iter_mut().flatten().for_each(|state| state.drop_windows(&mut self.windows));
         self.windows.clear();
         self.unusable.clear();
-        // What had ended by the time before may not have ended by the time after.
-        self.has_new_overrides = true;
         self.mark_all_dirty();
     }
 
@@ -236,17 +258,26 @@ impl Steering {
                 self.dirty.insert(site);
             }
         }
-        let mut decisions = Vec::new();
+        let (mut decisions, mut undecided) = (Vec::new(), Vec::new());
         let redecide_all = std::mem::take(&mut self.redecide_all);
         for site in std::mem::take(&mut self.dirty) {
             let Some(state) = site_mut(&mut self.sites, site) else { continue };
             let (unusable, overrides) = (&self.unusable, &self.overrides);
-            let is_usable = |cdn: &CdnName| !unusable.contains(cdn) && !overrides.drained_cdns.contains(cdn);
+            let usable = |cdn: &CdnName| match () {
+                () if overrides.drained_cdns.contains(cdn) => Usable::Drained,
+                () if unusable.contains(cdn) => Usable::No,
+                () => Usable::Yes,
+            };
             let overridden = overrides.of_site(&state.spec.name);
             let basis =
                 Basis { topology: &self.topology, directory: &self.directory, windows: &self.windows };
-            decisions.extend(state.decide(moment, overridden, basis, is_usable, redecide_all));
+            // Without a last route in some network, the site cannot be frozen there yet.
+            if overridden.is_frozen && !state.is_decided_everywhere(&self.topology) {
+                undecided.push(site);
+            }
+            decisions.extend(state.decide(moment, overridden, basis, usable, redecide_all));
         }
+        self.dirty.extend(undecided);
         decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
         decisions
     }

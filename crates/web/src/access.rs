@@ -101,7 +101,7 @@ pub(crate) async fn authorize(
     let identified = blocking(move || Ok(api.access.identify(&token, (api.now)()))).await;
     let identity: Identity = match identified {
         Ok(Ok(identity)) => identity,
-        Ok(Err(error @ AccessError::Unavailable(_))) => {
+        Ok(Err(error @ AccessError::Unavailable)) => {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, chain(&error));
             return problem.with_retry_after(RETRY_AFTER_SECS).into_response();
         }

@@ -5,8 +5,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use spillway_control::{ExplainError, Explanation, Identity};
-use spillway_events::{NetworkName, SiteName, parse_time};
+use spillway_control::{ExplainError, Explanation, Identity, Moment};
+use spillway_events::{ClientName, NetworkName, SiteName, parse_time};
+use spillway_provisioning::State as Provisioned;
 use spillway_serve::Problem;
 
 use crate::answer::{chain, provision_problem, respond};
@@ -38,8 +39,15 @@ pub(crate) async fn explained(
             Ok(state) => state,
             Err(error) => return provision_problem(&error),
         };
-        let owner = state.site(&site).map(|found| &found.site.client);
-        if identity.caller.client().is_some_and(|client| owner != Some(client)) {
+        // Whose it was at the time that is asked for, and whose it is now, which is shown beside it.
+        let then = match at.map(|at| api.history.state(Moment::Time(at))).transpose() {
+            Ok(then) => then.unwrap_or_else(|| state.clone()),
+            Err(error) => return provision_problem(&error),
+        };
+        let owns = |state: &Provisioned, client: &ClientName| {
+            state.site(&site).is_some_and(|of| of.site.client == *client)
+        };
+        if identity.caller.client().is_some_and(|client| !owns(&state, client) || !owns(&then, client)) {
             return Problem::new(StatusCode::NOT_FOUND, format!("there is no site {site}")).into_response();
         }
         let explained = api.explainer.explain(&state, &site, network.as_ref(), at).and_then(|decisions| {

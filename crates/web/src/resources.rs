@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
-use spillway_control::{Applied, CommandHead, Identity, Moment, nearest};
+use spillway_control::{Applied, CommandHead, Identity, Moment, ProvisionError, nearest};
 use spillway_events::{ClientName, ObjectKind, parse_time};
-use spillway_provisioning::{ObjectId, Resource, SourceFile, State as Provisioning};
+use spillway_provisioning::{ObjectId, Refusal, Resource, SourceFile, State as Provisioning};
 use spillway_serve::Problem;
 
 use crate::answer::{Refused, blocking, kind_named, outcome, provision_problem, refused, shorten};
@@ -140,7 +140,12 @@ pub(crate) async fn delete(
         let id = ObjectId::new(kind_named(&kind).map_err(refused)?, name);
         let precondition = precondition(&headers, &id).map_err(refused)?;
         let delete = |head: CommandHead<'_>| api.provisioner.delete(id.clone(), head);
-        Ok(outcome(call.run(&identity, (api.now)(), Some(&precondition), delete)))
+        let deleted = call.run(&identity, (api.now)(), Some(&precondition), delete);
+        if let Err(ProvisionError::Refused(Refusal::Stale { last_change: None, .. })) = deleted {
+            let state = api.provisioner.state().map_err(|error| refused(provision_problem(&error)))?;
+            return Err(unknown(&state, identity.caller.client(), &id));
+        }
+        Ok(outcome(deleted))
     });
     deleted.await.unwrap_or_else(|refused| *refused)
 }

@@ -7,7 +7,7 @@ use spillway_events::{Decision, Reason, decode_frame, format_time, topics};
 use spillway_provisioning::State;
 
 use super::reset::reset_steps;
-use super::{Frames, INSTALLATION, Step, TimeMicros, assert_same, provisioning, run, steps};
+use super::{Frames, INSTALLATION, Step, TimeMicros, assert_same, provisioning, run, site, steps};
 
 /// The tick that reads the overrides, some ticks before which sites change.
 const READ: u64 = 160;
@@ -27,12 +27,16 @@ fn with_overrides(mut steps: Vec<Step>) -> Vec<Step> {
         document("pin-two", "type: pin\nsite: site01\nto: two", 195),
         document("pin-origin", "type: pin\nsite: site02\nto: origin", 1_000),
         document("still", "type: freeze\nsite: site04", 215),
-        document("no-one", "type: drain\ncdn: one", 230),
+        // One tick after a checkpoint.
+        document("no-one", "type: drain\ncdn: one", 221),
         document("no-origin", "type: drain\nsite: site05", 1_000),
         document("all", "type: freeze", 172),
         document("over", "type: pin\nsite: site06\nto: one", 100),
     ];
     steps[usize::try_from(READ).unwrap()].provisioning.push(provisioning(&mut state, 2, &text.concat()));
+    // A site that comes while everything is frozen, at the tick of a checkpoint.
+    let late = [document("all", "type: freeze", 290), site("site90", "80ms")];
+    steps[280].provisioning.push(provisioning(&mut state, 3, &late.concat()));
     steps
 }
 
@@ -78,11 +82,17 @@ fn overrides_take_effect_and_end_at_the_same_ticks_whoever_decides() {
     assert!(at(195).iter().any(|(site, reason)| site == "site01" && *reason != Some(Reason::Pinned)));
     assert!(at(215).iter().any(|(site, reason)| site == "site04" && *reason != Some(Reason::Frozen)));
     assert!((READ..400).any(|tick| has(tick, "site05", Some(Reason::Drained))));
+    assert!(has(280, "site90", Some(Reason::ColdStart)), "{:?}", at(280));
+    assert!(has(281, "site90", Some(Reason::Frozen)), "{:?}", at(281));
     let ended_before = (0..400).any(|tick| has(tick, "site06", Some(Reason::Pinned)));
     assert!(!ended_before, "an override that had ended when it was read");
 }
 
 #[test]
 fn overrides_outlast_a_reset_of_the_clock() {
-    check(&with_overrides(reset_steps(200)));
+    let frames = check(&with_overrides(reset_steps(200)));
+    // The tick times from there on are an hour earlier than the ends, but what has ended has ended.
+    let revived = (200..280).flat_map(|tick| reasons_at(&frames, tick));
+    let revived: Vec<_> = revived.filter(|(site, reason)| site == "site01" && reason.is_some()).collect();
+    assert!(!revived.iter().any(|(_, reason)| *reason == Some(Reason::Pinned)), "{revived:?}");
 }

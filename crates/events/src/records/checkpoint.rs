@@ -51,6 +51,8 @@ pub enum StateItem {
 pub struct Revision {
     /// How many provisioning records have been applied.
     pub revision: u64,
+    /// The greatest time of a tick so far, which a reset of the clock does not lower: what has ended by it has ended.
+    pub greatest_at_us: TimeMicros,
 }
 
 /// One fact of the provisioning.

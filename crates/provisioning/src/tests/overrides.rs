@@ -19,10 +19,10 @@ fn an_override_names_what_it_is_of() {
     check(
         &[pin, drain, origin, freeze].join("---\n"),
         &expect![[r#"
-            + override a
-            + override b
-            + override c
-            + override d
+            + override a: pin site shop to own until 2026-12-01T00:00:00Z: a test
+            + override b: drain cdn own until 2026-12-01T00:00:00Z: a test
+            + override c: drain the origin of site shop until 2026-12-01T00:00:00Z: a test
+            + override d: freeze everything until 2026-12-01T00:00:00Z: a test
         "#]],
     );
 }
@@ -70,8 +70,8 @@ fn of_one_kind_there_is_one_override_for_an_object() {
     check(
         &twice("type: freeze\nsite: shop", "type: freeze"),
         &expect![[r#"
-            + override a
-            + override b
+            + override a: freeze site shop until 2026-12-01T00:00:00Z: a test
+            + override b: freeze everything until 2026-12-01T00:00:00Z: a test
         "#]],
     );
 }
@@ -98,10 +98,12 @@ fn every_mistake_is_named() {
     "#]].assert_eq(&mistakes("kind: override\nname: b\ntype: drain\nsite: shop\ncdn: own\n"));
     expect![[r#"
         f.yaml:3: document 1 (override c): type: must be pin or drain or freeze, not `stop`
-    "#]].assert_eq(&mistakes(&format!("kind: override\nname: c\ntype: stop\nsite: shop\n{END}")));
+    "#]]
+    .assert_eq(&mistakes(&format!("kind: override\nname: c\ntype: stop\nsite: shop\n{END}")));
     expect![[r#"
         f.yaml:4: document 1 (override d): to: only a pin has a target
-    "#]].assert_eq(&mistakes(&format!("kind: override\nname: d\ntype: freeze\nto: own\n{END}")));
+    "#]]
+    .assert_eq(&mistakes(&format!("kind: override\nname: d\ntype: freeze\nto: own\n{END}")));
 }
 
 #[test]

@@ -188,7 +188,11 @@ async fn refusals_of_tokens_name_the_field_and_the_rule() {
     let (viewer, _) = server.create_token("client_viewer", Some("other")).await;
     for (body, status, reason) in [
         (json!({"role": "operator", "note": ""}), 422, "note: must have 1 to 255 bytes"),
-        (json!({"role": "operator", "note": "a\nb"}), 422, "note: must have no control characters"),
+        (
+            json!({"role": "operator", "note": "a\nb"}),
+            422,
+            "note: must have 1 to 255 bytes and no control characters",
+        ),
         (
             json!({"role": "operator", "subject": "acme", "note": "x"}),
             422,
