@@ -46,10 +46,15 @@ fn apply(provisioner: &Provisioner, id: &str, client: &str) -> Result<Applied, P
     provisioner.apply(&[file], CommandHead::on_log(id, TimeMicros(0)))
 }
 
+/// The first result as a retry gets it.
+fn again(first: &Applied) -> Applied {
+    Applied { is_repeated: true, ..first.clone() }
+}
+
 /// Checks that each command has its first result, that its id cannot be used for another one, and that a new id is decided.
 fn check(provisioner: &Provisioner, first: &[Applied]) {
     for (id, first) in ["one", "two", "three"].into_iter().zip(first) {
-        assert_eq!(apply(provisioner, id, id).unwrap(), *first);
+        assert_eq!(apply(provisioner, id, id).unwrap(), again(first));
         assert!(matches!(apply(provisioner, id, "other"), Err(ProvisionError::IdReused { .. })));
     }
     let revision = provisioner.state().unwrap().revision();
@@ -70,7 +75,7 @@ fn a_retry_of_a_command_that_was_recorded_without_the_index_gets_the_first_resul
     let other = Provisioner::new(Arc::clone(&installation.log));
     let by_other = apply(&other, "four", "four").unwrap();
     let provisioner = installation.start();
-    assert_eq!(apply(&provisioner, "four", "four").unwrap(), by_other);
+    assert_eq!(apply(&provisioner, "four", "four").unwrap(), again(&by_other));
     check(&provisioner, &first);
 }
 
@@ -131,14 +136,14 @@ fn a_file_that_is_ahead_of_the_log_is_rebuilt() {
     let log = open(&backup);
     let four = apply(&Provisioner::new(Arc::clone(&log)), "four", "four").unwrap();
     let restored = Provisioner::with_index(log, index);
-    assert_eq!(apply(&restored, "four", "four").unwrap(), four);
-    assert_eq!(apply(&restored, "one", "one").unwrap(), one);
+    assert_eq!(apply(&restored, "four", "four").unwrap(), again(&four));
+    assert_eq!(apply(&restored, "one", "one").unwrap(), again(&one));
     // Neither id is in this log, so each is free.
     let three = apply(&restored, "three", "another").unwrap();
     assert_eq!(three.revision, 3);
     let two = apply(&restored, "two", "two").unwrap();
     assert_eq!(two.revision, 4);
-    assert_eq!(apply(&restored, "three", "another").unwrap(), three);
+    assert_eq!(apply(&restored, "three", "another").unwrap(), again(&three));
 }
 
 #[test]
@@ -155,11 +160,11 @@ fn a_file_of_another_installation_is_rebuilt() {
     let five = apply(&Provisioner::new(Arc::clone(&one.log)), "five", "five").unwrap();
     fs::copy(&other.index, &one.index).unwrap();
     let provisioner = one.start();
-    assert_eq!(apply(&provisioner, "five", "five").unwrap(), five);
+    assert_eq!(apply(&provisioner, "five", "five").unwrap(), again(&five));
     check(&provisioner, &first_of_one);
     assert!(apply(&provisioner, "four", "of-one").is_ok(), "the id is of the other installation only");
     let provisioner = other.start();
-    assert_eq!(apply(&provisioner, "three", "three").unwrap(), first_of_other[0]);
+    assert_eq!(apply(&provisioner, "three", "three").unwrap(), again(&first_of_other[0]));
 }
 
 /// A folder is where the file should be, which no process can write, whatever it may do.

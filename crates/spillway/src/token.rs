@@ -191,13 +191,13 @@ fn list(options: &ListOptions) -> anyhow::Result<ExitCode> {
     }
     let Tokens { tokens } = serde_json::from_str(&body)?;
     line(format_args!(
-        "{:<16}  {:<13}  {:<20}  {:<8}  {:<20}  note",
+        "{:<16}  {:<13}  {:<20}  {:<8}  {:<27}  note",
         "id", "role", "subject", "status", "expires"
     ))?;
     for TokenLine { id, role, subject, note, expires_at, status } in tokens {
         let (subject, expires) =
             (subject.unwrap_or_default(), expires_at.unwrap_or_else(|| String::from("never")));
-        line(format_args!("{id:<16}  {role:<13}  {subject:<20}  {status:<8}  {expires:<20}  {note}"))?;
+        line(format_args!("{id:<16}  {role:<13}  {subject:<20}  {status:<8}  {expires:<27}  {note}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
