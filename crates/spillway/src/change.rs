@@ -1,4 +1,4 @@
-//! A change that is sent to a running system, or made on the folder of a log: what `gap` and `clock reset` share.
+//! A change that is sent to a running system, or made on the folder of a log: what `gap`, `clock reset` and `token` share.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

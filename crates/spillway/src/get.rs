@@ -15,7 +15,7 @@ use crate::output::line;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A kind is written as in documents, in the plural, or short: client (cl), network (net), cdn, probe (pr), site (si). \
+A kind is written as in documents, in the plural, or short: client (cl), network (net), cdn, probe (pr), site (si), override (ov). \
 Without a kind everything is printed, as documents unless -o says otherwise. Documents (-o yaml) can be applied again; JSON \
 has the revision and the status of each object too.
 

@@ -1,4 +1,4 @@
-//! What is provisioned: read, apply, delete; and the commands of those who run the installation.
+//! All of what is provisioned: read, and changed by documents; and the commands of those who run the installation.
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};

@@ -95,7 +95,7 @@ impl Check {
         }
         match object {
             Object::Override(pin) => self.check_pin(pin, &mut rules),
-            // The pins of the command check themselves.
+            // Pins that the command brings are checked by themselves.
             Object::Site(site) => self.check_pins_of(site, &mut rules),
             _ => {}
         }
