@@ -263,10 +263,14 @@ impl Steering {
         for site in std::mem::take(&mut self.dirty) {
             let Some(state) = site_mut(&mut self.sites, site) else { continue };
             let (unusable, overrides) = (&self.unusable, &self.overrides);
-            let usable = |cdn: &CdnName| match () {
-                () if overrides.drained_cdns.contains(cdn) => Usable::Drained,
-                () if unusable.contains(cdn) => Usable::No,
-                () => Usable::Yes,
+            let usable = |cdn: &CdnName| {
+                if overrides.drained_cdns.contains(cdn) {
+                    Usable::Drained
+                } else if unusable.contains(cdn) {
+                    Usable::No
+                } else {
+                    Usable::Yes
+                }
             };
             let overridden = overrides.of_site(&state.spec.name);
             let basis =

@@ -312,6 +312,25 @@ fn assert_same(one: &Frames, other: &Frames, what: &str) {
     );
 }
 
+/// What one worker sends, after a check that others send the same, and that three do from any checkpoint on.
+fn same_whoever_decides(steps: &[Step]) -> Ran {
+    let one = run(steps, 1, None);
+    for workers in [2, 4] {
+        let many = run(steps, workers, None);
+        assert_same(&many.frames, &one.frames, &format!("{workers} workers"));
+        assert_eq!(many.checkpoints, one.checkpoints, "{workers} workers");
+    }
+    for (tick, at, chunks) in &one.checkpoints {
+        let restored = Restored::new(INSTALLATION.to_owned(), *tick, *at, chunks.clone()).unwrap();
+        let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
+        let expected: Frames =
+            one.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
+        let resumed = run(&rest, 3, Some(restored));
+        assert_same(&resumed.frames, &expected, &format!("from the checkpoint of tick {tick}"));
+    }
+    one
+}
+
 #[test]
 fn the_number_of_workers_changes_no_output() {
     let steps = steps(false);

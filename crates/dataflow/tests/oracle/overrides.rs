@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use spillway_dataflow::Restored;
 use spillway_events::{Decision, Reason, decode_frame, format_time, topics};
 use spillway_provisioning::State;
 
 use super::reset::reset_steps;
-use super::{Frames, INSTALLATION, Step, TimeMicros, assert_same, provisioning, run, site, steps};
+use super::{Frames, Step, TimeMicros, provisioning, same_whoever_decides, site, steps};
 
 /// The tick that reads the overrides, some ticks before which sites change.
 const READ: u64 = 160;
@@ -46,27 +45,9 @@ fn reasons_at(frames: &Frames, tick: u64) -> BTreeSet<(String, Option<Reason>)> 
     decisions.map(|decision| (decision.site.to_string(), decision.reason)).collect()
 }
 
-fn check(steps: &[Step]) -> Frames {
-    let one = run(steps, 1, None);
-    for workers in [2, 4] {
-        let many = run(steps, workers, None);
-        assert_same(&many.frames, &one.frames, &format!("{workers} workers"));
-        assert_eq!(many.checkpoints, one.checkpoints, "{workers} workers");
-    }
-    for (tick, at, chunks) in &one.checkpoints {
-        let restored = Restored::new(INSTALLATION.to_owned(), *tick, *at, chunks.clone()).unwrap();
-        let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
-        let expected: Frames =
-            one.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
-        let resumed = run(&rest, 3, Some(restored));
-        assert_same(&resumed.frames, &expected, &format!("from the checkpoint of tick {tick}"));
-    }
-    one.frames
-}
-
 #[test]
 fn overrides_take_effect_and_end_at_the_same_ticks_whoever_decides() {
-    let frames = check(&with_overrides(steps(false)));
+    let frames = same_whoever_decides(&with_overrides(steps(false))).frames;
     let at = |tick| reasons_at(&frames, tick);
     let has = |tick: u64, site: &str, reason: Option<Reason>| at(tick).contains(&(site.to_owned(), reason));
     for site in ["site00", "site05", "site06", "site11"] {
@@ -90,7 +71,7 @@ fn overrides_take_effect_and_end_at_the_same_ticks_whoever_decides() {
 
 #[test]
 fn overrides_outlast_a_reset_of_the_clock() {
-    let frames = check(&with_overrides(reset_steps(200)));
+    let frames = same_whoever_decides(&with_overrides(reset_steps(200))).frames;
     // The tick times from there on are an hour earlier than the ends, but what has ended has ended.
     let revived = (200..280).flat_map(|tick| reasons_at(&frames, tick));
     let revived: Vec<_> = revived.filter(|(site, reason)| site == "site01" && reason.is_some()).collect();

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use spillway_dataflow::{InputRecord, InputTopic, Restored};
+use spillway_dataflow::{InputRecord, InputTopic};
 use spillway_events::{
     AggregateStatistics, CdnName, Decision, MeasurementBatch, NetworkName, Reason, SiteName, SourceName,
     StatisticsBatch, Tick, TimeMicros, Verdict, decode, decode_frame, encode, topics,
 };
 
-use super::{Draws, Frames, INSTALLATION, Step, TICKS, assert_same, batch, ill, run, steps};
+use super::{Draws, Frames, Step, TICKS, batch, ill, run, same_whoever_decides, steps};
 
 /// The steps with time set back by an hour at a tick, and CDN one unhealthy at the tick before. The agents' clocks are reset
 /// two ticks later than the ticks' clock.
@@ -91,23 +91,9 @@ fn when_time_starts_again_every_route_is_held_until_there_is_new_evidence() {
 
 #[test]
 fn a_reset_of_the_clock_gives_the_same_on_any_number_of_workers_and_from_any_checkpoint() {
-    let steps = reset_steps(200);
-    let one = run(&steps, 1, None);
-    for workers in [2, 4] {
-        let many = run(&steps, workers, None);
-        assert_same(&many.frames, &one.frames, &format!("{workers} workers"));
-        assert_eq!(many.checkpoints, one.checkpoints, "{workers} workers");
-    }
+    let one = same_whoever_decides(&reset_steps(200));
     let before_reset = one.checkpoints.iter().filter(|(tick, ..)| *tick < 200).count();
     assert!(before_reset >= 3 && one.checkpoints.len() >= before_reset + 3);
-    for (tick, at, chunks) in &one.checkpoints {
-        let restored = Restored::new(INSTALLATION.to_owned(), *tick, *at, chunks.clone()).unwrap();
-        let rest: Vec<Step> = steps.iter().filter(|step| step.tick.number > *tick).cloned().collect();
-        let expected: Frames =
-            one.frames.iter().filter(|((of, ..), _)| of > tick).map(|(k, v)| (*k, v.clone())).collect();
-        let resumed = run(&rest, 3, Some(restored));
-        assert_same(&resumed.frames, &expected, &format!("from the checkpoint of tick {tick}"));
-    }
 }
 
 /// An agent has as many boots as are remembered, all a year ahead. A new start is heard once the others are 6 h old by the
