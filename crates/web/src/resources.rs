@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
 use spillway_control::{Applied, CommandHead, Identity, Moment, ProvisionError, nearest};
-use spillway_events::{ClientName, ObjectKind, parse_time};
+use spillway_events::{ClientName, ObjectKind, Party, Stage, TimeMicros, parse_time};
 use spillway_provisioning::{ObjectId, Refusal, Resource, SourceFile, State as Provisioning};
 use spillway_serve::Problem;
 
@@ -208,6 +208,7 @@ fn resource(
 struct View {
     provisioning: Provisioning,
     is_past: bool,
+    now: TimeMicros,
 }
 
 impl View {
@@ -216,13 +217,14 @@ impl View {
         let revision = parameters.number("min_revision", 0..=u64::MAX).map_err(refused)?;
         let at = parameters.value("at", moment).map_err(refused)?;
         let present = state_from(api, revision.unwrap_or(0))?;
-        let Some(at) = at else { return Ok(Self { provisioning: present, is_past: false }) };
+        let now = (api.now)();
+        let Some(at) = at else { return Ok(Self { provisioning: present, is_past: false, now }) };
         let past = api.history.state(at).map_err(|error| refused(provision_problem(&error)))?;
-        Ok(Self { provisioning: past, is_past: true })
+        Ok(Self { provisioning: past, is_past: true, now })
     }
 
     fn resource(&self, id: &ObjectId) -> Option<Resource> {
-        let resource = self.provisioning.resource(id)?;
+        let resource = self.provisioning.resource(id, self.now)?;
         Some(if self.is_past { resource.without_status() } else { resource })
     }
 }
@@ -269,12 +271,23 @@ fn client_id(name: &ClientName) -> ObjectId {
     ObjectId::new(ObjectKind::Client, name.as_str())
 }
 
-/// Whether an object exists for the viewer: a client's people see the client and its sites.
+/// Whether an object exists for the viewer: a client's people see the client, its sites and its agreements.
 fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> bool {
-    let Some(viewer) = viewer else { return provisioning.object(id).is_some() };
+    // A draft is of the party that writes it alone.
+    let is_draft_of = |party| {
+        let draft = provisioning.agreement(id).filter(|version| version.stage == Stage::Draft);
+        draft.is_some_and(|draft| draft.proposed_by == party)
+    };
+    let Some(viewer) = viewer else {
+        return provisioning.object(id).is_some() && !is_draft_of(Party::Client);
+    };
     match id.kind {
         ObjectKind::Client => *id.name == *viewer.as_str() && provisioning.object(id).is_some(),
         ObjectKind::Site => provisioning.site_of(id).is_some_and(|found| found.site.client == *viewer),
+        ObjectKind::Agreement => {
+            let version = provisioning.agreement(id);
+            version.is_some_and(|version| version.client == *viewer) && !is_draft_of(Party::Provider)
+        }
         ObjectKind::Network | ObjectKind::Cdn | ObjectKind::Probe | ObjectKind::Override => false,
     }
 }

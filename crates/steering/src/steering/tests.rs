@@ -57,6 +57,7 @@ fn provision_objects(steering: &mut Steering, objects: impl IntoIterator<Item = 
     let changed: Vec<ObjectId> = changed.into_iter().collect();
     let deleted: Vec<ObjectId> = changed.iter().filter(|id| state.object(id).is_none()).cloned().collect();
     steering.provision(&state, &changed, &deleted, |_| true);
+    steering.settle(steering.greatest_at.unwrap_or(TimeMicros(0)));
 }
 
 fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i64) {
