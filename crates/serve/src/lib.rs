@@ -10,6 +10,7 @@
 mod bodies;
 mod clients;
 mod problem;
+mod problem_type;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +20,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use hyper::server::conn::http1;
@@ -31,7 +31,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::bodies::{Bodies, Counted, Taken};
 use self::clients::Clients;
-pub use self::problem::{Problem, not_found, wrong_method};
+pub use self::problem::{FieldError, Problem, not_found, wrong_method};
+pub use self::problem_type::{
+    BAD_REQUEST, INTERNAL, NO_SUCH_PATH, PROBLEM_TYPES, ProblemType, UNSUPPORTED_MEDIA_TYPE,
+};
+use self::problem_type::{NO_ROOM, REQUEST_TIMEOUT};
 
 /// How long a failed accept waits, so that a lack of file descriptors does not spin.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -135,16 +139,14 @@ async fn answer(request: Request, next: Next, limits: Limits, taken: Arc<Taken>)
     if taken.is_refused() {
         let detail =
             "the server has no memory for this body now, because of other requests; send it again later";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-            .with_retry_after(RETRY_AFTER_SECS)
-            .into();
+        return Problem::new(&NO_ROOM, detail).with_retry_after(RETRY_AFTER_SECS).into();
     }
     match answered {
         Ok(response) => problem::from_rejection(response, limits.body_bytes_max).await,
         Err(_) => {
             let secs = limits.request_timeout.as_secs();
             let detail = format!("the request took more than {secs} s");
-            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into()
+            Problem::new(&REQUEST_TIMEOUT, detail).into()
         }
     }
 }

@@ -8,15 +8,17 @@
 //! not exist for it (404).
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use spillway_control::{AccessError, Identity};
 use spillway_provisioning::Caller;
 use spillway_serve::Problem;
 
-use crate::answer::{blocking, chain};
+use crate::answer::blocking;
 use crate::api::Api;
+use crate::problems::{CROSS_SITE, FORBIDDEN, LOG_UNAVAILABLE, TOKEN_MISSING, TOKEN_REFUSED, UNKNOWN_HOST};
+use crate::text::chain;
 
 /// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +42,9 @@ pub enum Permission {
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 15] = [
+pub const ROUTES: [(Method, &str, Permission); 16] = [
     (Method::GET, "/ready", Permission::Public),
+    (Method::GET, "/problems/{name}", Permission::Public),
     (Method::GET, "/v1/provisioning", Permission::Read),
     (Method::POST, "/v1/provisioning", Permission::Change),
     (Method::GET, "/v1/{kind}", Permission::Read),
@@ -89,7 +92,7 @@ pub(crate) async fn authorize(
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let listed = ROUTES.iter().find(|(of, path, _)| of == method && *path == route.as_str());
     let Some((.., permission)) = listed else {
-        return Problem::new(StatusCode::FORBIDDEN, "nobody may call this route").into_response();
+        return Problem::new(&FORBIDDEN, "nobody may call this route").into_response();
     };
     if *permission == Permission::Public {
         return next.run(request).await;
@@ -102,15 +105,15 @@ pub(crate) async fn authorize(
     let identity: Identity = match identified {
         Ok(Ok(identity)) => identity,
         Ok(Err(error @ AccessError::Unavailable)) => {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, chain(&error));
+            let problem = Problem::new(&LOG_UNAVAILABLE, chain(&error));
             return problem.with_retry_after(RETRY_AFTER_SECS).into_response();
         }
-        Ok(Err(error)) => return unauthorized(Problem::new(StatusCode::UNAUTHORIZED, chain(&error))),
-        Err(refused) => return *refused,
+        Ok(Err(error)) => return unauthorized(Problem::new(&TOKEN_REFUSED, chain(&error))),
+        Err(problem) => return problem.into_response(),
     };
     if !may(&identity.caller, *permission) {
         let detail = format!("the token of {} does not allow this", identity.author);
-        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+        return Problem::new(&FORBIDDEN, detail).into_response();
     }
     request.extensions_mut().insert(identity);
     next.run(request).await
@@ -121,10 +124,11 @@ const RETRY_AFTER_SECS: u64 = 5;
 
 /// The token in a request (RFC 6750, section 2.1).
 fn bearer(headers: &HeaderMap) -> Result<String, Problem> {
-    let refuse = |why: &str| Problem::new(StatusCode::UNAUTHORIZED, why);
+    let refuse = |why: &str| Problem::new(&TOKEN_REFUSED, why);
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = given.next() else {
-        return Err(refuse("a token is needed: send it as `Authorization: Bearer TOKEN`"));
+        let detail = "a token is needed: send it as `Authorization: Bearer TOKEN`";
+        return Err(Problem::new(&TOKEN_MISSING, detail));
     };
     if given.next().is_some() {
         return Err(refuse("there are several Authorization headers; send one"));
@@ -156,9 +160,9 @@ fn refuse_cross_site(headers: &HeaderMap, names: &[String]) -> Option<Problem> {
         let detail = format!(
             "`{shown}` in the Host header is not a name of this API; start it with --api-name {shown} if it should be"
         );
-        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        return Some(Problem::new(&UNKNOWN_HOST, detail));
     }
-    let refuse = |detail| Some(Problem::new(StatusCode::FORBIDDEN, detail));
+    let refuse = |detail| Some(Problem::new(&CROSS_SITE, detail));
     if text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return refuse("a page of another site may not call this API (Sec-Fetch-Site)");
     }

@@ -10,6 +10,7 @@
 //! | `GET /v1/{kind}/{name}` | an object: `{"kind", "name", "revision", "spec", "status"}`; its `ETag` is its revision, and `If-None-Match` gives 304 |
 //! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records in force at that time, and what holds now |
 //! | `GET /v1/probes` | what every probe has tried lately, by site and target: outcomes, and failures by cause |
+//! | `GET /problems/{name}` | what a type of problem means |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
 //! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
 //! | `GET /v1/tokens` | the tokens, without their texts |
@@ -34,7 +35,11 @@
 //! it: 428 without, 412 where it is another by now. The id of a command may come as `Idempotency-Key` too: the same command
 //! returns its first result for ever, another one with its id is refused (422).
 //!
-//! Every call but `/ready` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
+//! Every error is a problem (RFC 9457). Its `type` is `/problems/NAME`, which never changes and has a page there
+//! ([`problem_types`]). `errors` has an item for each part of the request that is wrong: `{"detail"}` with `pointer` (a JSON
+//! pointer into the body), `parameter` or `header` where it can be named.
+//!
+//! Every call but `/ready` and `/problems/{name}` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
 #![warn(missing_docs)]
 
 mod access;
@@ -44,11 +49,14 @@ mod call;
 mod changes;
 mod explain;
 mod parameters;
+mod problems;
 mod provisioning;
 mod resources;
 mod router;
+mod text;
 mod tokens;
 
 pub use access::{Permission, ROUTES, may};
 pub use api::{Api, ReadyBody};
+pub use problems::problem_types;
 pub use router::router;

@@ -21,6 +21,7 @@ fn concrete(path: &str, method: &reqwest::Method) -> String {
     let query = if *method == reqwest::Method::GET { "" } else { "?dry_run=true" };
     let path = path
         .replace("{*name}", "shop")
+        .replace("{name}", "stale")
         .replace("{kind}", "site")
         .replace("{site}", "shop")
         .replace("{id}", "0000000000000000");
@@ -210,7 +211,7 @@ async fn refusals_of_tokens_name_the_field_and_the_rule() {
             422,
             "must be in the future",
         ),
-        (json!({"role": "analyst", "note": "x", "expires_at": "soon"}), 400, "expires_at:"),
+        (json!({"role": "analyst", "note": "x", "expires_at": "soon"}), 422, "expires_at:"),
         (json!({"role": "root", "note": "x"}), 400, "unknown variant `root`"),
         (json!({"role": "analyst", "note": "x", "admin": true}), 400, "unknown field `admin`"),
     ] {
@@ -225,6 +226,7 @@ async fn refusals_of_tokens_name_the_field_and_the_rule() {
     let (status, problem) = answer(server.request("DELETE", &path)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("the last one of an operator"), "{problem}");
+    assert_eq!(problem["type"], "/problems/refused");
     assert_eq!(answer(server.request("DELETE", "/v1/tokens/none")).await.0, StatusCode::NOT_FOUND);
 
     // A client whose people still have tokens is not deleted.

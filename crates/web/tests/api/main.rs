@@ -4,6 +4,7 @@
 mod access;
 mod changes;
 mod common;
+mod problems;
 mod resources;
 mod writes;
 
@@ -59,7 +60,8 @@ async fn mistakes_are_a_problem_that_names_each_of_them_and_changes_nothing() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let errors = problem["errors"].as_array().unwrap();
     assert!(
-        !errors.is_empty() && errors.iter().all(|error| error.as_str().unwrap().starts_with("a.yaml:")),
+        !errors.is_empty()
+            && errors.iter().all(|error| error["detail"].as_str().unwrap().starts_with("a.yaml:")),
         "{problem}"
     );
     assert!(!server.get("/v1/provisioning").await.2.contains("kind:"));
