@@ -4,6 +4,8 @@
 //! listener ──► caps: in all, per client ──► hyper: header timeout ──► request timeout, memory of bodies ──► router
 //! ```
 //!
+//! Every answer has a `Request-Id`, the caller's or a new one, which is in the log line of a request that failed.
+//!
 //! axum's own `serve` has neither caps nor timeouts, so idle connections would stay for ever and use up file descriptors.
 #![warn(missing_docs)]
 
@@ -11,6 +13,7 @@ mod bodies;
 mod clients;
 mod problem;
 mod problem_type;
+mod request_id;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,11 +34,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::bodies::{Bodies, Counted, Taken};
 use self::clients::Clients;
+use self::problem::Detail;
 pub use self::problem::{FieldError, Problem, not_found, wrong_method};
 pub use self::problem_type::{
     BAD_REQUEST, INTERNAL, NO_SUCH_PATH, PROBLEM_TYPES, ProblemType, UNSUPPORTED_MEDIA_TYPE,
 };
 use self::problem_type::{NO_ROOM, REQUEST_TIMEOUT};
+use self::request_id::REQUEST_ID;
 
 /// How long a failed accept waits, so that a lack of file descriptors does not spin.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -132,8 +137,24 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel
     let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, graceful.shutdown()).await;
 }
 
-/// Runs a request within its bounds. `taken` holds the memory of its body until it is answered.
+/// Answers a request under its id, and logs it if the server failed.
 async fn answer(request: Request, next: Next, limits: Limits, taken: Arc<Taken>) -> Response {
+    let request_id = request_id::id_of(request.headers());
+    let (method, path) = (request.method().clone(), problem::shown(&request));
+    let mut response = answer_within(request, next, limits, taken).await;
+    let status = response.status().as_u16();
+    let detail = response.extensions().get::<Detail>().map_or("", |Detail(detail)| detail);
+    if response.status().is_server_error() {
+        tracing::warn!(request_id, %method, path, status, detail, "a request failed");
+    } else if response.status().is_client_error() {
+        tracing::debug!(request_id, %method, path, status, detail, "a request was refused");
+    }
+    response.headers_mut().insert(REQUEST_ID, request_id::header_value(&request_id));
+    response
+}
+
+/// Runs a request within its bounds. `taken` holds the memory of its body until it is answered.
+async fn answer_within(request: Request, next: Next, limits: Limits, taken: Arc<Taken>) -> Response {
     let request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&taken))));
     let answered = tokio::time::timeout(limits.request_timeout, next.run(request)).await;
     if taken.is_refused() {

@@ -100,6 +100,10 @@ impl Problem {
     }
 }
 
+/// The detail of the problem that a response is, for the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Detail(pub(crate) String);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { kind, detail, errors, retry_after_secs } = self;
@@ -112,6 +116,7 @@ impl IntoResponse for Problem {
         if let Some(secs) = retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, secs.into());
         }
+        response.extensions_mut().insert(Detail(detail));
         response
     }
 }
@@ -158,7 +163,7 @@ pub(crate) async fn from_rejection(response: Response, body_bytes_max: usize) ->
 }
 
 /// The path, cut if it is long.
-fn shown(request: &Request) -> String {
+pub(crate) fn shown(request: &Request) -> String {
     const CHARACTERS_MAX: usize = 200;
     request.uri().path().chars().take(CHARACTERS_MAX).collect()
 }
