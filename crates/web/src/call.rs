@@ -13,7 +13,9 @@ use spillway_events::TimeMicros;
 use spillway_provisioning::{ObjectId, Precondition};
 use spillway_serve::{FieldError, Problem, UNSUPPORTED_MEDIA_TYPE};
 
-use crate::problems::{BAD_HEADER, MALFORMED_BODY, PRECONDITION_REQUIRED};
+use crate::api::Api;
+use crate::in_flight::{Held, InFlight};
+use crate::problems::{BAD_HEADER, IN_FLIGHT, MALFORMED_BODY, PRECONDITION_REQUIRED};
 
 #[derive(Debug, Deserialize)]
 struct CallQuery {
@@ -27,26 +29,46 @@ struct CallQuery {
 #[derive(Debug)]
 pub(crate) struct Call {
     dry_run: bool,
-    /// A retry with the same id returns the first result.
+    /// A retry with the same id returns the first result. Ids of different authors are different.
     id: Option<String>,
+    /// Keeps other requests with the same id out until this call has ended.
+    _held: Option<Held>,
 }
 
 /// From the query `?dry_run=true&id=ID` and the header `Idempotency-Key`, which is the id as well.
-impl<S: Send + Sync> FromRequestParts<S> for Call {
+impl FromRequestParts<Api> for Call {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let query = Query::<CallQuery>::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
+        let query = Query::<CallQuery>::from_request_parts(parts, api).await;
         let Query(CallQuery { dry_run, id }) = query.map_err(IntoResponse::into_response)?;
-        let bad = |rule: &str| bad_header("Idempotency-Key", rule).into_response();
-        let mut keys = parts.headers.get_all("idempotency-key").iter();
-        let Some(key) = keys.next() else { return Ok(Self { dry_run, id }) };
-        if keys.next().is_some() || id.is_some() {
-            return Err(bad("the id of the command is given twice: send one key, and no parameter `id`"));
+        let id = key_of(&parts.headers, id).map_err(IntoResponse::into_response)?;
+        let Some(key) = &id else { return Ok(Self { dry_run, id, _held: None }) };
+        let author = parts.extensions.get().map_or("", |identity: &Identity| &identity.author);
+        match InFlight::hold(&api.in_flight, author, key) {
+            Some(held) => Ok(Self { dry_run, id, _held: Some(held) }),
+            None => {
+                let detail =
+                    "a request with this Idempotency-Key is not answered yet; send this one again later";
+                Err(Problem::new(&IN_FLIGHT, detail).with_retry_after(RETRY_AFTER_SECS).into_response())
+            }
         }
-        let key = key.to_str().map_err(|_| bad("must be printable ASCII"))?;
-        Ok(Self { dry_run, id: Some(key.to_owned()) })
     }
+}
+
+/// When a client whose command is in flight may try again.
+const RETRY_AFTER_SECS: u64 = 1;
+
+/// The id of a command: the header `Idempotency-Key`, or the parameter `id`.
+fn key_of(headers: &HeaderMap, id: Option<String>) -> Result<Option<String>, Problem> {
+    let bad = |rule: &str| bad_header("Idempotency-Key", rule);
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else { return Ok(id) };
+    if keys.next().is_some() || id.is_some() {
+        return Err(bad("the id of the command is given twice: send one key, and no parameter `id`"));
+    }
+    let key = key.to_str().map_err(|_| bad("must be printable ASCII"))?;
+    Ok(Some(key.to_owned()))
 }
 
 impl Call {

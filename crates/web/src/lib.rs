@@ -33,7 +33,8 @@
 //!
 //! PUT and DELETE of an object need `If-None-Match: *` to create it, or `If-Match` with the ETag that was read (or `*`) to change
 //! it: 428 without, 412 where it is another by now. The id of a command may come as `Idempotency-Key` too: the same command
-//! returns its first result for ever, another one with its id is refused (422).
+//! returns its first result for ever, another one with its id is refused (422). While the first request is not answered, a second
+//! one with its id gets 409. Each token has ids of its own: those of another one say nothing.
 //!
 //! Every error is a problem (RFC 9457). Its `type` is `/problems/NAME`, which never changes and has a page there
 //! ([`problem_types`]). `errors` has an item for each part of the request that is wrong: `{"detail"}` with `pointer` (a JSON
@@ -48,6 +49,7 @@ mod api;
 mod call;
 mod changes;
 mod explain;
+mod in_flight;
 mod parameters;
 mod problems;
 mod provisioning;

@@ -174,12 +174,13 @@ async fn commands_carry_the_author_from_the_token() {
     let apply = || request.try_clone().unwrap().header("content-type", "application/yaml").body(DOCUMENTS);
     assert_eq!(answer(apply()).await.0, StatusCode::OK);
     assert_eq!(answer(apply()).await.0, StatusCode::OK, "a retry of the same author");
-    let (status, problem) = server.apply("?id=mine", DOCUMENTS).await;
-    assert_eq!(
-        status,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "the id is of another author, not of {id}: {problem}"
-    );
+    // Another author's ids are others, and say nothing of these.
+    let (status, applied) = server.apply("?id=mine", "kind: client\nname: other\n").await;
+    assert_eq!((status, &applied["changes"]), (StatusCode::OK, &json!(["+ client other"])));
+    let (_, listed) = answer(server.request("GET", "/v1/changes?limit=2")).await;
+    let authors: Vec<&str> =
+        listed["items"].as_array().unwrap().iter().map(|item| item["author"].as_str().unwrap()).collect();
+    assert!(authors[0] != authors[1] && authors[1] == format!("operator {id}"), "{listed}");
 }
 
 #[tokio::test]

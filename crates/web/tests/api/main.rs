@@ -46,6 +46,13 @@ async fn targets_that_probes_skip_are_applied_with_a_warning() {
     let warning = warnings[0].as_str().unwrap();
     assert!(warning.contains("(site shop): origin.addresses[0]: 10.0.0.1 is not a public"), "{warning}");
     assert_eq!(warnings.len(), 1);
+    // A retry returns them too.
+    let documents = format!("{DOCUMENTS}ttl_secs: 99\n{origin}");
+    let (_, first) = server.apply("?id=one", &documents).await;
+    assert_eq!(
+        (&server.apply("?id=one", &documents).await.1, first["warnings"].as_array().unwrap().len()),
+        (&first, 1)
+    );
 }
 
 #[tokio::test]
