@@ -1,11 +1,15 @@
 //! Who may call what.
 //!
 //! ```text
-//! request ──► from a browser on another site? (403) ──► the route's permission ──► token (401) ──► role (403) ──► handler
+//! request ──► from a browser on another site? (403) ──► the route's permission ──► token (401) ──► role (403)
+//!         ──► too many requests? (429) ──► handler
 //! ```
 //!
 //! A handler that shows or changes what belongs to one client asks the caller which one: what belongs to another client does
 //! not exist for it (404).
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -13,7 +17,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use spillway_control::{AccessError, Identity};
 use spillway_provisioning::Caller;
-use spillway_serve::Problem;
+use spillway_serve::{ClientAddress, Problem};
 
 use crate::answer::blocking;
 use crate::api::Api;
@@ -78,45 +82,79 @@ pub fn may(caller: &Caller, permission: Permission) -> bool {
     }
 }
 
-/// Lets a request through to its handler, with the [`Identity`] of its caller; or says why not.
+/// Lets a request through to its handler, with the [`Identity`] of its caller; or says why not. Every request counts, for its
+/// token or, without a valid one, for its address.
 pub(crate) async fn authorize(
     State(api): State<Api>,
     route: MatchedPath,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Some(problem) = refuse_cross_site(request.headers(), &api.names) {
-        return problem.into_response();
+    let admission = admit(&api, request.method(), route.as_str(), request.headers()).await;
+    let standing = match &admission.identity {
+        Some(identity) => api.limiters.of_token(&identity.author),
+        None => api.limiters.of_address(address_of(&request)),
+    };
+    let mut response = match (standing.refusal(), admission.refusal) {
+        (Some(problem), _) => problem.into_response(),
+        (None, Some(refusal)) => refusal,
+        (None, None) => {
+            if let Some(identity) = admission.identity {
+                request.extensions_mut().insert(identity);
+            }
+            next.run(request).await
+        }
+    };
+    standing.write(response.headers_mut());
+    response
+}
+
+/// Who sent a request, and why it is not let in.
+struct Admission {
+    /// None without a valid token.
+    identity: Option<Identity>,
+    refusal: Option<Response>,
+}
+
+async fn admit(api: &Api, method: &Method, route: &str, headers: &HeaderMap) -> Admission {
+    let refuse = |refusal: Response| Admission { identity: None, refusal: Some(refusal) };
+    if let Some(problem) = refuse_cross_site(headers, &api.names) {
+        return refuse(problem.into_response());
     }
     // A HEAD request is a GET whose body is not sent.
-    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-    let listed = ROUTES.iter().find(|(of, path, _)| of == method && *path == route.as_str());
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let listed = ROUTES.iter().find(|(of, path, _)| of == method && *path == route);
     let Some((.., permission)) = listed else {
-        return Problem::new(&FORBIDDEN, "nobody may call this route").into_response();
+        return refuse(Problem::new(&FORBIDDEN, "nobody may call this route").into_response());
     };
     if *permission == Permission::Public {
-        return next.run(request).await;
+        return Admission { identity: None, refusal: None };
     }
-    let token = match bearer(request.headers()) {
+    let token = match bearer(headers) {
         Ok(token) => token,
-        Err(problem) => return unauthorized(problem),
+        Err(problem) => return refuse(unauthorized(problem)),
     };
-    let identified = blocking(move || Ok(api.access.identify(&token, (api.now)()))).await;
-    let identity: Identity = match identified {
+    let (access, now) = (Arc::clone(&api.access), (api.now)());
+    let identity = match blocking(move || Ok(access.identify(&token, now))).await {
         Ok(Ok(identity)) => identity,
         Ok(Err(error @ AccessError::Unavailable)) => {
             let problem = Problem::new(&LOG_UNAVAILABLE, chain(&error));
-            return problem.with_retry_after(RETRY_AFTER_SECS).into_response();
+            return refuse(problem.with_retry_after(RETRY_AFTER_SECS).into_response());
         }
-        Ok(Err(error)) => return unauthorized(Problem::new(&TOKEN_REFUSED, chain(&error))),
-        Err(problem) => return problem.into_response(),
+        Ok(Err(error)) => return refuse(unauthorized(Problem::new(&TOKEN_REFUSED, chain(&error)))),
+        Err(problem) => return refuse(problem.into_response()),
     };
-    if !may(&identity.caller, *permission) {
+    let is_allowed = may(&identity.caller, *permission);
+    let refusal = (!is_allowed).then(|| {
         let detail = format!("the token of {} does not allow this", identity.author);
-        return Problem::new(&FORBIDDEN, detail).into_response();
-    }
-    request.extensions_mut().insert(identity);
-    next.run(request).await
+        Problem::new(&FORBIDDEN, detail).into_response()
+    });
+    Admission { identity: Some(identity), refusal }
+}
+
+/// The address of a client; that of nobody where the server does not tell it.
+fn address_of(request: &Request) -> IpAddr {
+    request.extensions().get().map_or(Ipv4Addr::UNSPECIFIED.into(), |ClientAddress(address)| *address)
 }
 
 /// When a caller whose token could not be looked up may try again.
@@ -152,7 +190,7 @@ fn refuse_cross_site(headers: &HeaderMap, names: &[String]) -> Option<Problem> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = text("host").unwrap_or_default();
     let name = host_name(host);
-    let is_own = name.parse::<std::net::IpAddr>().is_ok()
+    let is_own = name.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || names.iter().any(|own| own.eq_ignore_ascii_case(name));
     if !is_own {

@@ -36,6 +36,9 @@
 //! returns its first result for ever, another one with its id is refused (422). While the first request is not answered, a second
 //! one with its id gets 409. Each token has ids of its own: those of another one say nothing.
 //!
+//! Every answer of a route has `RateLimit` and `RateLimit-Policy`: a token, or an address without a valid token, that sends too
+//! many requests is answered with 429 and `Retry-After`.
+//!
 //! Every error is a problem (RFC 9457). Its `type` is `/problems/NAME`, which never changes and has a page there
 //! ([`problem_types`]). `errors` has an item for each part of the request that is wrong: `{"detail"}` with `pointer` (a JSON
 //! pointer into the body), `parameter` or `header` where it can be named.
@@ -53,6 +56,7 @@ mod in_flight;
 mod parameters;
 mod problems;
 mod provisioning;
+mod rate_limit;
 mod resources;
 mod router;
 mod text;
@@ -61,4 +65,5 @@ mod tokens;
 pub use access::{Permission, ROUTES, may};
 pub use api::{Api, ReadyBody};
 pub use problems::problem_types;
+pub use rate_limit::{Rate, RateLimits};
 pub use router::router;

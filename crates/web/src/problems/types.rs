@@ -171,6 +171,15 @@ pub(crate) static KEY_REUSED: ProblemType = ProblemType {
                   command.",
 };
 
+/// The caller has sent too many requests.
+pub(crate) static RATE_LIMITED: ProblemType = ProblemType {
+    name: "rate-limited",
+    status: StatusCode::TOO_MANY_REQUESTS,
+    title: "Too many requests",
+    explanation: "The token, or the address where there is no valid token, has sent more requests than it may. Send the request \
+                  again after Retry-After seconds. RateLimit says how many are left.",
+};
+
 /// The log does not answer.
 pub(crate) static LOG_UNAVAILABLE: ProblemType = ProblemType {
     name: "log-unavailable",

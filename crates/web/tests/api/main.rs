@@ -5,6 +5,7 @@ mod access;
 mod changes;
 mod common;
 mod problems;
+mod rate_limits;
 mod resources;
 mod writes;
 
