@@ -211,8 +211,7 @@ fn read_duration(
     rules: &mut Rules,
 ) -> Option<Micros> {
     let Some(Quantity(text)) = rules.optional(key, field)? else { return Some(Micros(0)) };
-    let bounds =
-        || format!("from {} to {}", format_duration(Micros(us_min)), format_duration(Micros(us_max)));
+    let bounds = || format!("from {} to {}s", us_min / SECOND_US, us_max / SECOND_US);
     match parse_duration(&text) {
         Ok(duration) if duration.0.is_multiple_of(SECOND_US) && (us_min..=us_max).contains(&duration.0) => {
             return Some(duration);

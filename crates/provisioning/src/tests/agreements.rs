@@ -455,7 +455,7 @@ fn for_a_site_there_is_one_agreement_at_a_time() {
     // A name that differs in case only is another's.
     let refused =
         did(&gold, DAY_BEFORE, Provider, AgreementAct::Propose(document(&TERMS.replace("gold", "Gold"))));
-    assert_eq!(refused.err().as_deref(), Some("agreement Gold/0: name: is the name of another agreement"));
+    assert_eq!(refused.err().as_deref(), Some("agreement Gold: name: is the name of another agreement"));
 }
 
 #[test]
@@ -615,7 +615,6 @@ proptest! {
         let mut state = with(world(), "blog", "kind: site\nclient: acme\nname: blog\nhosts: [blog.example.com]\n");
         let (mut records, first) = (Vec::new(), state.clone());
         let mut now = start;
-        let mut accepted = 0;
         for (wait, is_client, act, agreement, number, ahead) in all {
             now += wait * HOUR_US / 4;
             let by = if is_client { Client } else { Provider };
@@ -646,7 +645,6 @@ proptest! {
                     prop_assert_eq!(&before.terms, &after.terms);
                     prop_assert_eq!(before.proposed_by, after.proposed_by);
                 }
-                accepted += u32::from(after.stage == spillway_events::Stage::Accepted);
             }
             let record = command.into_record(state.revision(), events);
             state.apply(&record).expect("the record is next");
@@ -665,6 +663,5 @@ proptest! {
         prop_assert_eq!(&again, &state);
         let restored = State::restored(state.revision(), state.saved_objects(), []);
         prop_assert_eq!(&restored, &state);
-        prop_assert!(accepted < 100);
     }
 }
