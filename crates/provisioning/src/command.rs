@@ -156,6 +156,11 @@ pub enum Refusal {
     /// The network `everywhere` always exists.
     #[error("network everywhere always exists and cannot be deleted")]
     Root,
+    /// A version of a rate card is to be deleted.
+    #[error(
+        "{0} cannot be deleted: statements may rest on it; an agreement that should use it no more names another version"
+    )]
+    Permanent(ObjectId),
     /// An object to delete is in use.
     #[error("{object} cannot be deleted: it is used by {}", users(.by, *.unlisted))]
     InUse {

@@ -28,7 +28,11 @@ pub fn export_of_client(state: &State, client: &ClientName) -> Result<String, Ex
     write(state, |object| match object {
         Object::Client(other) => other.name == *client,
         Object::Site(site) => site.client == *client,
-        Object::Network(_) | Object::Cdn(_) | Object::Probe(_) | Object::Override(_) => false,
+        Object::Network(_)
+        | Object::Cdn(_)
+        | Object::Probe(_)
+        | Object::Override(_)
+        | Object::RateCard(_) => false,
     })
 }
 

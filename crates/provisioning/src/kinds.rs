@@ -10,12 +10,13 @@ pub(crate) mod network;
 pub(crate) mod overriding;
 pub(crate) mod probe;
 mod probed;
+pub(crate) mod rate_card;
 pub(crate) mod site;
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Override, Probe, Site};
+use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Override, Probe, RateCard, Site};
 
 use crate::fields::Rules;
 use crate::node::NodeReader;
@@ -44,6 +45,9 @@ pub enum Object {
     /// An override.
     #[non_exhaustive]
     Override(Override),
+    /// A version of a rate card; shared by all who look at it.
+    #[non_exhaustive]
+    RateCard(Arc<RateCard>),
 }
 
 /// The fields of an object as documents write them.
@@ -56,6 +60,7 @@ pub(crate) enum Spec {
     Probe(probe::ProbeSpec),
     Site(site::SiteSpec),
     Override(overriding::OverrideSpec),
+    RateCard(rate_card::RateCardSpec),
 }
 
 impl Object {
@@ -75,6 +80,7 @@ impl Object {
             Self::Probe(probe) => Event::Probe(probe),
             Self::Site(site) => Event::Site(Arc::unwrap_or_clone(site)),
             Self::Override(of) => Event::Override(of),
+            Self::RateCard(card) => Event::RateCard(Arc::unwrap_or_clone(card)),
         }
     }
 
@@ -87,6 +93,7 @@ impl Object {
             Event::Probe(probe) => Self::Probe(probe.clone()),
             Event::Site(site) => Self::Site(Arc::new(site.clone())),
             Event::Override(of) => Self::Override(of.clone()),
+            Event::RateCard(card) => Self::RateCard(Arc::new(card.clone())),
             Event::Deleted(_) | Event::Gap(_) | Event::ClockReset(_) | Event::Token(_) => return None,
         })
     }
@@ -99,6 +106,7 @@ impl Object {
             Self::Probe(probe) => probe,
             Self::Site(site) => &**site,
             Self::Override(of) => of,
+            Self::RateCard(card) => &**card,
         }
     }
 
@@ -123,6 +131,7 @@ impl Object {
             Self::Probe(probe) => Spec::Probe(probe.into()),
             Self::Site(site) => Spec::Site((&**site).into()),
             Self::Override(of) => Spec::Override(of.into()),
+            Self::RateCard(card) => Spec::RateCard((&**card).into()),
         }
     }
 }
@@ -136,6 +145,7 @@ pub(crate) fn read(kind: ObjectKind, node: &NodeReader<'_>, rules: &mut Rules) -
         ObjectKind::Probe => probe::read(node.spec(rules)?, rules).map(Object::Probe),
         ObjectKind::Site => site::read(node.spec(rules)?, rules).map(Arc::new).map(Object::Site),
         ObjectKind::Override => overriding::read(node.spec(rules)?, rules).map(Object::Override),
+        ObjectKind::RateCard => rate_card::read(node.spec(rules)?, rules).map(Arc::new).map(Object::RateCard),
     };
     object.filter(|_| rules.faults.is_empty())
 }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{Deleted, Event, NetworkName, ObjectKind, OverrideKind, Prefix, Probe, folded_name};
+use spillway_events::{
+    Deleted, Event, NetworkName, ObjectKind, OverrideKind, Prefix, Probe, RateCard, folded_name,
+};
 
 use crate::field_path::FieldPath;
 
@@ -13,7 +15,7 @@ use crate::field_path::FieldPath;
 pub struct ObjectId {
     /// The kind.
     pub kind: ObjectKind,
-    /// The name; a probe's is `AGENT/NETWORK`.
+    /// The name; a probe's is `AGENT/NETWORK`, a rate card's `NAME/VERSION`.
     pub name: Arc<str>,
 }
 
@@ -30,6 +32,12 @@ impl ObjectId {
         Self::new(ObjectKind::Probe, format!("{}/{}", probe.agent, probe.network))
     }
 
+    /// The identity of a version of a rate card.
+    #[must_use]
+    pub fn of_rate_card(card: &RateCard) -> Self {
+        Self::new(ObjectKind::RateCard, format!("{}/{}", card.name, card.version))
+    }
+
     /// The identity of the object that an event deletes.
     #[must_use]
     pub fn deleted_by(event: &Event) -> Option<Self> {
@@ -44,8 +52,8 @@ impl ObjectId {
         self.kind == ObjectKind::Network && *self.name == *NetworkName::everywhere().as_str()
     }
 
-    /// The agent of a probe.
-    fn agent(&self) -> &str {
+    /// What stands before the slash: the agent of a probe, the name of a rate card.
+    fn before_slash(&self) -> &str {
         self.name.split_once('/').map_or(&self.name, |(agent, _)| agent)
     }
 }
@@ -70,6 +78,8 @@ pub(crate) enum Claim {
     Name(ObjectKind, Arc<str>),
     /// The name of an agent, folded. Several probes may share an agent, but not two agents with colliding names.
     Agent(Arc<str>),
+    /// The name of a rate card, folded, which its versions share.
+    RateCard(Arc<str>),
     /// A host name.
     Host(Arc<str>),
     /// An IP prefix.
@@ -86,7 +96,7 @@ impl Claim {
     /// Whether two objects cannot both have this.
     pub(crate) fn excludes(&self, one: &ObjectId, other: &ObjectId) -> bool {
         match self {
-            Self::Agent(_) => one.agent() != other.agent(),
+            Self::Agent(_) | Self::RateCard(_) => one.before_slash() != other.before_slash(),
             Self::Name(..) | Self::Host(_) | Self::Prefix(_) | Self::Override(..) => one != other,
         }
     }
@@ -101,7 +111,10 @@ impl Claim {
             Self::Agent(_) => format!(
                 "collides with agent {} of {owner}: names of agents differ in more than upper and lower case, and `.` \
                  and `_`",
-                owner.agent()
+                owner.before_slash()
+            ),
+            Self::RateCard(_) => format!(
+                "collides with {owner}: names of rate cards differ in more than upper and lower case, and `.` and `_`"
             ),
             Self::Host(host) => format!("{host} is also a host name of {owner}"),
             Self::Prefix(prefix) => format!("{prefix} is also a prefix of {owner}"),

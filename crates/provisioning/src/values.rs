@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use serde::{Deserialize as DeriveDeserialize, Serialize};
-use spillway_events::{Address, Prefix, TimeMicros, format_time, parse_time};
+use serde::{Deserialize as DeriveDeserialize, Serialize, Serializer};
+use spillway_events::{Address, DecimalAmount, Prefix, TimeMicros, format_time, parse_time};
 use url::{Host, Url};
 
 use crate::fault::shorten;
@@ -49,6 +49,8 @@ texts! {
     PrefixText(Prefix) = read_prefix;
     /// Why something is done.
     ReasonText(String) = read_reason;
+    /// A price or an amount, without its currency.
+    DecimalText(DecimalAmount) = read_decimal;
 }
 
 /// A time; written in UTC.
@@ -174,6 +176,10 @@ fn read_address(text: &str) -> Result<Address, String> {
     text.parse::<IpAddr>().map(Address).map_err(not_an_address)
 }
 
+fn read_decimal(text: &str) -> Result<DecimalAmount, String> {
+    text.parse().map_err(|error| format!("`{}`: {error}", shorten(text)))
+}
+
 fn read_prefix(text: &str) -> Result<Prefix, String> {
     text.parse().map_err(|error| format!("`{}`: {error}", shorten(text)))
 }
@@ -196,6 +202,52 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Integer<MIN, MAX>
             }
         }
         deserializer.deserialize_u32(IntegerVisitor)
+    }
+}
+
+/// The greatest whole number that programs which keep numbers as floating point read exactly.
+const EXACT_MAX: u64 = (1 << 53) - 1;
+
+/// A whole number from 0 to 2⁶³ − 1. In documents those beyond 2⁵³ − 1 are text, so that no program reads another number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WholeNumber(pub(crate) u64);
+
+impl WholeNumber {
+    /// Reads a number that is text.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|number| is_digits && i64::try_from(*number).is_ok()).map(Self)
+    }
+}
+
+impl Serialize for WholeNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            number @ ..=EXACT_MAX => serializer.serialize_u64(number),
+            number => serializer.serialize_str(&number.to_string()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for WholeNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+        impl Visitor<'_> for NumberVisitor {
+            type Value = WholeNumber;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number up to {EXACT_MAX}, or a greater one up to {} in quotes", i64::MAX)
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                match number {
+                    ..=EXACT_MAX => Ok(WholeNumber(number)),
+                    _ => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+                }
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                WholeNumber::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(NumberVisitor)
     }
 }
 

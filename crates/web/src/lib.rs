@@ -16,7 +16,7 @@
 //! | `POST /v1/tokens[?dry_run=true][&id=ID]` | creates a token: `{"role", "subject", "note", "expires_at"}`; its text is in this answer only |
 //! | `DELETE /v1/tokens/{id}[?dry_run=true][&id=ID]` | revokes a token |
 //!
-//! The kinds are `client`, `network`, `cdn`, `probe`, `site` and `override`; a probe's name is `AGENT/NETWORK`. Reads of objects take two
+//! The kinds are `client`, `network`, `cdn`, `probe`, `site`, `override` and `rate_card`; a probe's name is `AGENT/NETWORK`, a rate card's `NAME/VERSION`. Reads of objects take two
 //! more parameters:
 //!
 //! - `min_revision=N` waits, at most 5 s, until the provisioning has the revision that a write returned; then 503.

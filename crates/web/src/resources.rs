@@ -275,7 +275,11 @@ fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &Object
     match id.kind {
         ObjectKind::Client => *id.name == *viewer.as_str() && provisioning.object(id).is_some(),
         ObjectKind::Site => provisioning.site_of(id).is_some_and(|found| found.site.client == *viewer),
-        ObjectKind::Network | ObjectKind::Cdn | ObjectKind::Probe | ObjectKind::Override => false,
+        ObjectKind::Network
+        | ObjectKind::Cdn
+        | ObjectKind::Probe
+        | ObjectKind::Override
+        | ObjectKind::RateCard => false,
     }
 }
 

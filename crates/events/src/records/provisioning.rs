@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
+use crate::records::rate_card::RateCard;
 use crate::records::token::Token;
 use crate::{
     AgentName, CdnName, ClientName, Metric, Micros, NetworkName, OverrideName, Sha256, SiteName, TimeMicros,
@@ -54,6 +55,8 @@ pub enum Event {
     Token(Token),
     /// An override, new or changed.
     Override(Override),
+    /// A version of a rate card.
+    RateCard(RateCard),
 }
 
 /// A client: the provider's customer.
@@ -254,12 +257,14 @@ pub enum ObjectKind {
     Site,
     /// An override.
     Override,
+    /// A version of a rate card; its name is `NAME/VERSION`.
+    RateCard,
 }
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site, Self::Override];
+    pub const ALL: [Self; 7] =
+        [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site, Self::Override, Self::RateCard];
 
     /// The kind as written in documents.
     #[must_use]
@@ -271,6 +276,7 @@ impl ObjectKind {
             Self::Cdn => "cdn",
             Self::Site => "site",
             Self::Override => "override",
+            Self::RateCard => "rate_card",
         }
     }
 
@@ -284,6 +290,7 @@ impl ObjectKind {
             Self::Probe => "probes",
             Self::Site => "sites",
             Self::Override => "overrides",
+            Self::RateCard => "rate cards",
         }
     }
 }
@@ -295,7 +302,7 @@ impl ObjectKind {
 pub struct Deleted {
     /// Its kind.
     pub object: ObjectKind,
-    /// Its name; a probe's is `AGENT/NETWORK`.
+    /// Its name; a probe's is `AGENT/NETWORK`, a rate card's `NAME/VERSION`.
     pub name: String,
 }
 

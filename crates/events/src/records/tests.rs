@@ -104,6 +104,9 @@ impl<'a> Generator<'a> {
             "string" => Json::from(match field {
                 "addresses" | "origin_addresses" => format!("192.0.2.{}", self.draw(256)),
                 "prefixes" => format!("10.{}.0.0/16", self.draw(256)),
+                "price" | "overage_price" | "amount" | "minimum" | "maximum" => {
+                    format!("{}.25", self.draw(99))
+                }
                 "body_sha256" | "sha256" => Sha256::of(&self.draw(256).to_le_bytes()).to_string(),
                 _ => format!("name-{}", self.draw(50)),
             }),
@@ -118,7 +121,6 @@ impl<'a> Generator<'a> {
                 (0..count).map(|_| self.value(&schema["items"], field)).collect()
             }
             "record" => {
-                self.named.insert(schema["name"].as_str().unwrap().to_owned(), schema);
                 let fields = schema["fields"].as_array().unwrap().iter();
                 let pairs = fields.map(|field| {
                     let name = field["name"].as_str().unwrap();
@@ -128,26 +130,36 @@ impl<'a> Generator<'a> {
             }
             name => {
                 let name = name.rsplit('.').next().unwrap();
-                let schema = self.named.get(name).copied().or_else(|| enum_named(name)).unwrap();
+                let schema = self.named[name];
                 self.value(schema, field)
             }
         }
     }
 }
 
-/// A schema defines an enum only at its first use, which a drawn value may not contain.
-fn enum_named(name: &str) -> Option<&'static Json> {
-    static VERDICT: std::sync::LazyLock<Json> = std::sync::LazyLock::new(
-        || serde_json::json!({"type": "enum", "name": "Verdict", "symbols": ["below", "at_or_above", "unknown"]}),
-    );
-    (name == "Verdict").then(|| &*VERDICT)
+/// The types that a schema defines, each at its first use, which a drawn value may not contain.
+fn types<'a>(schema: &'a Json, named: &mut std::collections::BTreeMap<String, &'a Json>) {
+    match schema {
+        Json::Array(items) => items.iter().for_each(|item| types(item, named)),
+        Json::Object(object) => {
+            if let Some(name) =
+                schema["name"].as_str().filter(|_| schema["type"] == "enum" || schema["type"] == "record")
+            {
+                named.insert(name.to_owned(), schema);
+            }
+            object.values().for_each(|value| types(value, named));
+        }
+        _ => {}
+    }
 }
 
 /// JSON made from the schema reads as the type; its Avro bytes read back equal; decoding them cut short or with a changed
 /// byte does not panic.
 fn check_round_trip<R: Record + PartialEq + std::fmt::Debug>(file: &str, draws: &[u32]) {
     let schema = read_schema(file);
-    let mut generator = Generator { named: std::collections::BTreeMap::new(), draws: draws.iter().cycle() };
+    let mut named = std::collections::BTreeMap::new();
+    types(&schema, &mut named);
+    let mut generator = Generator { named, draws: draws.iter().cycle() };
     let json = generator.value(&schema, "").to_string();
     let record: R = decode(json.as_bytes()).unwrap_or_else(|error| panic!("{file}: {error}: {json}"));
     let bytes = encode(&record).unwrap();

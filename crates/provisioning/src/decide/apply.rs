@@ -10,6 +10,7 @@ use crate::fault::{Fault, ObjectFault};
 use crate::field_path::FieldPath;
 use crate::fields::Rules;
 use crate::kinds::overriding::check_pin;
+use crate::kinds::rate_card;
 use crate::kinds::{Kind, Object};
 use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};
 use crate::object::ObjectId;
@@ -21,7 +22,8 @@ pub(super) fn apply(state: &State, objects: &[Object]) -> Result<Vec<Event>, Ref
     if objects.len() > OBJECTS_PER_COMMAND_MAX {
         return Err(Refusal::TooManyInCommand(objects.len()));
     }
-    let mut check = Check { after: state.clone(), indexes: HashMap::new(), faults: Vec::new(), unlisted: 0 };
+    let (indexes, faults) = (HashMap::new(), Vec::new());
+    let mut check = Check { before: state, after: state.clone(), indexes, faults, unlisted: 0 };
     for (index, object) in objects.iter().enumerate() {
         check.put(index, object);
     }
@@ -38,13 +40,23 @@ pub(super) fn apply(state: &State, objects: &[Object]) -> Result<Vec<Event>, Ref
         objects.iter().filter(|object| state.object(&object.id()) != Some(object)).collect();
     changed.sort_by_cached_key(|object| {
         let id = object.id();
-        (id.kind, tree::depth(object, &after), id.name)
+        (id.kind, rank(object, &after), id.name)
     });
     Ok(changed.into_iter().cloned().map(Object::into_event).collect())
 }
 
+/// The place of an object among those of its kind: networks behind their parents, versions of rate cards in order.
+fn rank(object: &Object, after: &State) -> usize {
+    match object {
+        Object::RateCard(card) => card.version as usize,
+        _ => tree::depth(object, after),
+    }
+}
+
 /// Finds the faults of a command's objects.
-struct Check {
+struct Check<'a> {
+    /// The state before the command.
+    before: &'a State,
     /// The state with all objects of the command.
     after: State,
     /// The first index of each object in the command.
@@ -53,7 +65,7 @@ struct Check {
     unlisted: usize,
 }
 
-impl Check {
+impl Check<'_> {
     fn put(&mut self, index: usize, object: &Object) {
         let id = object.id();
         match self.indexes.entry(id.clone()) {
@@ -97,6 +109,7 @@ impl Check {
             Object::Override(pin) => self.check_pin(pin, &mut rules),
             // Pins that the command brings are checked by themselves.
             Object::Site(site) => self.check_pins_of(site, &mut rules),
+            Object::RateCard(card) => rate_card::check(card, self.before, &self.after, &mut rules),
             _ => {}
         }
         for fault in rules.faults {

@@ -21,6 +21,9 @@ pub(super) fn delete(state: &State, ids: &[ObjectId], now: TimeMicros) -> Result
         if id.is_root_network() {
             return Err(Refusal::Root);
         }
+        if id.kind == ObjectKind::RateCard && state.exists(id) {
+            return Err(Refusal::Permanent((*id).clone()));
+        }
         let Some(object) = state.object(id) else { return Err(Refusal::NotFound((*id).clone())) };
         check_unused(state, id, &deleted)?;
         order.push((id.kind, tree::depth(object, state), *id));

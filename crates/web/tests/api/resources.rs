@@ -194,8 +194,11 @@ async fn what_does_not_exist_is_a_404_that_names_what_may_be_meant() {
         ("/v1/probe/agent-1/nett", "there is no probe agent-1/nett; did you mean agent-1/net?"),
         ("/v1/site?client=acne", "there is no client acne; did you mean acme?"),
         ("/v1/site/shop?at=1969-01-01", "there is no site shop"),
-        ("/v1/sites", "`sites` is none of the kinds client, network, cdn, probe, site, override"),
-        ("/v1/sites/shop", "`sites` is none of the kinds client, network, cdn, probe, site, override"),
+        ("/v1/sites", "`sites` is none of the kinds client, network, cdn, probe, site, override, rate_card"),
+        (
+            "/v1/sites/shop",
+            "`sites` is none of the kinds client, network, cdn, probe, site, override, rate_card",
+        ),
     ] {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.detail()), (StatusCode::NOT_FOUND, detail), "{path}");
