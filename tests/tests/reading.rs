@@ -150,8 +150,9 @@ fn what_is_provisioned_is_printed_as_tables_documents_and_json() {
     let get = |arguments: &[&str]| refused(&[&["get", "--api", &api], arguments].concat());
     assert!(get(&["site", "shopp"]).contains("there is no site shopp; did you mean shop?"));
     assert!(
-        get(&["sitez"])
-            .contains("the kinds are client, network, cdn, probe, site, override; did you mean site")
+        get(&["sitez"]).contains(
+            "the kinds are client, network, cdn, probe, site, override, rate_card; did you mean site"
+        )
     );
     assert!(get(&["client", "--client", "acme"]).contains("client: only sites have a client"));
     assert!(get(&["site", "--client", "acne"]).contains("did you mean acme?"));

@@ -18,7 +18,7 @@ pub use access::{Access, AccessError, Identity, digest_of, new_token};
 pub use changes::{ChangeItem, Changes, ChangesFilter, ChangesPage};
 pub use explain::{ExplainError, Explainer, nearest};
 pub use history::{History, Moment};
-pub use provisioner::{Applied, CommandHead, ProvisionError, Provisioner};
+pub use provisioner::{Applied, CommandHead, Proposal, ProvisionError, Provisioner};
 pub use recent::{
     Attempt, Cause, Explanation, Failure, ProbeName, ProbesReport, Recent, SeriesReport, SiteNow,
 };

@@ -1,5 +1,7 @@
 //! Changes provisioning: reads to the end, decides, and appends a record with the next number.
 
+mod agreements;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use spillway_provisioning::{
 };
 
 use crate::commands::Commands;
+pub use agreements::Proposal;
 
 /// How often a command is decided again because another writer appended a record first.
 const ATTEMPTS_MAX: usize = 8;
@@ -87,6 +90,12 @@ pub enum ProvisionError {
         wanted: ObjectId,
         /// The object described instead, if it is one.
         found: Option<ObjectId>,
+    },
+    /// There must be one document.
+    #[error("there must be one document, of an agreement; there are {found}")]
+    NotOneDocument {
+        /// How many there are.
+        found: usize,
     },
     /// The documents are refused.
     #[error("the command is refused: {0}")]

@@ -110,6 +110,8 @@ fn a_checkpoint_that_contradicts_itself_is_not_started_from() {
         reason: None,
         known: true,
         decided_tick: 5,
+        left_origin_at_us: None,
+        unknown_since_us: None,
     };
     let good = vec![
         StateItem::Revision(Revision { revision: 1, greatest_at_us: TimeMicros(0) }),

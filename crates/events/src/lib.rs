@@ -23,8 +23,8 @@ pub use framing::{
     encode_frame, encode_items_frame, encode_state_item, items_bytes,
 };
 pub use names::{
-    AgentName, AgreementName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, OverrideName,
-    SiteName, SourceName, folded_name,
+    AgentName, AgreementName, CdnName, ClientName, LineName, NAME_BYTES_MAX, NameError, NetworkName,
+    OverrideName, RateCardName, SiteName, SourceName, TargetName, TaxCode, folded_name,
 };
 pub use records::agreement::{
     Agreement, AgreementEnd, BillingTerms, CdnsIn, CreditShare, CreditStep, EndedBy, MaintenanceWindow,
@@ -46,6 +46,10 @@ pub use records::performance::{Performance, PerformanceView};
 pub use records::provisioning::{
     Address, Cdn, CdnKind, CdnOfSite, Client, ClockReset, Deleted, Event, Gap, Network, ObjectKind,
     Objective, Origin, Override, OverrideKind, Prefix, PrefixError, Probe, ProvisioningRecord, Site,
+};
+pub use records::rate_card::{
+    DecimalAmount, DecimalAmountError, FlatPrice, GraduatedPrice, GraduatedTier, Meter, P95Price,
+    PackagePrice, RateBy, RateCard, RateCommitment, RateItem, RateModel, UnitPrice, VolumePrice, VolumeTier,
 };
 pub use records::receipt::Receipt;
 pub use records::rejected::Rejected;

@@ -128,6 +128,14 @@ names! {
     AgreementName
     /// An override by an operator.
     OverrideName
+    /// A target of a site: its origin or a CDN.
+    TargetName
+    /// A rate card.
+    RateCardName
+    /// An item or a commitment of a rate card, which lines of statements name.
+    LineName
+    /// What decides the rate of tax of a line.
+    TaxCode
     /// The source of a batch: an agent, a CDN or an edge node.
     SourceName
 }

@@ -7,6 +7,7 @@ pub(crate) mod frame;
 pub(crate) mod measurement;
 pub(crate) mod performance;
 pub(crate) mod provisioning;
+pub(crate) mod rate_card;
 pub(crate) mod receipt;
 pub(crate) mod rejected;
 pub(crate) mod routing;

@@ -162,6 +162,12 @@ pub enum Refusal {
     /// The network `everywhere` always exists.
     #[error("network everywhere always exists and cannot be deleted")]
     Root,
+    /// A version of a rate card is to be deleted.
+    #[error("{object} cannot be deleted: {}", permanent(.object.kind))]
+    Permanent {
+        /// The object.
+        object: ObjectId,
+    },
     /// An object to delete is in use.
     #[error("{object} cannot be deleted: it is used by {}", users(.by, *.unlisted))]
     InUse {
@@ -242,9 +248,6 @@ pub enum Refusal {
         /// The rule.
         rule: String,
     },
-    /// What the parties agreed on, or proposed, stays on record.
-    #[error("{0} cannot be deleted: it is withdrawn, rejected or terminated")]
-    Kept(ObjectId),
     /// Tokens that are accepted belong to an object to delete.
     #[error("{object} cannot be deleted: token {token} belongs to it; revoke it first")]
     HasToken {
@@ -283,6 +286,13 @@ fn lines(faults: &[ObjectFault], unlisted: usize) -> String {
         lines.push(format!("{unlisted} more faults are not listed"));
     }
     lines.join("\n")
+}
+
+fn permanent(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Agreement => "it is withdrawn, rejected or terminated",
+        _ => "statements may rest on it; an agreement that should use it no more names another version",
+    }
 }
 
 fn users(by: &[ObjectId], unlisted: usize) -> String {

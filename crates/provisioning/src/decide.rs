@@ -5,6 +5,7 @@ mod apply;
 mod clock;
 mod delete;
 mod gap;
+mod rate_card;
 mod token;
 
 use spillway_events::{Event, ProvisioningRecord, RECORD_BYTES_MAX, encode};
@@ -14,8 +15,8 @@ use crate::state::State;
 
 /// Decides what a command changes: the events of its record, or why it is refused.
 ///
-/// Events come in the order of dependence (clients, networks with parents first, CDNs, probes, sites, agreements, overrides; deletions in
-/// reverse), then of name, whatever the order in the command. If there are no events, the state is already as requested, and no
+/// Events come in the order of dependence (clients, networks with parents first, CDNs, probes, sites, rate cards, agreements,
+/// overrides; deletions in reverse), then of name, whatever the order in the command. If there are no events, the state is already as requested, and no
 /// record is to be written.
 ///
 /// The cost is that of what the command changes, whatever the size of the state.

@@ -93,8 +93,7 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
         let detail = override_of(&after).map(told);
         return vec![line(Sign::Added, &id, detail)];
     };
-    let mut details = Vec::new();
-    compare("", &fields(before), &fields(&after), &mut details);
+    let details = differences(&fields(before), &fields(&after));
     details.into_iter().map(|detail| line(Sign::Changed, &id, Some(detail))).collect()
 }
 
@@ -155,6 +154,14 @@ fn token_line(token: &Token) -> ChangeLine {
 /// The fields of an object; null where they cannot be written, which tests rule out.
 fn fields(object: &Object) -> Value {
     serde_json::to_value(object.spec()).unwrap_or_default()
+}
+
+/// What differs between two documents, a line for each field: `ttl_secs 20 -> 30`.
+#[must_use]
+pub fn differences(before: &Value, after: &Value) -> Vec<String> {
+    let mut details = Vec::new();
+    compare("", before, after, &mut details);
+    details
 }
 
 /// Adds what differs between two values of the same field.

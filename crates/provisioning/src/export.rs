@@ -32,6 +32,7 @@ pub fn export_of_client(state: &State, client: &ClientName) -> Result<String, Ex
         Object::Network(_)
         | Object::Cdn(_)
         | Object::Probe(_)
+        | Object::RateCard(_)
         | Object::Agreement(_)
         | Object::Override(_) => false,
     })

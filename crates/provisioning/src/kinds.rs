@@ -11,12 +11,15 @@ pub(crate) mod network;
 pub(crate) mod overriding;
 pub(crate) mod probe;
 mod probed;
+pub(crate) mod rate_card;
 pub(crate) mod site;
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use spillway_events::{Agreement, Cdn, Client, Event, Network, ObjectKind, Override, Probe, Site, Stage};
+use spillway_events::{
+    Agreement, Cdn, Client, Event, Network, ObjectKind, Override, Probe, RateCard, Site, Stage,
+};
 
 use crate::fields::Rules;
 use crate::node::NodeReader;
@@ -48,6 +51,9 @@ pub enum Object {
     /// An override.
     #[non_exhaustive]
     Override(Override),
+    /// A version of a rate card; shared by all who look at it.
+    #[non_exhaustive]
+    RateCard(Arc<RateCard>),
 }
 
 /// The fields of an object as documents write them.
@@ -61,6 +67,7 @@ pub(crate) enum Spec {
     Site(site::SiteSpec),
     Agreement(Box<agreement::AgreementSpec>),
     Override(overriding::OverrideSpec),
+    RateCard(rate_card::RateCardSpec),
 }
 
 impl Object {
@@ -81,6 +88,7 @@ impl Object {
             Self::Site(site) => Event::Site(Arc::unwrap_or_clone(site)),
             Self::Agreement(agreement) => Event::Agreement(Arc::unwrap_or_clone(agreement)),
             Self::Override(of) => Event::Override(of),
+            Self::RateCard(card) => Event::RateCard(Arc::unwrap_or_clone(card)),
         }
     }
 
@@ -94,6 +102,7 @@ impl Object {
             Event::Site(site) => Self::Site(Arc::new(site.clone())),
             Event::Agreement(agreement) => Self::Agreement(Arc::new(agreement.clone())),
             Event::Override(of) => Self::Override(of.clone()),
+            Event::RateCard(card) => Self::RateCard(Arc::new(card.clone())),
             Event::Deleted(_) | Event::Gap(_) | Event::ClockReset(_) | Event::Token(_) => return None,
         })
     }
@@ -107,6 +116,7 @@ impl Object {
             Self::Site(site) => &**site,
             Self::Agreement(agreement) => &**agreement,
             Self::Override(of) => of,
+            Self::RateCard(card) => &**card,
         }
     }
 
@@ -138,6 +148,7 @@ impl Object {
             Self::Site(site) => Spec::Site((&**site).into()),
             Self::Agreement(agreement) => Spec::Agreement(Box::new((&**agreement).into())),
             Self::Override(of) => Spec::Override(of.into()),
+            Self::RateCard(card) => Spec::RateCard((&**card).into()),
         }
     }
 }
@@ -154,6 +165,7 @@ pub(crate) fn read(kind: ObjectKind, node: &NodeReader<'_>, rules: &mut Rules) -
             agreement::read(node.spec(rules)?, rules).map(Arc::new).map(Object::Agreement)
         }
         ObjectKind::Override => overriding::read(node.spec(rules)?, rules).map(Object::Override),
+        ObjectKind::RateCard => rate_card::read(node.spec(rules)?, rules).map(Arc::new).map(Object::RateCard),
     };
     object.filter(|_| rules.faults.is_empty())
 }

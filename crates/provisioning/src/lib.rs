@@ -46,14 +46,14 @@ pub use command::{
     AgreementAct, AgreementCommand, Change, Command, NewToken, Precondition, Refusal, VersionId,
 };
 pub use decide::decide;
-pub use diff::{ChangeLine, Sign, diff};
+pub use diff::{ChangeLine, Sign, diff, differences};
 pub use export::{ExportError, export, export_of_client};
 pub use fault::{Fault, ObjectFault};
 pub use field_path::FieldPath;
 pub use kinds::Object;
 pub use kinds::agreement::canonical_json;
 pub use object::ObjectId;
-pub use resource::{NOTHING_AGREED, OWN_OBJECTIVES, Resource};
+pub use resource::{OWN, Resource};
 pub use standing::{MOVE_AHEAD_US, Standing, standing};
 pub use state::{ApplyError, Caller, InForce, ProvisionedSite, SavedObject, State, boundaries, token_id};
 pub use text::{Mistake, Parsed, Positions, SourceFile, parse, parse_files};

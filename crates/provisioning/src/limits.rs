@@ -44,10 +44,20 @@ pub const SUSPENSIONS_MAX: usize = 100;
 pub const CREDIT_STEPS_MAX: usize = 20;
 /// The most times of planned works of one version.
 pub const MAINTENANCE_WINDOWS_MAX: usize = 1_000;
-/// The most items of a rate card.
-pub const RATE_CARD_ITEMS_MAX: usize = 200;
 /// The most taxes of one agreement.
 pub const TAXES_MAX: usize = 20;
+/// The last version that a rate card can have.
+pub const RATE_CARD_VERSIONS_MAX: u32 = 100_000;
+/// The most items of one rate card.
+pub const RATE_ITEMS_PER_CARD_MAX: usize = 64;
+/// The most commitments of one rate card.
+pub const RATE_COMMITMENTS_PER_CARD_MAX: usize = 16;
+/// The most tiers of an item of a rate card.
+pub const TIERS_PER_RATE_ITEM_MAX: usize = 32;
+/// The most sites that an item of a rate card names.
+pub const SITES_PER_RATE_ITEM_MAX: usize = 32;
+/// The most targets that an item of a rate card names.
+pub const TARGETS_PER_RATE_ITEM_MAX: usize = 32;
 
 /// The greatest time to live of a DNS answer: a day.
 pub const TTL_SECS_MAX: u32 = 86_400;
@@ -137,7 +147,7 @@ pub const AGREEMENT_BYTES_MAX: usize = OBJECT_HEAD_BYTES_MAX
     + list_bytes_max(SUSPENSIONS_MAX, 2 * VARINT_BYTES_MAX + 1)
     + list_bytes_max(CREDIT_STEPS_MAX, 2 * VARINT_BYTES_MAX)
     + list_bytes_max(MAINTENANCE_WINDOWS_MAX, 2 * VARINT_BYTES_MAX)
-    + list_bytes_max(RATE_CARD_ITEMS_MAX, text_bytes_max(NAME_BYTES_MAX) + VARINT_BYTES_MAX)
+    + list_bytes_max(RATE_ITEMS_PER_CARD_MAX, text_bytes_max(NAME_BYTES_MAX) + VARINT_BYTES_MAX)
     + list_bytes_max(TAXES_MAX, text_bytes_max(NAME_BYTES_MAX) + VARINT_BYTES_MAX);
 /// The most bytes of a site's encoded entry of the routing table, which holds the addresses of its CDNs.
 pub const SITE_ENTRY_BYTES_MAX: usize = text_bytes_max(NAME_BYTES_MAX)
@@ -148,6 +158,29 @@ pub const SITE_ENTRY_BYTES_MAX: usize = text_bytes_max(NAME_BYTES_MAX)
         CDNS_PER_SITE_MAX,
         text_bytes_max(NAME_BYTES_MAX) + text_bytes_max(HOST_BYTES_MAX) + ADDRESSES_BYTES_MAX,
     );
+
+/// The text of a price or an amount: 12 digits, the point, 12 places.
+const DECIMAL_BYTES_MAX: usize = text_bytes_max(25);
+/// Beside the lists: two names, two enumerations, the index of the prices in their union, three tags of what may be absent, four
+/// prices or amounts, five numbers and a flag.
+const RATE_ITEM_BYTES_MAX: usize = 2 * text_bytes_max(NAME_BYTES_MAX)
+    + 2
+    + 1
+    + 4
+    + 4 * DECIMAL_BYTES_MAX
+    + 5 * VARINT_BYTES_MAX
+    + 1
+    + list_bytes_max(SITES_PER_RATE_ITEM_MAX, text_bytes_max(NAME_BYTES_MAX))
+    + list_bytes_max(TARGETS_PER_RATE_ITEM_MAX, text_bytes_max(NAME_BYTES_MAX))
+    + list_bytes_max(TIERS_PER_RATE_ITEM_MAX, VARINT_BYTES_MAX + DECIMAL_BYTES_MAX);
+const RATE_COMMITMENT_BYTES_MAX: usize = 2 * text_bytes_max(NAME_BYTES_MAX)
+    + DECIMAL_BYTES_MAX
+    + list_bytes_max(RATE_ITEMS_PER_CARD_MAX, text_bytes_max(NAME_BYTES_MAX));
+/// The most bytes of an encoded rate card.
+pub const RATE_CARD_BYTES_MAX: usize = OBJECT_HEAD_BYTES_MAX
+    + VARINT_BYTES_MAX
+    + list_bytes_max(RATE_ITEMS_PER_CARD_MAX, RATE_ITEM_BYTES_MAX)
+    + list_bytes_max(RATE_COMMITMENTS_PER_CARD_MAX, RATE_COMMITMENT_BYTES_MAX);
 
 /// Two names, a value that may be absent, and a count.
 const PROBE_VALUE_BYTES_MAX: usize = 2 * text_bytes_max(NAME_BYTES_MAX) + 1 + 2 * VARINT_BYTES_MAX;
@@ -170,6 +203,7 @@ const _: () = assert!(NETWORK_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(CDN_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(SITE_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(AGREEMENT_BYTES_MAX <= CHUNK_BYTES_MAX);
+const _: () = assert!(RATE_CARD_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(SITE_ENTRY_BYTES_MAX <= CHUNK_BYTES_MAX);
 // So does one decision.
 const _: () = assert!(DECISION_BYTES_MAX <= CHUNK_BYTES_MAX);

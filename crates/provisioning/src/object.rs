@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{
-    AgreementName, Deleted, Event, NetworkName, ObjectKind, OverrideKind, Prefix, Probe, folded_name,
+    AgreementName, Deleted, Event, NetworkName, ObjectKind, OverrideKind, Prefix, Probe, RateCard,
+    folded_name,
 };
 
 use crate::field_path::FieldPath;
@@ -15,7 +16,7 @@ use crate::field_path::FieldPath;
 pub struct ObjectId {
     /// The kind.
     pub kind: ObjectKind,
-    /// The name; a probe's is `AGENT/NETWORK`.
+    /// The name; a probe's is `AGENT/NETWORK`, a rate card's `NAME/VERSION`.
     pub name: Arc<str>,
 }
 
@@ -39,6 +40,12 @@ impl ObjectId {
         Self::new(ObjectKind::Agreement, if version == 0 { name.to_string() } else { of_version() })
     }
 
+    /// The identity of a version of a rate card.
+    #[must_use]
+    pub fn of_rate_card(card: &RateCard) -> Self {
+        Self::new(ObjectKind::RateCard, format!("{}/{}", card.name, card.version))
+    }
+
     /// The identity of the object that an event deletes.
     #[must_use]
     pub fn deleted_by(event: &Event) -> Option<Self> {
@@ -53,8 +60,8 @@ impl ObjectId {
         self.kind == ObjectKind::Network && *self.name == *NetworkName::everywhere().as_str()
     }
 
-    /// The agent of a probe; the agreement of a version.
-    fn first_part(&self) -> &str {
+    /// What stands before the slash: the agent of a probe, the name of an agreement or a rate card.
+    fn before_slash(&self) -> &str {
         self.name.split_once('/').map_or(&self.name, |(agent, _)| agent)
     }
 }
@@ -81,6 +88,8 @@ pub(crate) enum Claim {
     Agent(Arc<str>),
     /// A name of an agreement, folded. Its versions share it.
     Agreement(Arc<str>),
+    /// The name of a rate card, folded, which its versions share.
+    RateCard(Arc<str>),
     /// A host name.
     Host(Arc<str>),
     /// An IP prefix.
@@ -101,7 +110,9 @@ impl Claim {
     /// Whether two objects cannot both have this.
     pub(crate) fn excludes(&self, one: &ObjectId, other: &ObjectId) -> bool {
         match self {
-            Self::Agent(_) | Self::Agreement(_) => one.first_part() != other.first_part(),
+            Self::Agent(_) | Self::Agreement(_) | Self::RateCard(_) => {
+                one.before_slash() != other.before_slash()
+            }
             Self::Name(..) | Self::Host(_) | Self::Prefix(_) | Self::Override(..) => one != other,
         }
     }
@@ -116,12 +127,15 @@ impl Claim {
             Self::Agent(_) => format!(
                 "collides with agent {} of {owner}: names of agents differ in more than upper and lower case, and `.` \
                  and `_`",
-                owner.first_part()
+                owner.before_slash()
             ),
             Self::Agreement(_) => format!(
                 "collides with the agreement {}: names of agreements differ in more than upper and lower case, and `.` and \
                  `_`",
-                owner.first_part()
+                owner.before_slash()
+            ),
+            Self::RateCard(_) => format!(
+                "collides with {owner}: names of rate cards differ in more than upper and lower case, and `.` and `_`"
             ),
             Self::Host(host) => format!("{host} is also a host name of {owner}"),
             Self::Prefix(prefix) => format!("{prefix} is also a prefix of {owner}"),

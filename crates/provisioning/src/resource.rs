@@ -33,7 +33,7 @@ struct Status {
     /// The number of the record that set what is agreed for a site.
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<u64>,
-    /// Where that is agreed: a version of an agreement, or in the words of [`OWN_OBJECTIVES`] and [`NOTHING_AGREED`].
+    /// Where that is agreed: a version of an agreement, or [`OWN`] for the site's own document; absent where nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     agreed_in: Option<String>,
     /// How far a version of an agreement has come.
@@ -41,10 +41,8 @@ struct Status {
     version: Option<VersionStatus>,
 }
 
-/// What a site's document says is what the operator agreed on both sides.
-pub const OWN_OBJECTIVES: &str = "its own objectives, which the operator agreed on both sides";
-/// Nothing is in force for a site.
-pub const NOTHING_AGREED: &str = "nothing";
+/// What a site's document says, as an operator agreed on both sides.
+pub const OWN: &str = "own";
 
 /// How far a version of an agreement has come.
 #[derive(Debug, Serialize)]
@@ -89,8 +87,8 @@ impl State {
     #[must_use]
     pub fn resource(&self, id: &ObjectId, at: TimeMicros) -> Option<Resource> {
         let stored = self.stored(id.kind, &id.name)?;
-        let site = stored.object.as_site().map(|site| self.agreed(&site.name, at));
-        let (agreement, agreed_in) = site.unzip();
+        let site = stored.object.as_site().and_then(|site| self.agreed(&site.name, at));
+        let (agreement, agreed_in) = site.map_or((None, None), |(number, place)| (Some(number), place));
         let version = self.agreement(id).map(|version| self.version_status(version, at));
         let status = Status { users: self.users(id).count(), agreement, agreed_in, version };
         Some(Resource {
@@ -103,17 +101,14 @@ impl State {
     }
 
     /// The record and the place of what is agreed for a site.
-    fn agreed(&self, site: &SiteName, at: TimeMicros) -> (u64, String) {
-        match self.in_force(site, at) {
-            Some(InForce::Version { agreement, accepted }) => {
-                (accepted, format!("{}/{}", agreement.name, agreement.version))
+    fn agreed(&self, site: &SiteName, at: TimeMicros) -> Option<(u64, Option<String>)> {
+        Some(match self.in_force(site, at)? {
+            InForce::Version { agreement, accepted } => {
+                (accepted, Some(format!("{}/{}", agreement.name, agreement.version)))
             }
-            Some(InForce::Own(own)) if !own.site.objectives.is_empty() => {
-                (own.agreement, OWN_OBJECTIVES.to_owned())
-            }
-            Some(InForce::Own(own) | InForce::Nothing(own)) => (own.agreement, NOTHING_AGREED.to_owned()),
-            None => (0, NOTHING_AGREED.to_owned()),
-        }
+            InForce::Own(own) if !own.site.objectives.is_empty() => (own.agreement, Some(OWN.to_owned())),
+            InForce::Own(own) | InForce::Nothing(own) => (own.agreement, None),
+        })
     }
 
     fn version_status(&self, agreement: &Agreement, at: TimeMicros) -> VersionStatus {

@@ -6,6 +6,7 @@ mod exporting;
 mod overrides;
 mod parsing;
 mod properties;
+mod rate_cards;
 mod states;
 
 use spillway_events::{Event, ObjectKind, ProvisioningRecord, Sha256, TimeMicros};

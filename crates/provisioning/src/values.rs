@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
-use serde::{Deserialize as DeriveDeserialize, Serialize};
-use spillway_events::{Address, AgreementName, NAME_BYTES_MAX, Prefix, TimeMicros, format_time, parse_time};
+use serde::{Deserialize as DeriveDeserialize, Serialize, Serializer};
+use spillway_events::{
+    Address, DecimalAmount, NAME_BYTES_MAX, Prefix, RateCardName, TimeMicros, format_time, parse_time,
+};
 use url::{Host, Url};
 
 use crate::fault::shorten;
@@ -49,14 +51,36 @@ texts! {
     PrefixText(Prefix) = read_prefix;
     /// Why something is done.
     ReasonText(String) = read_reason;
-    /// The name of an item of a rate card, or the code of a tax.
-    ItemName(String) = read_item_name;
-    /// A rate card and its version, `NAME/VERSION`.
-    RateCardId(String) = read_rate_card_id;
     /// The code of a currency (ISO 4217).
     CurrencyCode(String) = read_currency;
     /// The name of a time zone, such as `Europe/Berlin`.
     ZoneName(String) = read_zone;
+    /// A price or an amount, without its currency.
+    DecimalText(DecimalAmount) = read_decimal;
+}
+
+/// A rate card and its version, written `NAME/VERSION`.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveDeserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct RateCardId(pub(crate) (RateCardName, u32));
+
+impl TryFrom<String> for RateCardId {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{}` is not a rate card and its version, such as standard/1", shorten(&text));
+        let (name, number) = text.split_once('/').ok_or_else(wrong)?;
+        let version: u32 = number.parse().map_err(|_| wrong())?;
+        if version == 0 || version.to_string() != number {
+            return Err(wrong());
+        }
+        Ok(Self((RateCardName::new(name).map_err(|_| wrong())?, version)))
+    }
+}
+
+impl From<RateCardId> for String {
+    fn from(RateCardId((name, version)): RateCardId) -> Self {
+        format!("{name}/{version}")
+    }
 }
 
 /// A time; written in UTC.
@@ -83,21 +107,6 @@ fn read_reason(text: &str) -> Result<String, String> {
     }
     if text.chars().any(char::is_control) {
         return Err(String::from("a reason has no control characters, such as line breaks"));
-    }
-    Ok(text.to_owned())
-}
-
-fn read_item_name(text: &str) -> Result<String, String> {
-    // An item's name keeps the rule of names, as those of objects do.
-    AgreementName::new(text).map(String::from).map_err(|error| error.to_string())
-}
-
-fn read_rate_card_id(text: &str) -> Result<String, String> {
-    let wrong = || format!("`{}` is not a rate card and its version, such as standard/1", shorten(text));
-    let (name, version) = text.split_once('/').ok_or_else(wrong)?;
-    let number: u32 = version.parse().map_err(|_| wrong())?;
-    if number == 0 || number.to_string() != version || read_item_name(name).is_err() {
-        return Err(wrong());
     }
     Ok(text.to_owned())
 }
@@ -213,6 +222,10 @@ fn read_address(text: &str) -> Result<Address, String> {
     text.parse::<IpAddr>().map(Address).map_err(not_an_address)
 }
 
+fn read_decimal(text: &str) -> Result<DecimalAmount, String> {
+    text.parse().map_err(|error| format!("`{}`: {error}", shorten(text)))
+}
+
 fn read_prefix(text: &str) -> Result<Prefix, String> {
     text.parse().map_err(|error| format!("`{}`: {error}", shorten(text)))
 }
@@ -235,6 +248,52 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Integer<MIN, MAX>
             }
         }
         deserializer.deserialize_u32(IntegerVisitor)
+    }
+}
+
+/// The greatest whole number that programs which keep numbers as floating point read exactly.
+const EXACT_MAX: u64 = (1 << 53) - 1;
+
+/// A whole number from 0 to 2⁶³ − 1. In documents those beyond 2⁵³ − 1 are text, so that no program reads another number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WholeNumber(pub(crate) u64);
+
+impl WholeNumber {
+    /// Reads a number that is text.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|number| is_digits && i64::try_from(*number).is_ok()).map(Self)
+    }
+}
+
+impl Serialize for WholeNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            number @ ..=EXACT_MAX => serializer.serialize_u64(number),
+            number => serializer.serialize_str(&number.to_string()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for WholeNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+        impl Visitor<'_> for NumberVisitor {
+            type Value = WholeNumber;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number up to {EXACT_MAX}, or a greater one up to {} in quotes", i64::MAX)
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+                match number {
+                    ..=EXACT_MAX => Ok(WholeNumber(number)),
+                    _ => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+                }
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                WholeNumber::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(NumberVisitor)
     }
 }
 

@@ -127,6 +127,7 @@ fn names_of(kind: ObjectKind) -> &'static [&'static str] {
         ObjectKind::Site => &["site", "sites", "si"],
         ObjectKind::Agreement => &["agreement", "agreements", "ag"],
         ObjectKind::Override => &["override", "overrides", "ov"],
+        ObjectKind::RateCard => &["rate_card", "rate_cards", "rate-card", "rate-cards", "rc"],
     }
 }
 
@@ -174,6 +175,7 @@ fn print_table(kind: ObjectKind, objects: &[Ordered]) -> anyhow::Result<()> {
         ObjectKind::Site => ["NAME", "CLIENT", "HOSTS", "CDNS"],
         ObjectKind::Agreement => ["VERSION", "CLIENT", "STANDING", "FROM"],
         ObjectKind::Override => ["NAME", "DOES", "EXPIRES", "REASON"],
+        ObjectKind::RateCard => ["NAME", "TITLE", "ITEMS", "REVISION"],
     };
     let rows: Vec<[String; 4]> = objects.iter().map(|object| cells(kind, object)).collect();
     let mut widths = head.map(str::len);
@@ -214,6 +216,10 @@ fn cells(kind: ObjectKind, object: &Ordered) -> [String; 4] {
             let words = [of("type"), of("cdn"), of("site"), of("to")];
             let does = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
             [name, does, of("expires"), of("reason")]
+        }
+        ObjectKind::RateCard => {
+            let items = spec.field("items").items().iter().map(|item| item.field("name").cell());
+            [name, of("title"), items.collect::<Vec<_>>().join(", "), revision]
         }
     }
 }

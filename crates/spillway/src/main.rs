@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout)]
 
 mod adopt;
+mod agreement;
 mod backtest;
 mod change;
 mod changes;
@@ -90,6 +91,11 @@ enum Command {
     Token {
         #[command(subcommand)]
         command: token::TokenCommand,
+    },
+    /// Propose, show, answer and end agreements between provider and client
+    Agreement {
+        #[command(subcommand)]
+        command: agreement::AgreementCommand,
     },
     /// Explain where a site's traffic goes or went, with the numbers
     Explain(explain::Options),
@@ -205,6 +211,7 @@ fn main() -> ExitCode {
         Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
         Command::Changes(options) => changes::run(&options),
         Command::Token { command } => token::run(&command),
+        Command::Agreement { command } => agreement::run(&command),
         Command::Explain(options) => explain::run(&options),
         Command::Backtest(options) => backtest::run(&options),
         Command::Log { command: LogCommand::Read(options) } => log_read::run(&options),

@@ -33,16 +33,28 @@
 //!
 //! 1. `pinned`: an operator's target, in all networks, usable or not.
 //! 2. `frozen`: the last route, if there is one.
-//! 3. `no_agreement`: no objectives; the origin.
+//! 3. `no_agreement`: no objectives are in force; the origin.
 //! 4. `drained`: the origin is drained and the verdict is not at-or-above: a CDN is chosen as if it were. Without a usable one
 //!    the origin, with `no_usable_cdn`.
 //! 5. `cold_start`: unknown, and never known before; the origin.
-//! 6. `unknown_hold`: unknown; the last route stays.
+//! 6. `unknown_hold`: unknown; the last route stays. Unknown for the agreed time without a break: the agreed choice, the origin or a
+//!    CDN, for the same reason.
+//! 7. `return_band` *b*, then `dwell` *d*: below, and the last route is a CDN that is usable and not at-or-above: it stays while the
+//!    origin's worst permille is above 1000 − *b*, or while *T* is before the time at which the route last left the origin plus *d*.
 //!
 //! and `no_usable_cdn` where a CDN is wanted and none is usable. An override ends at the first tick at or after its expiry; a reset
 //! of the clock brings none back.
 //!
-//! Which CDN: a CDN is usable unless it is drained or its latest statistics exclude it. Among the usable ones, in the site's order: the present
+//! # Agreements
+//!
+//! What is in force at a tick is settled before its samples are read, at the greatest time of a tick so far: a version from its
+//! beginning to its end, before the first one the objectives of the site's document, after the last one nothing. A reset of the clock
+//! undoes no beginning and no end; what is unknown is unknown since the reset, and no route left the origin after it.
+//!
+//! # Which CDN
+//!
+//! A CDN that is not agreed is never a candidate. Agreed in a network are the CDNs of its own list, else those of its nearest ancestor
+//! that has a list, else all; their order is the agreement's, else the site's. A CDN is usable unless it is drained or its latest statistics exclude it. Among the usable ones, in the site's order: the present
 //! one while it is below and no earlier one is below at 900 permille of its level or less; the first that is below; the first
 //! that is unknown; if all are at-or-above, the one with the least permille of its worst objective, where the present one
 //! stays unless the least is at most 90 % of its own. A held route whose CDN is no longer usable is chosen again. If no CDN

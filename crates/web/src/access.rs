@@ -41,12 +41,14 @@ pub enum Permission {
     Change,
     /// To accept losses and to reset the clock.
     Operate,
+    /// To propose and answer agreements; a client's admins only those with their client.
+    Agree,
     /// To list, create and revoke tokens; a client's admins only those of their client.
     ManageTokens,
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 16] = [
+pub const ROUTES: [(Method, &str, Permission); 18] = [
     (Method::GET, "/ready", Permission::Public),
     (Method::GET, "/problems/{name}", Permission::Public),
     (Method::GET, "/v1/provisioning", Permission::Read),
@@ -60,6 +62,8 @@ pub const ROUTES: [(Method, &str, Permission); 16] = [
     (Method::GET, "/v1/explain/{site}", Permission::Explain),
     (Method::GET, "/v1/probes", Permission::SeeProbes),
     (Method::GET, "/v1/changes", Permission::SeeChanges),
+    (Method::POST, "/v1/agreements", Permission::Agree),
+    (Method::POST, "/v1/agreements/{name}/{version}/{act}", Permission::Agree),
     (Method::GET, "/v1/tokens", Permission::ManageTokens),
     (Method::POST, "/v1/tokens", Permission::ManageTokens),
     (Method::DELETE, "/v1/tokens/{id}", Permission::ManageTokens),
@@ -68,15 +72,15 @@ pub const ROUTES: [(Method, &str, Permission); 16] = [
 /// Whether a caller has a permission.
 #[must_use]
 pub fn may(caller: &Caller, permission: Permission) -> bool {
-    use Permission::{Change, Explain, ManageTokens, Operate, Public, Read, SeeChanges, SeeProbes};
+    use Permission::{Agree, Change, Explain, ManageTokens, Operate, Public, Read, SeeChanges, SeeProbes};
     match (caller, permission) {
         (_, Public) | (Caller::Operator, _) => true,
         (Caller::Analyst, Read | Explain | SeeProbes | SeeChanges) => true,
-        (Caller::ClientAdmin(_), Read | Explain | ManageTokens) => true,
+        (Caller::ClientAdmin(_), Read | Explain | Agree | ManageTokens) => true,
         (Caller::ClientViewer(_), Read | Explain) => true,
-        (Caller::Analyst, Change | Operate | ManageTokens)
+        (Caller::Analyst, Change | Operate | Agree | ManageTokens)
         | (Caller::ClientAdmin(_), Change | Operate | SeeProbes | SeeChanges)
-        | (Caller::ClientViewer(_), Change | Operate | SeeProbes | SeeChanges | ManageTokens)
+        | (Caller::ClientViewer(_), Change | Operate | SeeProbes | SeeChanges | Agree | ManageTokens)
         // Machines read assignments and send statistics elsewhere.
         | (Caller::Cdn(_) | Caller::Probe(_), _) => false,
     }

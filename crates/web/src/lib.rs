@@ -13,11 +13,14 @@
 //! | `GET /problems/{name}` | what a type of problem means |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
 //! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
+//! | `POST /v1/agreements[?draft=true][&dry_run=true][&id=ID]` | proposes the agreement that the body describes, or keeps it as a draft; returns `version` and `terms_sha256` |
+//! | `POST /v1/agreements/{name}/{version}/{act}[?dry_run=true][&id=ID]` | answers a proposal or changes when a version is in force: `propose` (a draft), `counter` (a document), `accept` `{"terms_sha256"}`, `reject` and `withdraw` `{"reason"}`, `suspend`, `resume` and `terminate` `{"at", "reason"}` |
 //! | `GET /v1/tokens` | the tokens, without their texts |
 //! | `POST /v1/tokens[?dry_run=true][&id=ID]` | creates a token: `{"role", "subject", "note", "expires_at"}`; its text is in this answer only |
 //! | `DELETE /v1/tokens/{id}[?dry_run=true][&id=ID]` | revokes a token |
 //!
-//! The kinds are `client`, `network`, `cdn`, `probe`, `site` and `override`; a probe's name is `AGENT/NETWORK`. Reads of objects take two
+//! The kinds are `client`, `network`, `cdn`, `probe`, `site`, `rate_card`, `agreement` and `override`; a probe's name is `AGENT/NETWORK`, that of a version of a
+//! rate card or of an agreement `NAME/VERSION`. Reads of objects take two
 //! more parameters:
 //!
 //! - `min_revision=N` waits, at most 5 s, until the provisioning has the revision that a write returned; then 503.
@@ -25,7 +28,8 @@
 //!   one at or before that time. They come without `status`, which is always that of the present.
 //!
 //! `spec` is the object as its document has it. `status` has `users`, the number of objects that refer to it, and of a site
-//! `agreement`, the number of the record that last changed its objectives. The `ETag` is that of the `spec`: `users` may change
+//! `agreement`, the number of the record that set what is agreed now, and `agreed_in`, where that is said. The `status` of a version of an
+//! agreement has `standing`, `terms_sha256`, and for each site how soon each objective shows an outage. The `ETag` is that of the `spec`: `users` may change
 //! without it.
 //!
 //! An object's `revision` is the number of the record that last changed it, which `at` takes. The `revision` of a page and of a
@@ -47,6 +51,7 @@
 #![warn(missing_docs)]
 
 mod access;
+mod agreements;
 mod answer;
 mod api;
 mod call;

@@ -13,12 +13,13 @@ use spillway_serve::{FieldError, INTERNAL, PROBLEM_TYPES, Problem, ProblemType};
 use crate::text::{chain, shorten};
 pub(crate) use types::{
     BAD_HEADER, BAD_PARAMETER, BUSY, CROSS_SITE, FORBIDDEN, IN_FLIGHT, IN_USE, INVALID_FIELD, KEY_REUSED,
-    LOG_UNAVAILABLE, MALFORMED_BODY, MISTAKES, NOT_FOUND, OTHER_OBJECT, OVER_LIMIT, PRECONDITION_REQUIRED,
-    RATE_LIMITED, REFUSED, REVISION_NOT_REACHED, STALE, TOKEN_MISSING, TOKEN_REFUSED, UNKNOWN_HOST,
+    LOG_UNAVAILABLE, MALFORMED_BODY, MISTAKES, NO_SUCH_MOVE, NOT_FOUND, OTHER_OBJECT, OTHER_PARTY,
+    OVER_LIMIT, PRECONDITION_REQUIRED, RATE_LIMITED, REFUSED, REVISION_NOT_REACHED, STALE, TOKEN_MISSING,
+    TOKEN_REFUSED, UNKNOWN_HOST,
 };
 
 /// The types of the API besides those that every server has.
-static OWN_TYPES: [&ProblemType; 23] = [
+static OWN_TYPES: [&ProblemType; 25] = [
     &TOKEN_MISSING,
     &TOKEN_REFUSED,
     &FORBIDDEN,
@@ -35,6 +36,8 @@ static OWN_TYPES: [&ProblemType; 23] = [
     &MISTAKES,
     &INVALID_FIELD,
     &OTHER_OBJECT,
+    &NO_SUCH_MOVE,
+    &OTHER_PARTY,
     &IN_USE,
     &OVER_LIMIT,
     &REFUSED,
@@ -98,7 +101,7 @@ pub(crate) fn provision_problem(error: &ProvisionError, source: &Source<'_>) -> 
             Problem::new(&MISTAKES, detail).with_errors(errors)
         }
         ProvisionError::Refused(refusal) => refusal_problem(refusal, detail),
-        ProvisionError::OtherObject { .. } => {
+        ProvisionError::OtherObject { .. } | ProvisionError::NotOneDocument { .. } => {
             let errors = vec![FieldError::at_pointer("", &detail)];
             Problem::new(&OTHER_OBJECT, detail).with_errors(errors)
         }
@@ -132,7 +135,9 @@ fn refusal_problem(refusal: &Refusal, detail: String) -> Problem {
         }
         Refusal::BadCommand(_) => Problem::new(&INVALID_FIELD, detail),
         Refusal::BadReasonLength | Refusal::BadReasonText => of_field("reason", &refusal.to_string()),
-        Refusal::BadToken { field, rule } => of_field(field, rule),
+        Refusal::BadToken { field, rule } | Refusal::BadAgreement { field, rule } => of_field(field, rule),
+        Refusal::NoSuchMove { .. } | Refusal::OpenProposal { .. } => Problem::new(&NO_SUCH_MOVE, detail),
+        Refusal::OtherParty { .. } => Problem::new(&OTHER_PARTY, detail),
         Refusal::InUse { .. } | Refusal::HasToken { .. } => Problem::new(&IN_USE, detail),
         Refusal::TooManyInCommand(_)
         | Refusal::TooManyOfKind { .. }
@@ -140,6 +145,7 @@ fn refusal_problem(refusal: &Refusal, detail: String) -> Problem {
         | Refusal::TooManyTokens
         | Refusal::TooManyTokensOf(_) => Problem::new(&OVER_LIMIT, detail),
         Refusal::Root
+        | Refusal::Permanent { .. }
         | Refusal::BadGap(_)
         | Refusal::NotFirstToken
         | Refusal::LastOperatorToken(_)

@@ -267,7 +267,7 @@ fn client_id(name: &ClientName) -> ObjectId {
 }
 
 /// Whether an object exists for the viewer: a client's people see the client, its sites and its agreements.
-fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> bool {
+pub(crate) fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> bool {
     // A draft is of the party that writes it alone.
     let is_draft_of = |party| {
         let draft = provisioning.agreement(id).filter(|version| version.stage == Stage::Draft);
@@ -283,12 +283,16 @@ fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &Object
             let version = provisioning.agreement(id);
             version.is_some_and(|version| version.client == *viewer) && !is_draft_of(Party::Provider)
         }
-        ObjectKind::Network | ObjectKind::Cdn | ObjectKind::Probe | ObjectKind::Override => false,
+        ObjectKind::Network
+        | ObjectKind::Cdn
+        | ObjectKind::Probe
+        | ObjectKind::RateCard
+        | ObjectKind::Override => false,
     }
 }
 
 /// The answer that an object does not exist, with the name that may be meant, if the viewer may see all names.
-fn unknown(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> Problem {
+pub(crate) fn unknown(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> Problem {
     let names = provisioning.names_after(id.kind, "").map(|name| &**name).filter(|_| viewer.is_none());
     // The foreign text is cut, which bounds the comparisons too.
     let wanted = shorten(&id.name);

@@ -8,7 +8,7 @@ use spillway_serve::{not_found, wrong_method};
 
 use crate::access::authorize;
 use crate::api::Api;
-use crate::{changes, explain, problems, provisioning, resources, tokens};
+use crate::{agreements, changes, explain, problems, provisioning, resources, tokens};
 
 /// All routes.
 pub fn router(api: Api) -> Router {
@@ -22,6 +22,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/explain/{site}", get(explain::explained))
         .route("/v1/probes", get(explain::probes))
         .route("/v1/changes", get(changes::list))
+        .route("/v1/agreements", post(agreements::propose))
+        .route("/v1/agreements/{name}/{version}/{act}", post(agreements::act))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route("/ready", get(ready))

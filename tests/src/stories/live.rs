@@ -1,6 +1,7 @@
 //! A story in the live process: a log folder that holds its records and ticks, and `spillway up` on it.
 //!
-//! The story's last moment lies in the last two minutes, so that its windows still hold when the process is asked.
+//! The story's last moment lies in the last two minutes, so that its windows still hold when the process is asked; that of a
+//! story with an agreement in the last six.
 
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
@@ -25,8 +26,9 @@ const MINUTE_US: i64 = 60_000_000;
 pub(super) fn run(story: &Story) -> (Script, Got) {
     let now_us = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap();
     let last = story.moments.last().unwrap();
-    // Whole minutes, so that panes begin where they do in the other layers.
-    let script = Script::new(story, TimeMicros((now_us - last.at_us) / MINUTE_US * MINUTE_US));
+    // Whole minutes, so that panes begin where they do in the other layers, and agreements where they can.
+    let whole_us = if story.has_agreement() { 5 * MINUTE_US } else { MINUTE_US };
+    let script = Script::new(story, TimeMicros((now_us - last.at_us) / whole_us * whole_us));
     let name = Path::new(&story.file).file_stem().unwrap().to_string_lossy();
     let data = folder(&format!("story-{name}")).join("data");
     write_log(&data, &script);

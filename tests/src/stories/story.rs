@@ -21,6 +21,14 @@ pub struct Story {
     pub(super) moments: Vec<Moment>,
 }
 
+impl Story {
+    /// Whether parties agree on something.
+    pub(super) fn has_agreement(&self) -> bool {
+        let mut commands = self.moments.iter().flat_map(|moment| &moment.commands);
+        commands.any(|command| matches!(command.change, Change::Agree(_)))
+    }
+}
+
 /// What happens at one time, and what is expected then.
 #[derive(Debug, Default)]
 pub(super) struct Moment {

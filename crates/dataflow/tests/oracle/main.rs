@@ -17,6 +17,7 @@ use spillway_events::{
 };
 use spillway_provisioning::{Change, Command, State, decide, parse};
 
+mod agreements;
 mod overrides;
 mod reset;
 
@@ -131,14 +132,20 @@ fn together(ran: [Ran; 3]) -> (Frames, Vec<(u64, TimeMicros, Vec<CheckpointChunk
 }
 
 fn provisioning(state: &mut State, number: u64, text: &str) -> ProvisioningRecord {
-    let objects = parse("test", text).unwrap().objects;
+    assert_eq!(state.revision(), number);
+    decided(state, Change::Apply(parse("test", text).unwrap().objects))
+}
+
+/// The record of a change, which is applied.
+fn decided(state: &mut State, change: Change) -> ProvisioningRecord {
+    let number = state.revision();
     let command = Command {
         id: format!("command {number}"),
-        body_sha256: Sha256::of(text.as_bytes()),
+        body_sha256: Sha256::of(&number.to_le_bytes()),
         author: String::from("test"),
         at_us: TimeMicros(0),
         precondition: None,
-        change: Change::Apply(objects),
+        change,
     };
     let events = decide(state, &command).unwrap();
     let record = command.into_record(number, events);

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgreementName, CdnName, ClientName, Micros, NetworkName, Objective, Sha256, SiteName, TimeMicros,
+    AgreementName, CdnName, ClientName, LineName, Micros, NetworkName, Objective, RateCardName, Sha256,
+    SiteName, TaxCode, TimeMicros,
 };
 
 /// One version of an agreement, as it is from now on. Its terms never change once it is proposed.
@@ -212,7 +213,7 @@ pub struct MaintenanceWindow {
 #[serde(deny_unknown_fields)]
 pub struct CreditShare {
     /// The item of the rate card.
-    pub item: String,
+    pub item: LineName,
     /// The share in ppm.
     pub ppm: u32,
 }
@@ -222,8 +223,10 @@ pub struct CreditShare {
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BillingTerms {
-    /// The rate card and its version: `NAME/VERSION`.
-    pub rate_card: String,
+    /// The rate card.
+    pub rate_card: RateCardName,
+    /// The version of the rate card.
+    pub rate_card_version: u32,
     /// The currency's code (ISO 4217).
     pub currency: String,
     /// How many digits its minor unit has.
@@ -255,7 +258,7 @@ pub enum MissingSlots {
 #[serde(deny_unknown_fields)]
 pub struct Tax {
     /// The code by which rate cards name it.
-    pub code: String,
+    pub code: TaxCode,
     /// Its rate.
     pub rate_ppm: u32,
 }

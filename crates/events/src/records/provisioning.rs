@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
 use crate::records::agreement::Agreement;
+use crate::records::rate_card::RateCard;
 use crate::records::token::Token;
 use crate::{
     AgentName, CdnName, ClientName, Metric, Micros, NetworkName, OverrideName, Sha256, SiteName, TimeMicros,
@@ -57,6 +58,8 @@ pub enum Event {
     Override(Override),
     /// A version of an agreement, new or changed.
     Agreement(Agreement),
+    /// A version of a rate card.
+    RateCard(RateCard),
 }
 
 /// A client: the provider's customer.
@@ -255,6 +258,8 @@ pub enum ObjectKind {
     Probe,
     /// A site.
     Site,
+    /// A version of a rate card; its name is `NAME/VERSION`.
+    RateCard,
     /// A version of an agreement; its name is `NAME/VERSION`.
     Agreement,
     /// An override.
@@ -263,8 +268,16 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site, Self::Agreement, Self::Override];
+    pub const ALL: [Self; 8] = [
+        Self::Client,
+        Self::Network,
+        Self::Cdn,
+        Self::Probe,
+        Self::Site,
+        Self::RateCard,
+        Self::Agreement,
+        Self::Override,
+    ];
 
     /// The kind as written in documents.
     #[must_use]
@@ -277,6 +290,7 @@ impl ObjectKind {
             Self::Site => "site",
             Self::Agreement => "agreement",
             Self::Override => "override",
+            Self::RateCard => "rate_card",
         }
     }
 
@@ -291,6 +305,7 @@ impl ObjectKind {
             Self::Site => "sites",
             Self::Agreement => "agreements",
             Self::Override => "overrides",
+            Self::RateCard => "rate cards",
         }
     }
 }
@@ -302,7 +317,7 @@ impl ObjectKind {
 pub struct Deleted {
     /// Its kind.
     pub object: ObjectKind,
-    /// Its name; a probe's is `AGENT/NETWORK`.
+    /// Its name; a probe's is `AGENT/NETWORK`, a rate card's `NAME/VERSION`.
     pub name: String,
 }
 

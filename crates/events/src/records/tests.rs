@@ -104,6 +104,9 @@ impl<'a> Generator<'a> {
             "string" => Json::from(match field {
                 "addresses" | "origin_addresses" => format!("192.0.2.{}", self.draw(256)),
                 "prefixes" => format!("10.{}.0.0/16", self.draw(256)),
+                "price" | "overage_price" | "amount" | "minimum" | "maximum" => {
+                    format!("{}.25", self.draw(99))
+                }
                 field if field.ends_with("sha256") => Sha256::of(&self.draw(256).to_le_bytes()).to_string(),
                 _ => format!("name-{}", self.draw(50)),
             }),
@@ -127,21 +130,24 @@ impl<'a> Generator<'a> {
             }
             name => {
                 let name = name.rsplit('.').next().unwrap();
-                self.value(self.named[name], field)
+                let schema = self.named[name];
+                self.value(schema, field)
             }
         }
     }
 }
 
-/// Collects the types that a schema defines, each at its first use, which a drawn value may not contain.
-fn collect_named<'a>(schema: &'a Json, named: &mut std::collections::BTreeMap<String, &'a Json>) {
+/// The types that a schema defines, each at its first use, which a drawn value may not contain.
+fn types<'a>(schema: &'a Json, named: &mut std::collections::BTreeMap<String, &'a Json>) {
     match schema {
-        Json::Array(parts) => parts.iter().for_each(|part| collect_named(part, named)),
-        Json::Object(parts) => {
-            if let (Some(name), Some(_)) = (schema["name"].as_str(), schema["type"].as_str()) {
+        Json::Array(items) => items.iter().for_each(|item| types(item, named)),
+        Json::Object(object) => {
+            if let Some(name) =
+                schema["name"].as_str().filter(|_| schema["type"] == "enum" || schema["type"] == "record")
+            {
                 named.insert(name.to_owned(), schema);
             }
-            parts.values().for_each(|part| collect_named(part, named));
+            object.values().for_each(|value| types(value, named));
         }
         _ => {}
     }
@@ -152,7 +158,7 @@ fn collect_named<'a>(schema: &'a Json, named: &mut std::collections::BTreeMap<St
 fn check_round_trip<R: Record + PartialEq + std::fmt::Debug>(file: &str, draws: &[u32]) {
     let schema = read_schema(file);
     let mut named = std::collections::BTreeMap::new();
-    collect_named(&schema, &mut named);
+    types(&schema, &mut named);
     let mut generator = Generator { named, draws: draws.iter().cycle() };
     let json = generator.value(&schema, "").to_string();
     let record: R = decode(json.as_bytes()).unwrap_or_else(|error| panic!("{file}: {error}: {json}"));

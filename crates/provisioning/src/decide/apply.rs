@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use spillway_events::{Agreement, Event, ObjectKind, Override, Site, TimeMicros};
 
+use super::rate_card;
 use crate::command::Refusal;
 use crate::fault::{Fault, ObjectFault};
 use crate::field_path::FieldPath;
@@ -24,8 +25,8 @@ pub(super) fn apply(state: &State, objects: &[Object], now: TimeMicros) -> Resul
         return Err(Refusal::TooManyInCommand(objects.len()));
     }
     let objects: Vec<Object> = objects.iter().map(|object| with_objectives_kept(state, object)).collect();
-    let (before, after) = (state, state.clone());
-    let mut check = Check { before, after, now, indexes: HashMap::new(), faults: Vec::new(), unlisted: 0 };
+    let (before, after, indexes, faults) = (state, state.clone(), HashMap::new(), Vec::new());
+    let mut check = Check { before, after, now, indexes, faults, unlisted: 0 };
     for (index, object) in objects.iter().enumerate() {
         check.put(index, object);
     }
@@ -42,13 +43,22 @@ pub(super) fn apply(state: &State, objects: &[Object], now: TimeMicros) -> Resul
         objects.iter().filter(|object| state.object(&object.id()) != Some(object)).collect();
     changed.sort_by_cached_key(|object| {
         let id = object.id();
-        (id.kind, tree::depth(object, &after), id.name)
+        (id.kind, rank(object, &after), id.name)
     });
     Ok(changed.into_iter().cloned().map(Object::into_event).collect())
 }
 
+/// The place of an object among those of its kind: networks behind their parents, versions of rate cards in order.
+fn rank(object: &Object, after: &State) -> usize {
+    match object {
+        Object::RateCard(card) => card.version as usize,
+        _ => tree::depth(object, after),
+    }
+}
+
 /// Finds the faults of a command's objects.
 struct Check<'a> {
+    /// The state before the command.
     before: &'a State,
     /// The state with all objects of the command.
     after: State,
@@ -108,6 +118,7 @@ impl Check<'_> {
                 self.check_agreements_of(site, &mut rules);
             }
             Object::Agreement(_) => rules.broken_at(FieldPath::default(), NOT_APPLIED),
+            Object::RateCard(card) => rate_card::check(card, self.before, &self.after, &mut rules),
             _ => {}
         }
         for fault in rules.faults {

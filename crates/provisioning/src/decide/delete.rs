@@ -22,8 +22,8 @@ pub(super) fn delete(state: &State, ids: &[ObjectId], now: TimeMicros) -> Result
         if id.is_root_network() {
             return Err(Refusal::Root);
         }
-        if id.kind == ObjectKind::Agreement && state.object(id).is_some() {
-            return Err(Refusal::Kept((*id).clone()));
+        if matches!(id.kind, ObjectKind::Agreement | ObjectKind::RateCard) && state.exists(id) {
+            return Err(Refusal::Permanent { object: (*id).clone() });
         }
         let Some(object) = state.object(id) else { return Err(Refusal::NotFound((*id).clone())) };
         check_unused(state, id, &deleted, now)?;

@@ -279,12 +279,21 @@ impl Kind for Agreement {
                 }),
             );
         }
+        references.extend(rate_card(self));
         references
     }
 
     fn claims(&self) -> Vec<(FieldPath, Claim)> {
         vec![(FieldPath::of("name"), Claim::agreement(self.name.as_str()))]
     }
+}
+
+/// The rate card that an agreement names.
+pub(crate) fn rate_card(agreement: &Agreement) -> Option<Reference> {
+    let billing = agreement.terms.billing.as_ref()?;
+    let name = format!("{}/{}", billing.rate_card, billing.rate_card_version);
+    let field = FieldPath::of("billing").key("rate_card");
+    Some(Reference { field, target: ObjectId::new(ObjectKind::RateCard, name) })
 }
 
 /// The spans of time in which an accepted version is in force, in order.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use spillway_events::{
-    Cdn, CdnName, Client, Network, NetworkName, ObjectKind, Override, Probe, Site, SiteName,
+    Cdn, CdnName, Client, Network, NetworkName, ObjectKind, Override, Probe, RateCard, RateCardName, Site,
+    SiteName,
 };
 
 use super::{State, Stored};
@@ -66,6 +67,17 @@ impl State {
         self.of_kind(ObjectKind::Override).filter_map(|stored| override_of(&stored.object))
     }
 
+    /// The versions of rate cards, by the text `NAME/VERSION`.
+    pub fn rate_cards(&self) -> impl Iterator<Item = &Arc<RateCard>> {
+        self.of_kind(ObjectKind::RateCard).filter_map(|stored| rate_card_of(&stored.object))
+    }
+
+    /// A version of a rate card.
+    #[must_use]
+    pub fn rate_card(&self, name: &RateCardName, version: u32) -> Option<&Arc<RateCard>> {
+        rate_card_of(&self.stored(ObjectKind::RateCard, &format!("{name}/{version}"))?.object)
+    }
+
     /// The sites, by name.
     pub fn sites(&self) -> impl Iterator<Item = ProvisionedSite<'_>> {
         self.of_kind(ObjectKind::Site).filter_map(site_of)
@@ -108,6 +120,13 @@ fn probe_of(object: &Object) -> Option<&Probe> {
 pub(crate) fn override_of(object: &Object) -> Option<&Override> {
     match object {
         Object::Override(of) => Some(of),
+        _ => None,
+    }
+}
+
+fn rate_card_of(object: &Object) -> Option<&Arc<RateCard>> {
+    match object {
+        Object::RateCard(card) => Some(card),
         _ => None,
     }
 }

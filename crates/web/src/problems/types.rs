@@ -136,6 +136,23 @@ pub(crate) static OTHER_OBJECT: ProblemType = ProblemType {
     explanation: "The body describes another object than the path names, or several.",
 };
 
+/// The version of an agreement is not where this could be done with it.
+pub(crate) static NO_SUCH_MOVE: ProblemType = ProblemType {
+    name: "no-such-move",
+    status: StatusCode::CONFLICT,
+    title: "The agreement is not where this can be done",
+    explanation: "The version was answered, has lapsed or has ended, or another proposal waits for its answer. Read the \
+                  agreement again.",
+};
+
+/// The other party would have to do this.
+pub(crate) static OTHER_PARTY: ProblemType = ProblemType {
+    name: "other-party",
+    status: StatusCode::FORBIDDEN,
+    title: "The other party would have to do this",
+    explanation: "Who proposed a version can withdraw it; the other party accepts, counters or rejects it.",
+};
+
 /// Others refer to the object.
 pub(crate) static IN_USE: ProblemType = ProblemType {
     name: "in-use",

@@ -24,6 +24,8 @@ fn concrete(path: &str, method: &reqwest::Method) -> String {
         .replace("{name}", "stale")
         .replace("{kind}", "site")
         .replace("{site}", "shop")
+        .replace("{version}", "1")
+        .replace("{act}", "accept")
         .replace("{id}", "0000000000000000");
     format!("{path}{query}")
 }
@@ -35,11 +37,11 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 
 /// The rows of this table are the roles, and the columns the permissions: what is not here is refused.
 fn allowed(role: &str) -> &'static [Permission] {
-    use Permission::{Change, Explain, ManageTokens, Operate, Read, SeeChanges, SeeProbes};
+    use Permission::{Agree, Change, Explain, ManageTokens, Operate, Read, SeeChanges, SeeProbes};
     match role {
-        "operator" => &[Read, Explain, SeeProbes, SeeChanges, Change, Operate, ManageTokens],
+        "operator" => &[Read, Explain, SeeProbes, SeeChanges, Change, Operate, Agree, ManageTokens],
         "analyst" => &[Read, Explain, SeeProbes, SeeChanges],
-        "client_admin" => &[Read, Explain, ManageTokens],
+        "client_admin" => &[Read, Explain, Agree, ManageTokens],
         "client_viewer" => &[Read, Explain],
         _ => &[],
     }

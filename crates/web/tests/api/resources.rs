@@ -134,7 +134,7 @@ async fn an_object_is_read_as_its_document_with_what_is_known_of_it() {
         "objectives": [{"metric": "response_time", "threshold": "150ms", "percentile": 95, "window": "600s",
                         "samples_min": 20, "probes_min": 3}],
     });
-    let status = json!({"users": 0, "agreement": 1});
+    let status = json!({"users": 0, "agreed_in": "own", "agreement": 1});
     let expected = json!({"kind": "site", "name": "shop", "revision": 1, "spec": spec, "status": status});
     assert_eq!(shop.body, expected);
     // A change of something else than the objectives leaves what is agreed.
@@ -143,7 +143,10 @@ async fn an_object_is_read_as_its_document_with_what_is_known_of_it() {
     assert_eq!((&stall.body["revision"], &stall.body["status"]["agreement"]), (&2.into(), &1.into()));
     let objectives = "objectives: [{metric: response_time, threshold: 90ms}]";
     server.apply(&format!("{}{objectives}\n", site("stall", "other").trim_end_matches("---\n")), 0);
-    assert_eq!(server.get("/v1/site/stall").await.body["status"], json!({"users": 0, "agreement": 3}));
+    assert_eq!(
+        server.get("/v1/site/stall").await.body["status"],
+        json!({"users": 0, "agreed_in": "own", "agreement": 3})
+    );
     // What others refer to.
     assert_eq!(server.get("/v1/cdn/edge-one").await.body["status"], json!({"users": 1}));
     assert_eq!(server.get("/v1/client/acme").await.body["spec"]["title"], "Acme Ltd.");
@@ -194,8 +197,14 @@ async fn what_does_not_exist_is_a_404_that_names_what_may_be_meant() {
         ("/v1/probe/agent-1/nett", "there is no probe agent-1/nett; did you mean agent-1/net?"),
         ("/v1/site?client=acne", "there is no client acne; did you mean acme?"),
         ("/v1/site/shop?at=1969-01-01", "there is no site shop"),
-        ("/v1/sites", "`sites` is none of the kinds client, network, cdn, probe, site, override"),
-        ("/v1/sites/shop", "`sites` is none of the kinds client, network, cdn, probe, site, override"),
+        (
+            "/v1/sites",
+            "`sites` is none of the kinds client, network, cdn, probe, site, rate_card, agreement, override",
+        ),
+        (
+            "/v1/sites/shop",
+            "`sites` is none of the kinds client, network, cdn, probe, site, rate_card, agreement, override",
+        ),
     ] {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.detail()), (StatusCode::NOT_FOUND, detail), "{path}");

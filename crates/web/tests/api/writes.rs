@@ -82,34 +82,41 @@ async fn a_command_with_an_idempotency_key_is_done_once() {
 async fn a_key_in_flight_is_held_for_its_author_until_the_request_ends() {
     let server = Server::start().await;
     let (other, _) = server.create_token("operator", None).await;
-    let mut held = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
         "POST /v1/provisioning HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nIdempotency-Key: one\r\n\
          Content-Type: application/yaml\r\nContent-Length: 100\r\n\r\n",
         server.token
     );
-    held.write_all(head.as_bytes()).await.unwrap();
     let apply = |token: &str, key: &str| {
         let request = server.bare("POST", "/v1/provisioning?dry_run=true").bearer_auth(token);
         request.header("idempotency-key", key).header("content-type", "application/yaml").body(DOCUMENTS)
     };
-    let until = async |status: StatusCode| {
-        for _ in 0..500 {
-            let response = apply(&server.token, "one").send().await.unwrap();
-            if response.status() == status {
-                return response;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    let send = async || apply(&server.token, "one").send().await.unwrap();
+    let mut found = None;
+    for _ in 0..100 {
+        let mut held = TcpStream::connect(server.address).await.unwrap();
+        held.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let response = send().await;
+        // Otherwise the head was not read yet, and another attempt holds the key.
+        if response.status() == StatusCode::CONFLICT {
+            found = Some((held, response));
+            break;
         }
-        panic!("never {status}");
-    };
-    let refused = until(StatusCode::CONFLICT).await;
+    }
+    let (held, refused) = found.expect("a key is held");
     assert_eq!(refused.headers()["retry-after"], "1");
     assert_eq!(refused.json::<Value>().await.unwrap()["type"], "/problems/in-flight");
     assert_eq!(answer(apply(&server.token, "two")).await.0, StatusCode::OK);
     assert_eq!(answer(apply(&other, "one")).await.0, StatusCode::OK);
     drop(held);
-    until(StatusCode::OK).await;
+    for _ in 0..500 {
+        if send().await.status() == StatusCode::OK {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the key is never given back");
 }
 
 /// The same texts, divided into files in another way.

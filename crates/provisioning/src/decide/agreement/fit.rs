@@ -4,8 +4,9 @@ use spillway_events::{Agreement, CdnName, CdnsIn, ObjectKind, Site, SiteName, fo
 
 use crate::fault::Fault;
 use crate::field_path::FieldPath;
+use crate::kinds::agreement::rate_card;
 use crate::kinds::site::objective::{measured_every, too_few_beyond};
-use crate::object::{Claim, ObjectId};
+use crate::object::{Claim, ObjectId, Reference};
 use crate::state::State;
 
 /// What does not fit.
@@ -21,6 +22,10 @@ pub(super) fn faults(state: &State, agreement: &Agreement) -> Vec<Fault> {
     let client = ObjectId::new(ObjectKind::Client, agreement.client.as_str());
     if !state.exists(&client) {
         fault(FieldPath::of("client"), format!("there is no {client}"));
+    }
+    if let Some(Reference { field, target }) = rate_card(agreement).filter(|card| !state.exists(&card.target))
+    {
+        fault(field, format!("there is no {target}"));
     }
     for (index, list) in agreement.terms.cdns_in.iter().enumerate() {
         let network = ObjectId::new(ObjectKind::Network, list.network.as_str());

@@ -1,11 +1,11 @@
 //! How an agreement is paid for.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{BillingTerms, MissingSlots, Tax};
+use spillway_events::{BillingTerms, MissingSlots, Tax, TaxCode};
 
 use crate::fields::{Field, List, Rules, list};
 use crate::limits::TAXES_MAX;
-use crate::values::{CurrencyCode, Integer, ItemName, RateCardId, ZoneName};
+use crate::values::{CurrencyCode, Integer, RateCardId, ZoneName};
 
 const SEAL_DAY_DEFAULT: u32 = 5;
 
@@ -25,7 +25,7 @@ pub(super) struct BillingSpec {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, expecting = "a mapping")]
 struct TaxSpec {
-    code: Field<ItemName>,
+    code: Field<TaxCode>,
     rate_ppm: Field<Integer<0, 1_000_000>>,
 }
 
@@ -38,13 +38,15 @@ pub(super) fn read_billing(spec: BillingSpec, rules: &mut Rules) -> Option<Billi
     let missing = rules.or("missing", spec.missing, MissingSlots::Zero);
     let taxes = rules.each("taxes", spec.taxes, TAXES_MAX, |rules, spec| {
         let (code, rate) = (rules.required("code", spec.code), rules.required("rate_ppm", spec.rate_ppm));
-        Some(Tax { code: code?.into(), rate_ppm: rate?.0 })
+        Some(Tax { code: code?, rate_ppm: rate?.0 })
     });
     if let Some(taxes) = &taxes {
         rules.distinct("taxes", taxes.iter().map(|tax| &tax.code), ToString::to_string)?;
     }
+    let RateCardId((rate_card, rate_card_version)) = rate_card?;
     Some(BillingTerms {
-        rate_card: rate_card?.into(),
+        rate_card,
+        rate_card_version,
         currency: currency?.into(),
         currency_exponent: currency_exponent?.0,
         zone: zone?.into(),
@@ -56,10 +58,9 @@ pub(super) fn read_billing(spec: BillingSpec, rules: &mut Rules) -> Option<Billi
 
 impl From<BillingTerms> for BillingSpec {
     fn from(terms: BillingTerms) -> Self {
-        let tax =
-            |tax: Tax| TaxSpec { code: ItemName(tax.code).into(), rate_ppm: Integer(tax.rate_ppm).into() };
+        let tax = |tax: Tax| TaxSpec { code: tax.code.into(), rate_ppm: Integer(tax.rate_ppm).into() };
         Self {
-            rate_card: RateCardId(terms.rate_card).into(),
+            rate_card: RateCardId((terms.rate_card, terms.rate_card_version)).into(),
             currency: CurrencyCode(terms.currency).into(),
             currency_exponent: Integer(terms.currency_exponent).into(),
             zone: ZoneName(terms.zone).into(),

@@ -1,11 +1,11 @@
 //! The level of service of an agreement, and the credits for missing it.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{CreditShare, CreditStep, MaintenanceWindow, ServiceLevel};
+use spillway_events::{CreditShare, CreditStep, LineName, MaintenanceWindow, ServiceLevel};
 
 use crate::fields::{Field, List, Rules, list, optional};
-use crate::limits::{CREDIT_STEPS_MAX, MAINTENANCE_WINDOWS_MAX, RATE_CARD_ITEMS_MAX};
-use crate::values::{Integer, ItemName, TimeText};
+use crate::limits::{CREDIT_STEPS_MAX, MAINTENANCE_WINDOWS_MAX, RATE_ITEMS_PER_CARD_MAX};
+use crate::values::{Integer, TimeText};
 
 const PPM: u32 = 1_000_000;
 
@@ -41,7 +41,7 @@ struct MaintenanceSpec {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, expecting = "a mapping")]
 struct CreditShareSpec {
-    item: Field<ItemName>,
+    item: Field<LineName>,
     ppm: Field<Integer<1, PPM>>,
 }
 
@@ -62,9 +62,9 @@ pub(super) fn read_service_level(spec: ServiceLevelSpec, rules: &mut Rules) -> O
         }
         Some(MaintenanceWindow { from_us, to_us })
     });
-    let shares = rules.each("shares", spec.shares, RATE_CARD_ITEMS_MAX, |rules, spec| {
+    let shares = rules.each("shares", spec.shares, RATE_ITEMS_PER_CARD_MAX, |rules, spec| {
         let (item, ppm) = (rules.required("item", spec.item), rules.required("ppm", spec.ppm));
-        Some(CreditShare { item: item?.into(), ppm: ppm?.0 })
+        Some(CreditShare { item: item?, ppm: ppm?.0 })
     });
     if let Some(shares) = &shares {
         rules.distinct("shares", shares.iter().map(|share| &share.item), ToString::to_string)?;
@@ -111,10 +111,8 @@ impl From<ServiceLevel> for ServiceLevelSpec {
             from: TimeText(window.from_us).into(),
             to: TimeText(window.to_us).into(),
         };
-        let share = |share: CreditShare| CreditShareSpec {
-            item: ItemName(share.item).into(),
-            ppm: Integer(share.ppm).into(),
-        };
+        let share =
+            |share: CreditShare| CreditShareSpec { item: share.item.into(), ppm: Integer(share.ppm).into() };
         let cap_minor = level.cap_minor.and_then(|units| u32::try_from(units).ok());
         Self {
             steps: list(level.steps, step),
