@@ -1,11 +1,13 @@
 //! Tests of the crate's public face: text in, events, lines and text out.
 
+mod commands;
 mod deciding;
 mod exporting;
 mod overrides;
 mod parsing;
 mod properties;
 mod states;
+mod tokens;
 
 use spillway_events::{Event, ObjectKind, ProvisioningRecord, Sha256, TimeMicros};
 
