@@ -8,6 +8,7 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "for tests, which stop where something fails")]
 
+mod agreement;
 mod answers;
 mod compare;
 mod core;

@@ -1,7 +1,8 @@
-//! Finds the record of a command by the command's id, so that a retry gets the result of the first attempt.
+//! Finds the record of a command by its author and id, so that a retry gets the result of the first attempt. Ids of different
+//! authors are different: nobody learns or takes another one's.
 //!
 //! ```text
-//! provisioning ──► Commands ──► IndexFile: on disk, ids to offsets
+//! provisioning ──► Commands ──► IndexFile: on disk, keys to offsets
 //!                     │
 //!                     └───────► RecentIds: bounded, while there is no usable file
 //! ```
@@ -24,6 +25,15 @@ use self::recent_ids::RecentIds;
 /// How long the index stays in memory after the file has failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
+/// What commands are told apart by. An author has no line breaks.
+fn key_of(author: &str, id: &str) -> String {
+    format!("{author}\n{id}")
+}
+
+fn key_of_record(record: &ProvisioningRecord) -> String {
+    key_of(&record.author, &record.command)
+}
+
 /// The commands that have a record in the provisioning of a log.
 #[derive(Default)]
 pub(crate) struct Commands {
@@ -45,10 +55,12 @@ impl Commands {
     pub(crate) fn find(
         &mut self,
         log: &dyn EventLog,
+        author: &str,
         id: &str,
     ) -> Result<Option<ProvisioningRecord>, ReadError> {
+        let key = &key_of(author, id);
         if let Some(path) = self.path.clone().filter(|_| self.is_due()) {
-            match find_in_file(&mut self.file, &path, log, id) {
+            match find_in_file(&mut self.file, &path, log, key) {
                 Ok(found) => {
                     if self.retry_at.take().is_some() {
                         tracing::info!(path = %path.display(), "the index of commands works again");
@@ -63,7 +75,7 @@ impl Commands {
                 }
             }
         }
-        self.recent.find(log, id)
+        self.recent.find(log, key)
     }
 
     fn is_due(&self) -> bool {
@@ -89,14 +101,14 @@ fn find_in_file(
     file: &mut Option<IndexFile>,
     path: &Path,
     log: &dyn EventLog,
-    id: &str,
+    key: &str,
 ) -> Result<Option<ProvisioningRecord>, IndexError> {
     let find = |file: &mut Option<IndexFile>| {
         let open = match file.take() {
             Some(open) => open,
             None => IndexFile::open(path, log)?,
         };
-        file.insert(open).find(log, id)
+        file.insert(open).find(log, key)
     };
     match find(file) {
         Err(IndexError::Damaged(reason)) => {

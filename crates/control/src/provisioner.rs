@@ -38,7 +38,7 @@ struct Known {
 /// What comes with every command.
 #[derive(Debug, Clone, Copy)]
 pub struct CommandHead<'a> {
-    /// The command's id. A retry has the same id and the same body.
+    /// The command's id, one of its author's. A retry has the same id and the same body.
     pub id: &'a str,
     /// Who sends it.
     pub author: &'a str,
@@ -91,7 +91,7 @@ pub enum ProvisionError {
     /// The documents are refused.
     #[error("the command is refused: {0}")]
     Refused(Refusal),
-    /// The command's id was used by another command.
+    /// The author used the command's id for another command.
     #[error("the command id {id} was used by another command: take a new id")]
     IdReused {
         /// The id.
@@ -182,7 +182,9 @@ impl Provisioner {
     pub fn apply(&self, files: &[SourceFile], head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
         let parsed = parse_files(files).map_err(ProvisionError::Mistakes)?;
         let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
-        let body: Vec<u8> = files.iter().flat_map(|file| file.bytes.iter().copied()).collect();
+        // With their lengths, so that files that are divided in another way are another body.
+        let parts = files.iter().map(|file| [&file.bytes.len().to_le_bytes()[..], file.bytes].concat());
+        let body = parts.collect::<Vec<_>>().concat();
         let command = command(head, &body, Change::Apply(parsed.objects));
         self.change(&command, &parsed.positions, warnings, head.dry_run)
     }
@@ -287,12 +289,11 @@ impl Provisioner {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up(&mut known)?;
-            if let Some(first) = known.commands.find(self.log.as_ref(), &command.id)? {
-                let is_retry = first.body_sha256 == command.body_sha256 && first.author == command.author;
-                return if is_retry {
+            if let Some(first) = known.commands.find(self.log.as_ref(), &command.author, &command.id)? {
+                return if first.body_sha256 == command.body_sha256 {
                     // It may take a while, in which others are served.
                     drop(known);
-                    self.first_result(first.number)
+                    self.first_result(first.number, warnings)
                 } else {
                     Err(ProvisionError::IdReused { id: command.id.clone() })
                 };
@@ -336,8 +337,9 @@ impl Provisioner {
         Ok(())
     }
 
-    /// The result of the command that made a record: the log is read again up to that record.
-    fn first_result(&self, number: u64) -> Result<Applied, ProvisionError> {
+    /// The result of the command that made a record: the log is read again up to that record. The same body has the same
+    /// warnings.
+    fn first_result(&self, number: u64, warnings: Vec<String>) -> Result<Applied, ProvisionError> {
         let log = self.log.as_ref();
         let mut state = State::default();
         let mut changes = Vec::new();
@@ -349,7 +351,7 @@ impl Provisioner {
             }
             state.apply(&record)?;
         }
-        Ok(Applied { changes, warnings: Vec::new(), revision: number + 1, dry_run: false, is_repeated: true })
+        Ok(Applied { changes, warnings, revision: number + 1, dry_run: false, is_repeated: true })
     }
 }
 

@@ -93,7 +93,7 @@ impl Steer {
         }
         let Some((input, due)) = input else { return Ok(items) };
         if input.tick.restart {
-            self.steering.forget_evidence();
+            self.steering.forget_evidence(input.tick.at_us);
             self.reports.clear();
         }
         if let Some(change) = &input.provisioning {

@@ -23,8 +23,12 @@ pub use framing::{
     encode_frame, encode_items_frame, encode_state_item, items_bytes,
 };
 pub use names::{
-    AgentName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, OverrideName, SiteName,
-    SourceName, folded_name,
+    AgentName, AgreementName, CdnName, ClientName, NAME_BYTES_MAX, NameError, NetworkName, OverrideName,
+    SiteName, SourceName, folded_name,
+};
+pub use records::agreement::{
+    Agreement, AgreementEnd, BillingTerms, CdnsIn, CreditShare, CreditStep, EndedBy, MaintenanceWindow,
+    MissingSlots, OnSilence, Party, ServiceLevel, SilentRoute, Stage, Suspension, Tax, Terms,
 };
 pub use records::checkpoint::{
     ByteString, CdnReport, CheckpointChunk, ChunkDigest, Fact, HeldRoute, Manifest, PaneCount, Revision,

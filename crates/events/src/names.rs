@@ -124,6 +124,8 @@ names! {
     NetworkName
     /// A probe agent.
     AgentName
+    /// An agreement.
+    AgreementName
     /// An override by an operator.
     OverrideName
     /// The source of a batch: an agent, a CDN or an edge node.

@@ -1,7 +1,9 @@
 //! Commands, and why they are refused.
 
+mod agreement;
+
 use spillway_events::{
-    Event, Gap, ObjectKind, ProvisioningRecord, RECORD_BYTES_MAX, Role, Sha256, TimeMicros,
+    Event, Gap, ObjectKind, Party, ProvisioningRecord, RECORD_BYTES_MAX, Role, Sha256, TimeMicros,
 };
 
 use crate::fault::{ObjectFault, shorten_name};
@@ -11,6 +13,8 @@ use crate::limits::{
     TOKENS_PER_SUBJECT_MAX, USERS_LISTED_MAX,
 };
 use crate::object::ObjectId;
+use crate::standing::Standing;
+pub use agreement::{AgreementAct, AgreementCommand, VersionId};
 
 /// A request to change what is provisioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub enum Change {
     CreateFirstToken(NewToken),
     /// Accept the token with this id no more.
     RevokeToken(String),
+    /// Move an agreement.
+    Agreement(AgreementCommand),
     /// Let the time of ticks start again from the wall clock.
     ResetClock {
         /// Why.
@@ -198,6 +204,47 @@ pub enum Refusal {
     /// Without the token, nobody could call the API as an operator.
     #[error("token {0} is the last one of an operator: create another one first")]
     LastOperatorToken(String),
+    /// A version of an agreement is not where this could be done with it.
+    #[error("agreement {version} is {}: it cannot be {done}", .standing.as_str())]
+    NoSuchMove {
+        /// The version.
+        version: String,
+        /// What it is.
+        standing: Standing,
+        /// What was to be done with it.
+        done: &'static str,
+    },
+    /// The other party would have to do this.
+    #[error("agreement {version} was proposed by the {author}: it cannot be {done} by {}", other_party(*.author, .done))]
+    OtherParty {
+        /// The version.
+        version: String,
+        /// Who proposed it.
+        author: Party,
+        /// What was to be done with it.
+        done: &'static str,
+    },
+    /// The agreement has a proposal that waits for its answer.
+    #[error(
+        "agreement {version} waits for an answer to the proposal of the {author}: answer it, counter it or withdraw it first"
+    )]
+    OpenProposal {
+        /// The version.
+        version: String,
+        /// Who proposed it.
+        author: Party,
+    },
+    /// A field of a command about an agreement breaks a rule.
+    #[error("{field}: {rule}")]
+    BadAgreement {
+        /// The field.
+        field: &'static str,
+        /// The rule.
+        rule: String,
+    },
+    /// What the parties agreed on, or proposed, stays on record.
+    #[error("{0} cannot be deleted: it is withdrawn, rejected or terminated")]
+    Kept(ObjectId),
     /// Tokens that are accepted belong to an object to delete.
     #[error("{object} cannot be deleted: token {token} belongs to it; revoke it first")]
     HasToken {
@@ -209,6 +256,15 @@ pub enum Refusal {
     /// The record of the command cannot be encoded.
     #[error("the record of the command cannot be encoded: {0}")]
     Record(String),
+}
+
+/// Who cannot do this with a proposal of `author`.
+fn other_party(author: Party, done: &str) -> String {
+    match done {
+        "accepted" | "rejected" | "countered" => format!("the {author} itself"),
+        "suspended" | "resumed" => String::from("the client"),
+        _ => format!("the {}", author.other()),
+    }
 }
 
 fn stale(object: &ObjectId, last_change: Option<u64>) -> String {

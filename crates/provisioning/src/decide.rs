@@ -1,5 +1,6 @@
 //! Decides commands.
 
+mod agreement;
 mod apply;
 mod clock;
 mod delete;
@@ -13,7 +14,7 @@ use crate::state::State;
 
 /// Decides what a command changes: the events of its record, or why it is refused.
 ///
-/// Events come in the order of dependence (clients, networks with parents first, CDNs, probes, sites, overrides; deletions in
+/// Events come in the order of dependence (clients, networks with parents first, CDNs, probes, sites, agreements, overrides; deletions in
 /// reverse), then of name, whatever the order in the command. If there are no events, the state is already as requested, and no
 /// record is to be written.
 ///
@@ -31,12 +32,13 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
     }
     check_precondition(state, command.precondition.as_ref())?;
     let events = match &command.change {
-        Change::Apply(objects) => apply::apply(state, objects)?,
+        Change::Apply(objects) => apply::apply(state, objects, command.at_us)?,
         Change::Delete(ids) => delete::delete(state, ids, command.at_us)?,
         Change::AcceptLoss { gap, log_starts_at } => gap::accept_loss(state, gap, *log_starts_at)?,
         Change::CreateToken(new) => token::create(state, new, command.at_us)?,
         Change::CreateFirstToken(new) => token::create_first(state, new, command.at_us)?,
         Change::RevokeToken(id) => token::revoke(state, id, command.at_us)?,
+        Change::Agreement(of) => agreement::decide(state, of, command.at_us)?,
         Change::ResetClock { reason } => clock::reset(reason)?,
     };
     check_length(command, events)

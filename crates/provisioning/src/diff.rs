@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
-use spillway_events::{Event, Override, OverrideKind, Token, format_time};
+use spillway_events::{Agreement, Event, Override, OverrideKind, Stage, Suspension, Token, format_time};
 
 use crate::kinds::Object;
 use crate::object::ObjectId;
@@ -84,6 +84,11 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
         };
     };
     let id = after.id();
+    if let Object::Agreement(after) = &after {
+        let before = state.agreement(&id);
+        let sign = if before.is_none() { Sign::Added } else { Sign::Changed };
+        return vec![line(sign, &id, Some(moved(before.map(|before| &**before), after)))];
+    }
     let Some(before) = state.object(&id) else {
         let detail = override_of(&after).map(told);
         return vec![line(Sign::Added, &id, detail)];
@@ -104,6 +109,36 @@ fn told(of: &Override) -> String {
         (None, None, _) => String::from("everything"),
     };
     format!("{kind} {what} until {end}: {}", of.reason)
+}
+
+/// How a version of an agreement has moved.
+fn moved(before: Option<&Agreement>, after: &Agreement) -> String {
+    let reason = after.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let (by, from) = (after.proposed_by, format_time(after.terms.effective_from_us));
+    if before.map(|before| before.stage) != Some(after.stage) {
+        return match after.stage {
+            Stage::Draft => format!("drafted by the {by}"),
+            Stage::Proposed => format!("proposed by the {by}, from {from} on"),
+            Stage::Countered => format!("countered{reason}"),
+            Stage::Rejected => format!("rejected by the {}{reason}", by.other()),
+            Stage::Withdrawn => format!("withdrawn by the {by}{reason}"),
+            Stage::Accepted => format!("accepted by the {}, from {from} on", by.other()),
+        };
+    }
+    let suspended = after
+        .suspensions
+        .last()
+        .filter(|_| before.is_some_and(|before| before.suspensions != after.suspensions));
+    match (suspended, after.end) {
+        (Some(Suspension { from_us, until_us: None }), _) => {
+            format!("suspended from {} on{reason}", format_time(*from_us))
+        }
+        (Some(Suspension { until_us: Some(until), .. }), _) => {
+            format!("resumed from {} on{reason}", format_time(*until))
+        }
+        (None, Some(end)) => format!("ends at {}{reason}", format_time(end.at_us)),
+        (None, None) => format!("drafted again by the {by}"),
+    }
 }
 
 fn token_line(token: &Token) -> ChangeLine {

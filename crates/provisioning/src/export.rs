@@ -2,7 +2,8 @@
 
 use spillway_events::{ClientName, ObjectKind};
 
-use crate::kinds::Object;
+use crate::kinds::site::SiteSpec;
+use crate::kinds::{Object, Spec};
 use crate::state::State;
 
 /// An object cannot be written as YAML.
@@ -28,7 +29,11 @@ pub fn export_of_client(state: &State, client: &ClientName) -> Result<String, Ex
     write(state, |object| match object {
         Object::Client(other) => other.name == *client,
         Object::Site(site) => site.client == *client,
-        Object::Network(_) | Object::Cdn(_) | Object::Probe(_) | Object::Override(_) => false,
+        Object::Network(_)
+        | Object::Cdn(_)
+        | Object::Probe(_)
+        | Object::Agreement(_)
+        | Object::Override(_) => false,
     })
 }
 
@@ -36,11 +41,16 @@ fn write(state: &State, is_shown: impl Fn(&Object) -> bool) -> Result<String, Ex
     let mut out = String::new();
     let objects =
         ObjectKind::ALL.into_iter().flat_map(|kind| state.of_kind(kind)).map(|stored| &stored.object);
-    for object in objects.filter(|object| is_shown(object)) {
+    // Agreements are not applied, and objectives that are agreed are theirs.
+    let is_document = |object: &&Object| object.id().kind != ObjectKind::Agreement && is_shown(object);
+    for object in objects.filter(is_document) {
         if !out.is_empty() {
             out.push_str("---\n");
         }
-        serde_saphyr::to_fmt_writer(&mut out, &object.spec())?;
+        let agreed = object.as_site().filter(|site| state.negotiated(&site.name).is_some());
+        let spec =
+            agreed.map_or_else(|| object.spec(), |site| Spec::Site(SiteSpec::without_objectives(site)));
+        serde_saphyr::to_fmt_writer(&mut out, &spec)?;
     }
     Ok(out)
 }

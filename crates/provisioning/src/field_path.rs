@@ -42,6 +42,18 @@ impl FieldPath {
     }
 }
 
+impl FieldPath {
+    /// The path as a JSON pointer (RFC 6901) into the object's document.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        let step = |step: &Step| match step {
+            Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Step::Index(index) => format!("/{index}"),
+        };
+        self.0.iter().map(step).collect()
+    }
+}
+
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, step) in self.0.iter().enumerate() {
@@ -52,5 +64,17 @@ impl fmt::Display for FieldPath {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_escape_what_separates_their_steps() {
+        assert_eq!(FieldPath::default().pointer(), "");
+        let path = FieldPath::of("objectives").index(0).key("a/b~c");
+        assert_eq!(path.pointer(), "/objectives/0/a~1b~0c");
     }
 }

@@ -3,6 +3,7 @@
 //! To add a kind, whose record is in the crate `events`: write its file below this module (fields, rules of one object,
 //! references to other objects), add it to the lists here, and add its look-ups to `state/lookup.rs`.
 
+pub(crate) mod agreement;
 pub(crate) mod cdn;
 pub(crate) mod client;
 mod kind;
@@ -15,7 +16,7 @@ pub(crate) mod site;
 use std::sync::Arc;
 
 use serde::Serialize;
-use spillway_events::{Cdn, Client, Event, Network, ObjectKind, Override, Probe, Site};
+use spillway_events::{Agreement, Cdn, Client, Event, Network, ObjectKind, Override, Probe, Site, Stage};
 
 use crate::fields::Rules;
 use crate::node::NodeReader;
@@ -41,6 +42,9 @@ pub enum Object {
     /// A site; shared by all who look at it, because there may be many.
     #[non_exhaustive]
     Site(Arc<Site>),
+    /// A version of an agreement; shared by all who look at it, because it may be long.
+    #[non_exhaustive]
+    Agreement(Arc<Agreement>),
     /// An override.
     #[non_exhaustive]
     Override(Override),
@@ -55,6 +59,7 @@ pub(crate) enum Spec {
     Cdn(cdn::CdnSpec),
     Probe(probe::ProbeSpec),
     Site(site::SiteSpec),
+    Agreement(Box<agreement::AgreementSpec>),
     Override(overriding::OverrideSpec),
 }
 
@@ -74,6 +79,7 @@ impl Object {
             Self::Cdn(cdn) => Event::Cdn(cdn),
             Self::Probe(probe) => Event::Probe(probe),
             Self::Site(site) => Event::Site(Arc::unwrap_or_clone(site)),
+            Self::Agreement(agreement) => Event::Agreement(Arc::unwrap_or_clone(agreement)),
             Self::Override(of) => Event::Override(of),
         }
     }
@@ -86,6 +92,7 @@ impl Object {
             Event::Cdn(cdn) => Self::Cdn(cdn.clone()),
             Event::Probe(probe) => Self::Probe(probe.clone()),
             Event::Site(site) => Self::Site(Arc::new(site.clone())),
+            Event::Agreement(agreement) => Self::Agreement(Arc::new(agreement.clone())),
             Event::Override(of) => Self::Override(of.clone()),
             Event::Deleted(_) | Event::Gap(_) | Event::ClockReset(_) | Event::Token(_) => return None,
         })
@@ -98,6 +105,7 @@ impl Object {
             Self::Cdn(cdn) => cdn,
             Self::Probe(probe) => probe,
             Self::Site(site) => &**site,
+            Self::Agreement(agreement) => &**agreement,
             Self::Override(of) => of,
         }
     }
@@ -110,9 +118,15 @@ impl Object {
         }
     }
 
-    /// Whether an object has the same objectives as the version before it, so that its agreement goes on.
+    /// Whether what is agreed is as it was before this change: a site's objectives, the acceptance of a version.
     pub(crate) fn keeps_agreement_of(&self, before: &Self) -> bool {
-        before.as_site().map(|site| &site.objectives) == self.as_site().map(|site| &site.objectives)
+        match (before, self) {
+            (Self::Site(before), Self::Site(after)) => before.objectives == after.objectives,
+            (Self::Agreement(before), Self::Agreement(after)) => {
+                (before.stage == Stage::Accepted) == (after.stage == Stage::Accepted)
+            }
+            _ => true,
+        }
     }
 
     pub(crate) fn spec(&self) -> Spec {
@@ -122,6 +136,7 @@ impl Object {
             Self::Cdn(cdn) => Spec::Cdn(cdn.into()),
             Self::Probe(probe) => Spec::Probe(probe.into()),
             Self::Site(site) => Spec::Site((&**site).into()),
+            Self::Agreement(agreement) => Spec::Agreement(Box::new((&**agreement).into())),
             Self::Override(of) => Spec::Override(of.into()),
         }
     }
@@ -135,6 +150,9 @@ pub(crate) fn read(kind: ObjectKind, node: &NodeReader<'_>, rules: &mut Rules) -
         ObjectKind::Cdn => cdn::read(node.spec(rules)?, rules).map(Object::Cdn),
         ObjectKind::Probe => probe::read(node.spec(rules)?, rules).map(Object::Probe),
         ObjectKind::Site => site::read(node.spec(rules)?, rules).map(Arc::new).map(Object::Site),
+        ObjectKind::Agreement => {
+            agreement::read(node.spec(rules)?, rules).map(Arc::new).map(Object::Agreement)
+        }
         ObjectKind::Override => overriding::read(node.spec(rules)?, rules).map(Object::Override),
     };
     object.filter(|_| rules.faults.is_empty())

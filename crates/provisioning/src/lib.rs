@@ -15,6 +15,7 @@
 //! | `object`, `field_path`, `fault` | identities of objects; paths of fields; a fault is an object, a field and a rule |
 //! | `node`, `text` | YAML text to objects, and the positions of their fields |
 //! | `decide`, `command` | what a command changes, or why it is refused |
+//! | `standing` | what a version of an agreement is at a time, and the moves between |
 //! | `state` | what is provisioned, with the indexes that keep the cost of a change independent of its size |
 //! | `tree` | the tree of networks, and its rules |
 //! | `diff`, `export` | objects to text |
@@ -35,21 +36,26 @@ pub mod limits;
 mod node;
 mod object;
 mod resource;
+mod standing;
 mod state;
 mod text;
 mod tree;
 mod values;
 
-pub use command::{Change, Command, NewToken, Precondition, Refusal};
+pub use command::{
+    AgreementAct, AgreementCommand, Change, Command, NewToken, Precondition, Refusal, VersionId,
+};
 pub use decide::decide;
 pub use diff::{ChangeLine, Sign, diff};
 pub use export::{ExportError, export, export_of_client};
 pub use fault::{Fault, ObjectFault};
 pub use field_path::FieldPath;
 pub use kinds::Object;
+pub use kinds::agreement::canonical_json;
 pub use object::ObjectId;
-pub use resource::Resource;
-pub use state::{ApplyError, Caller, ProvisionedSite, SavedObject, State, token_id};
+pub use resource::{NOTHING_AGREED, OWN_OBJECTIVES, Resource};
+pub use standing::{MOVE_AHEAD_US, Standing, standing};
+pub use state::{ApplyError, Caller, InForce, ProvisionedSite, SavedObject, State, boundaries, token_id};
 pub use text::{Mistake, Parsed, Positions, SourceFile, parse, parse_files};
 
 #[cfg(test)]

@@ -32,6 +32,23 @@ pub const HOSTS_PER_SITE_MAX: usize = 256;
 /// The most addresses of one origin or CDN.
 pub const ADDRESSES_PER_TARGET_MAX: usize = 64;
 
+/// The most sites of one agreement.
+pub const SITES_PER_AGREEMENT_MAX: usize = 1_000;
+/// The most access networks for which one agreement has CDNs of their own.
+pub const NETWORKS_PER_AGREEMENT_MAX: usize = 100;
+/// The most versions of one agreement, and so the greatest number of one.
+pub const VERSIONS_PER_AGREEMENT_MAX: usize = 1_000;
+/// The most times that one version can be suspended.
+pub const SUSPENSIONS_MAX: usize = 100;
+/// The most steps of credits of one agreement.
+pub const CREDIT_STEPS_MAX: usize = 20;
+/// The most times of planned works of one version.
+pub const MAINTENANCE_WINDOWS_MAX: usize = 1_000;
+/// The most items of a rate card.
+pub const RATE_CARD_ITEMS_MAX: usize = 200;
+/// The most taxes of one agreement.
+pub const TAXES_MAX: usize = 20;
+
 /// The greatest time to live of a DNS answer: a day.
 pub const TTL_SECS_MAX: u32 = 86_400;
 /// The shortest interval of probing.
@@ -106,6 +123,22 @@ pub const SITE_BYTES_MAX: usize = OBJECT_HEAD_BYTES_MAX
     + list_bytes_max(CDNS_PER_SITE_MAX, text_bytes_max(NAME_BYTES_MAX) + 1 + text_bytes_max(HOST_BYTES_MAX))
     + 2 * VARINT_BYTES_MAX
     + list_bytes_max(OBJECTIVES_PER_SITE_MAX, OBJECTIVE_BYTES_MAX);
+const CDN_LIST_BYTES_MAX: usize = list_bytes_max(CDNS_PER_SITE_MAX, text_bytes_max(NAME_BYTES_MAX));
+/// The most bytes of an encoded version of an agreement: names, a digest, a reason, sixteen numbers and choices, and the lists.
+pub const AGREEMENT_BYTES_MAX: usize = OBJECT_HEAD_BYTES_MAX
+    + 5 * text_bytes_max(NAME_BYTES_MAX)
+    + text_bytes_max(64)
+    + text_bytes_max(COMMAND_TEXT_BYTES_MAX)
+    + 30 * VARINT_BYTES_MAX
+    + list_bytes_max(SITES_PER_AGREEMENT_MAX, text_bytes_max(NAME_BYTES_MAX))
+    + list_bytes_max(OBJECTIVES_PER_SITE_MAX, OBJECTIVE_BYTES_MAX)
+    + CDN_LIST_BYTES_MAX
+    + list_bytes_max(NETWORKS_PER_AGREEMENT_MAX, text_bytes_max(NAME_BYTES_MAX) + CDN_LIST_BYTES_MAX)
+    + list_bytes_max(SUSPENSIONS_MAX, 2 * VARINT_BYTES_MAX + 1)
+    + list_bytes_max(CREDIT_STEPS_MAX, 2 * VARINT_BYTES_MAX)
+    + list_bytes_max(MAINTENANCE_WINDOWS_MAX, 2 * VARINT_BYTES_MAX)
+    + list_bytes_max(RATE_CARD_ITEMS_MAX, text_bytes_max(NAME_BYTES_MAX) + VARINT_BYTES_MAX)
+    + list_bytes_max(TAXES_MAX, text_bytes_max(NAME_BYTES_MAX) + VARINT_BYTES_MAX);
 /// The most bytes of a site's encoded entry of the routing table, which holds the addresses of its CDNs.
 pub const SITE_ENTRY_BYTES_MAX: usize = text_bytes_max(NAME_BYTES_MAX)
     + HOSTS_BYTES_MAX
@@ -136,6 +169,7 @@ pub const DECISION_BYTES_MAX: usize = 3 * text_bytes_max(NAME_BYTES_MAX)
 const _: () = assert!(NETWORK_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(CDN_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(SITE_BYTES_MAX <= CHUNK_BYTES_MAX);
+const _: () = assert!(AGREEMENT_BYTES_MAX <= CHUNK_BYTES_MAX);
 const _: () = assert!(SITE_ENTRY_BYTES_MAX <= CHUNK_BYTES_MAX);
 // So does one decision.
 const _: () = assert!(DECISION_BYTES_MAX <= CHUNK_BYTES_MAX);

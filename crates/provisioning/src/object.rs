@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{Deleted, Event, NetworkName, ObjectKind, OverrideKind, Prefix, Probe, folded_name};
+use spillway_events::{
+    AgreementName, Deleted, Event, NetworkName, ObjectKind, OverrideKind, Prefix, Probe, folded_name,
+};
 
 use crate::field_path::FieldPath;
 
@@ -30,6 +32,13 @@ impl ObjectId {
         Self::new(ObjectKind::Probe, format!("{}/{}", probe.agent, probe.network))
     }
 
+    /// The identity of a version of an agreement; its name alone for the document of one that has no number yet.
+    #[must_use]
+    pub fn of_agreement(name: &AgreementName, version: u32) -> Self {
+        let of_version = || format!("{name}/{version}");
+        Self::new(ObjectKind::Agreement, if version == 0 { name.to_string() } else { of_version() })
+    }
+
     /// The identity of the object that an event deletes.
     #[must_use]
     pub fn deleted_by(event: &Event) -> Option<Self> {
@@ -44,8 +53,8 @@ impl ObjectId {
         self.kind == ObjectKind::Network && *self.name == *NetworkName::everywhere().as_str()
     }
 
-    /// The agent of a probe.
-    fn agent(&self) -> &str {
+    /// The agent of a probe; the agreement of a version.
+    fn first_part(&self) -> &str {
         self.name.split_once('/').map_or(&self.name, |(agent, _)| agent)
     }
 }
@@ -70,6 +79,8 @@ pub(crate) enum Claim {
     Name(ObjectKind, Arc<str>),
     /// The name of an agent, folded. Several probes may share an agent, but not two agents with colliding names.
     Agent(Arc<str>),
+    /// A name of an agreement, folded. Its versions share it.
+    Agreement(Arc<str>),
     /// A host name.
     Host(Arc<str>),
     /// An IP prefix.
@@ -83,10 +94,14 @@ impl Claim {
         Self::Name(id.kind, folded_name(&id.name).into())
     }
 
+    pub(crate) fn agreement(name: &str) -> Self {
+        Self::Agreement(folded_name(name).into())
+    }
+
     /// Whether two objects cannot both have this.
     pub(crate) fn excludes(&self, one: &ObjectId, other: &ObjectId) -> bool {
         match self {
-            Self::Agent(_) => one.agent() != other.agent(),
+            Self::Agent(_) | Self::Agreement(_) => one.first_part() != other.first_part(),
             Self::Name(..) | Self::Host(_) | Self::Prefix(_) | Self::Override(..) => one != other,
         }
     }
@@ -101,7 +116,12 @@ impl Claim {
             Self::Agent(_) => format!(
                 "collides with agent {} of {owner}: names of agents differ in more than upper and lower case, and `.` \
                  and `_`",
-                owner.agent()
+                owner.first_part()
+            ),
+            Self::Agreement(_) => format!(
+                "collides with the agreement {}: names of agreements differ in more than upper and lower case, and `.` and \
+                 `_`",
+                owner.first_part()
             ),
             Self::Host(host) => format!("{host} is also a host name of {owner}"),
             Self::Prefix(prefix) => format!("{prefix} is also a prefix of {owner}"),

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use spillway_events::ObjectKind;
+use spillway_events::{
+    Agreement, ObjectKind, Party, Sha256, SiteName, TimeMicros, format_duration, format_time,
+};
 
 use crate::kinds::Spec;
+use crate::kinds::agreement::ends_at;
+use crate::kinds::site::objective::{detection_and_return, measured_every};
 use crate::object::ObjectId;
-use crate::state::State;
+use crate::standing::{Standing, standing};
+use crate::state::{InForce, State};
 
 /// An object of a [`State`]. Serialized, its `spec` is the object's document.
 #[derive(Debug, Serialize)]
@@ -25,9 +30,44 @@ pub struct Resource {
 struct Status {
     /// The number of objects that refer to it. It cannot be deleted while there are any.
     users: usize,
-    /// The number of the record that last changed its objectives; only sites have them.
+    /// The number of the record that set what is agreed for a site.
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<u64>,
+    /// Where that is agreed: a version of an agreement, or in the words of [`OWN_OBJECTIVES`] and [`NOTHING_AGREED`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreed_in: Option<String>,
+    /// How far a version of an agreement has come.
+    #[serde(flatten)]
+    version: Option<VersionStatus>,
+}
+
+/// What a site's document says is what the operator agreed on both sides.
+pub const OWN_OBJECTIVES: &str = "its own objectives, which the operator agreed on both sides";
+/// Nothing is in force for a site.
+pub const NOTHING_AGREED: &str = "nothing";
+
+/// How far a version of an agreement has come.
+#[derive(Debug, Serialize)]
+struct VersionStatus {
+    version: u32,
+    standing: Standing,
+    proposed_by: Party,
+    terms_sha256: Sha256,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
+    /// How soon each objective shows an outage and its end, for each site.
+    times: Vec<Times>,
+}
+
+/// How soon an objective shows an outage and its end.
+#[derive(Debug, Serialize)]
+struct Times {
+    site: SiteName,
+    objective: usize,
+    detection: String,
+    r#return: String,
 }
 
 impl Resource {
@@ -45,12 +85,14 @@ impl Resource {
 }
 
 impl State {
-    /// An object as it is read.
+    /// An object as it is read at a time.
     #[must_use]
-    pub fn resource(&self, id: &ObjectId) -> Option<Resource> {
+    pub fn resource(&self, id: &ObjectId, at: TimeMicros) -> Option<Resource> {
         let stored = self.stored(id.kind, &id.name)?;
-        let agreement = (id.kind == ObjectKind::Site).then_some(stored.agreement);
-        let status = Status { users: self.users(id).count(), agreement };
+        let site = stored.object.as_site().map(|site| self.agreed(&site.name, at));
+        let (agreement, agreed_in) = site.unzip();
+        let version = self.agreement(id).map(|version| self.version_status(version, at));
+        let status = Status { users: self.users(id).count(), agreement, agreed_in, version };
         Some(Resource {
             kind: id.kind,
             name: Arc::clone(&id.name),
@@ -58,5 +100,44 @@ impl State {
             spec: stored.object.spec(),
             status: Some(status),
         })
+    }
+
+    /// The record and the place of what is agreed for a site.
+    fn agreed(&self, site: &SiteName, at: TimeMicros) -> (u64, String) {
+        match self.in_force(site, at) {
+            Some(InForce::Version { agreement, accepted }) => {
+                (accepted, format!("{}/{}", agreement.name, agreement.version))
+            }
+            Some(InForce::Own(own)) if !own.site.objectives.is_empty() => {
+                (own.agreement, OWN_OBJECTIVES.to_owned())
+            }
+            Some(InForce::Own(own) | InForce::Nothing(own)) => (own.agreement, NOTHING_AGREED.to_owned()),
+            None => (0, NOTHING_AGREED.to_owned()),
+        }
+    }
+
+    fn version_status(&self, agreement: &Agreement, at: TimeMicros) -> VersionStatus {
+        let sites = agreement.terms.sites.iter().filter_map(|site| self.site(site));
+        let times = sites.flat_map(|found| {
+            agreement.terms.objectives.iter().enumerate().map(|(index, objective)| {
+                let interval = measured_every(found.site, objective.metric);
+                let (detection, back) = detection_and_return(objective, interval);
+                Times {
+                    site: found.site.name.clone(),
+                    objective: index,
+                    detection: format_duration(detection),
+                    r#return: format_duration(back),
+                }
+            })
+        });
+        VersionStatus {
+            version: agreement.version,
+            standing: standing(agreement, at),
+            proposed_by: agreement.proposed_by,
+            terms_sha256: agreement.terms_sha256,
+            reason: agreement.reason.clone(),
+            ends_at: ends_at(agreement).map(format_time),
+            times: times.collect(),
+        }
     }
 }

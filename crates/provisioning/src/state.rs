@@ -2,6 +2,7 @@
 //!
 //! A state shares its structure with its clones: a clone costs nothing, and applying a record costs what it changes.
 
+mod agreements;
 mod index;
 mod lookup;
 mod saved;
@@ -13,10 +14,13 @@ use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use serde::{Deserialize, Serialize};
-use spillway_events::{Deleted, Event, Gap, NetworkName, ObjectKind, ProvisioningRecord, Token};
+use spillway_events::{
+    ClientName, Deleted, Event, Gap, NetworkName, ObjectKind, ProvisioningRecord, SiteName, Token,
+};
 
 use crate::kinds::Object;
 use crate::object::{Claim, ObjectId};
+pub use agreements::{InForce, boundaries};
 use index::Index;
 pub use lookup::ProvisionedSite;
 pub(crate) use lookup::override_of;
@@ -35,7 +39,21 @@ pub struct State {
     gaps: RedBlackTreeSetSync<Gap>,
     /// By id. They are not saved, because no state that is saved is asked who may call.
     tokens: RedBlackTreeMapSync<String, Token>,
+    former_owners: FormerOwners,
 }
+
+/// The clients of the sites that were deleted. Commands are decided on them, but they are no part of what is provisioned: no
+/// checkpoint holds them, and states are equal without them.
+#[derive(Debug, Clone, Default)]
+struct FormerOwners(RedBlackTreeMapSync<SiteName, ClientName>);
+
+impl PartialEq for FormerOwners {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for FormerOwners {}
 
 /// An object, and when it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +100,10 @@ impl State {
         match event {
             Event::Deleted(Deleted { object, name }) => {
                 let id = ObjectId::new(*object, name.as_str());
+                if let Some(found) = self.site_of(&id) {
+                    let (site, owner) = (found.site.name.clone(), found.site.client.clone());
+                    self.former_owners.0.insert_mut(site, owner);
+                }
                 self.remove(&id).then_some(id)
             }
             Event::Gap(gap) => {
@@ -188,6 +210,11 @@ impl State {
         let of_partition = |gap: &&Gap| gap.topic == topic && gap.partition == partition;
         let over = self.gaps.iter().filter(of_partition).filter(|gap| (gap.from..gap.to).contains(&from));
         over.map(|gap| gap.to).max()
+    }
+
+    /// The client of a site that was deleted.
+    pub(crate) fn former_owner(&self, site: &SiteName) -> Option<&ClientName> {
+        self.former_owners.0.get(site)
     }
 
     /// The number of gaps in the log that are accepted.

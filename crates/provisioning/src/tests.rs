@@ -1,5 +1,6 @@
 //! Tests of the crate's public face: text in, events, lines and text out.
 
+mod agreements;
 mod commands;
 mod deciding;
 mod exporting;

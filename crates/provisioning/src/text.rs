@@ -131,6 +131,7 @@ impl Positions {
             file: self.file(document).to_owned(),
             line: Some(document.lines.line_of(field)),
             path: path(document.number, &format!(" ({})", document.object), field),
+            field: field.clone(),
             reason,
         }
     }

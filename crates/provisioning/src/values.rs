@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
-use spillway_events::{Address, Prefix, TimeMicros, format_time, parse_time};
+use spillway_events::{Address, AgreementName, NAME_BYTES_MAX, Prefix, TimeMicros, format_time, parse_time};
 use url::{Host, Url};
 
 use crate::fault::shorten;
@@ -49,6 +49,14 @@ texts! {
     PrefixText(Prefix) = read_prefix;
     /// Why something is done.
     ReasonText(String) = read_reason;
+    /// The name of an item of a rate card, or the code of a tax.
+    ItemName(String) = read_item_name;
+    /// A rate card and its version, `NAME/VERSION`.
+    RateCardId(String) = read_rate_card_id;
+    /// The code of a currency (ISO 4217).
+    CurrencyCode(String) = read_currency;
+    /// The name of a time zone, such as `Europe/Berlin`.
+    ZoneName(String) = read_zone;
 }
 
 /// A time; written in UTC.
@@ -75,6 +83,37 @@ fn read_reason(text: &str) -> Result<String, String> {
     }
     if text.chars().any(char::is_control) {
         return Err(String::from("a reason has no control characters, such as line breaks"));
+    }
+    Ok(text.to_owned())
+}
+
+fn read_item_name(text: &str) -> Result<String, String> {
+    // An item's name keeps the rule of names, as those of objects do.
+    AgreementName::new(text).map(String::from).map_err(|error| error.to_string())
+}
+
+fn read_rate_card_id(text: &str) -> Result<String, String> {
+    let wrong = || format!("`{}` is not a rate card and its version, such as standard/1", shorten(text));
+    let (name, version) = text.split_once('/').ok_or_else(wrong)?;
+    let number: u32 = version.parse().map_err(|_| wrong())?;
+    if number == 0 || number.to_string() != version || read_item_name(name).is_err() {
+        return Err(wrong());
+    }
+    Ok(text.to_owned())
+}
+
+fn read_currency(text: &str) -> Result<String, String> {
+    if text.len() != 3 || !text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Err(format!("`{}` is not the code of a currency, such as EUR", shorten(text)));
+    }
+    Ok(text.to_owned())
+}
+
+fn read_zone(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+');
+    let is_part = |part: &str| !part.is_empty() && part.chars().all(is_allowed);
+    if text.len() > NAME_BYTES_MAX || !text.split('/').all(is_part) {
+        return Err(format!("`{}` is not the name of a time zone, such as Europe/Berlin", shorten(text)));
     }
     Ok(text.to_owned())
 }

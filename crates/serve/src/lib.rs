@@ -4,25 +4,29 @@
 //! listener ──► caps: in all, per client ──► hyper: header timeout ──► request timeout, memory of bodies ──► router
 //! ```
 //!
+//! Every answer has a `Request-Id`, the caller's or a new one, which is in the log line of a request that failed.
+//!
 //! axum's own `serve` has neither caps nor timeouts, so idle connections would stay for ever and use up file descriptors.
 #![warn(missing_docs)]
 
 mod bodies;
 mod clients;
 mod problem;
+mod problem_type;
+mod request_id;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -31,7 +35,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::bodies::{Bodies, Counted, Taken};
 use self::clients::Clients;
-pub use self::problem::{Problem, not_found, wrong_method};
+use self::problem::Detail;
+pub use self::problem::{FieldError, Problem, not_found, wrong_method};
+pub use self::problem_type::{
+    BAD_REQUEST, INTERNAL, NO_SUCH_PATH, PROBLEM_TYPES, ProblemType, UNSUPPORTED_MEDIA_TYPE,
+};
+use self::problem_type::{NO_ROOM, REQUEST_TIMEOUT};
+use self::request_id::REQUEST_ID;
 
 /// How long a failed accept waits, so that a lack of file descriptors does not spin.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -87,6 +97,10 @@ impl Default for Limits {
     }
 }
 
+/// The address of the client that sent a request, among its extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
 /// Serves a router until cancelled. Requests that are open then may still end, for a few seconds.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel: CancellationToken) {
     let bodies = Arc::new(Bodies::new(
@@ -128,23 +142,37 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel
     let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, graceful.shutdown()).await;
 }
 
-/// Runs a request within its bounds. `taken` holds the memory of its body until it is answered.
+/// Answers a request under its id, and logs it if the server failed.
 async fn answer(request: Request, next: Next, limits: Limits, taken: Arc<Taken>) -> Response {
+    let request_id = request_id::id_of(request.headers());
+    let (method, path) = (request.method().clone(), problem::shown(&request));
+    let mut response = answer_within(request, next, limits, taken).await;
+    let status = response.status().as_u16();
+    let detail = response.extensions().get::<Detail>().map_or("", |Detail(detail)| detail);
+    if response.status().is_server_error() {
+        tracing::warn!(request_id, %method, path, status, detail, "a request failed");
+    } else if response.status().is_client_error() {
+        tracing::debug!(request_id, %method, path, status, detail, "a request was refused");
+    }
+    response.headers_mut().insert(REQUEST_ID, request_id::header_value(&request_id));
+    response
+}
+
+/// Runs a request within its bounds. `taken` holds the memory of its body until it is answered.
+async fn answer_within(request: Request, next: Next, limits: Limits, taken: Arc<Taken>) -> Response {
     let request = request.map(|body| Body::new(Counted::new(body, Arc::clone(&taken))));
     let answered = tokio::time::timeout(limits.request_timeout, next.run(request)).await;
     if taken.is_refused() {
         let detail =
             "the server has no memory for this body now, because of other requests; send it again later";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-            .with_retry_after(RETRY_AFTER_SECS)
-            .into();
+        return Problem::new(&NO_ROOM, detail).with_retry_after(RETRY_AFTER_SECS).into();
     }
     match answered {
         Ok(response) => problem::from_rejection(response, limits.body_bytes_max).await,
         Err(_) => {
             let secs = limits.request_timeout.as_secs();
             let detail = format!("the request took more than {secs} s");
-            Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into()
+            Problem::new(&REQUEST_TIMEOUT, detail).into()
         }
     }
 }
@@ -159,7 +187,11 @@ fn serve_connection(
 ) {
     // Over a cap the connection is closed by dropping it.
     let Some(admitted) = Clients::admit(clients, from.ip()) else { return };
-    let service = TowerToHyperService::new(router.clone());
+    let router = TowerToHyperService::new(router.clone());
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ClientAddress(from.ip()));
+        hyper::service::Service::call(&router, request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)

@@ -1,13 +1,15 @@
 //! The bounds of the server, with real connections.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
-use spillway_serve::{Limits, listen, not_found, serve, wrong_method};
+use spillway_serve::{INTERNAL, Limits, Problem, listen, not_found, serve, wrong_method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,6 +22,7 @@ async fn start(limits: Limits) -> (SocketAddr, DropGuard) {
     let address = listener.local_addr().unwrap();
     let router = Router::new()
         .route("/", get(|| async { "hello" }))
+        .route("/fails", get(|| async { Problem::new(&INTERNAL, "the disk is gone") }))
         .route("/body", post(|body: Bytes| async move { body.len().to_string() }))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method);
@@ -177,4 +180,66 @@ async fn small_bodies_are_bounded_too() {
     assert!(send(address, 5).await.ends_with("\r\n5"));
     drop(held);
     until(address, 10, "200").await;
+}
+
+/// The id in an answer.
+fn id_of(answer: &str) -> &str {
+    let line = answer.lines().find_map(|line| line.strip_prefix("request-id: "));
+    line.unwrap_or_else(|| panic!("no id: {answer}"))
+}
+
+#[tokio::test]
+async fn every_answer_has_an_id_the_callers_if_it_is_harmless() {
+    let (address, _running) = start(limits()).await;
+    let get = async |path: &str, headers: &str| {
+        ask(address, &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n")).await
+    };
+    for path in ["/", "/nowhere", "/body", "/fails"] {
+        assert_eq!(id_of(&get(path, "Request-Id: aZ-9_.\r\n").await), "aZ-9_.", "{path}");
+    }
+    let long = "x".repeat(65);
+    for harmful in ["", "a b", "a\"b", "\u{e9}", &long] {
+        let answer = get("/", &format!("Request-Id: {harmful}\r\n")).await;
+        let id = id_of(&answer);
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{harmful}: {id}");
+    }
+    let twice = get("/", "Request-Id: one\r\nRequest-Id: two\r\n").await;
+    assert_eq!(id_of(&twice).len(), 32);
+    assert_ne!(id_of(&get("/", "").await), id_of(&get("/", "").await));
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The tests' runtime has one thread, so what the server logs goes to the subscriber of this thread.
+#[tokio::test]
+async fn a_failed_request_is_logged_with_its_id_and_cause() {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let (address, _running) = start(limits()).await;
+    for path in ["/fails", "/nowhere", "/"] {
+        let request =
+            format!("GET {path}?secret HTTP/1.1\r\nHost: a\r\nConnection: close\r\nRequest-Id: mine\r\n\r\n");
+        ask(address, &request).await;
+    }
+    let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    for part in ["request_id=\"mine\"", "path=\"/fails\"", "status=500", "the disk is gone"] {
+        assert!(lines[0].contains(part), "{part}: {text}");
+    }
 }

@@ -186,8 +186,11 @@ pub(crate) fn call(request: RequestBuilder) -> anyhow::Result<String> {
         );
     }
     let problem: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-    for mistake in problem["errors"].as_array().into_iter().flatten() {
-        eprintln!("{}", mistake.as_str().unwrap_or_default());
+    let detail = problem["detail"].as_str().unwrap_or(&body);
+    let mistakes = problem["errors"].as_array().into_iter().flatten();
+    let mistakes = mistakes.filter_map(|mistake| mistake["detail"].as_str());
+    for mistake in mistakes.filter(|mistake| !detail.contains(mistake)) {
+        eprintln!("{mistake}");
     }
-    bail!("{}", problem["detail"].as_str().unwrap_or(&body));
+    bail!("{detail}");
 }

@@ -15,7 +15,8 @@ use crate::output::line;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A kind is written as in documents, in the plural, or short: client (cl), network (net), cdn, probe (pr), site (si), override (ov). \
+A kind is written as in documents, in the plural, or short: client (cl), network (net), cdn, probe (pr), site (si), agreement \
+(ag), override (ov). \
 Without a kind everything is printed, as documents unless -o says otherwise. Documents (-o yaml) can be applied again; JSON \
 has the revision and the status of each object too.
 
@@ -27,10 +28,10 @@ Examples:
   spillway get probe agent-1/carrier-a -o json
   spillway get site shop -o yaml --at 2026-05-01T12:00:00Z")]
 pub(crate) struct Options {
-    /// Kind of the objects: client, network, cdn, probe, site or override
+    /// Kind of the objects: client, network, cdn, probe, site, agreement or override
     #[arg(value_parser = kind_named)]
     kind: Option<ObjectKind>,
-    /// Only the object of this name; a probe's is AGENT/NETWORK
+    /// Only the object of this name; a probe's is AGENT/NETWORK, an agreement's NAME/VERSION
     name: Option<String>,
     /// How to print them [default: table; yaml without a kind]
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -124,6 +125,7 @@ fn names_of(kind: ObjectKind) -> &'static [&'static str] {
         ObjectKind::Cdn => &["cdn", "cdns"],
         ObjectKind::Probe => &["probe", "probes", "pr"],
         ObjectKind::Site => &["site", "sites", "si"],
+        ObjectKind::Agreement => &["agreement", "agreements", "ag"],
         ObjectKind::Override => &["override", "overrides", "ov"],
     }
 }
@@ -170,6 +172,7 @@ fn print_table(kind: ObjectKind, objects: &[Ordered]) -> anyhow::Result<()> {
         ObjectKind::Cdn => ["NAME", "TYPE", "DNS NAME", "USED BY"],
         ObjectKind::Probe => ["NAME", "AGENT", "NETWORK", "REVISION"],
         ObjectKind::Site => ["NAME", "CLIENT", "HOSTS", "CDNS"],
+        ObjectKind::Agreement => ["VERSION", "CLIENT", "STANDING", "FROM"],
         ObjectKind::Override => ["NAME", "DOES", "EXPIRES", "REASON"],
     };
     let rows: Vec<[String; 4]> = objects.iter().map(|object| cells(kind, object)).collect();
@@ -202,6 +205,10 @@ fn cells(kind: ObjectKind, object: &Ordered) -> [String; 4] {
             let cdns = cdns.map(|cdn| format!("{}{}", cdn.cell(), cdn.field("cdn").cell()));
             let cdns = cdns.collect::<Vec<_>>().join(", ");
             [name, of("client"), first(spec.field("hosts").items()), cdns]
+        }
+        ObjectKind::Agreement => {
+            let standing = object.field("status").field("standing").cell();
+            [name, of("client"), standing, of("effective_from")]
         }
         ObjectKind::Override => {
             let words = [of("type"), of("cdn"), of("site"), of("to")];

@@ -56,6 +56,7 @@
 //! This crate uses no clock, randomness, file or network.
 #![warn(missing_docs)]
 
+mod agreed;
 mod choice;
 mod directory;
 mod error;

@@ -4,7 +4,7 @@ use spillway_events::{SeriesWindows, SiteName, SiteRoutes, TimeMicros};
 
 use crate::error::RestoreError;
 use crate::site::SiteState;
-use crate::steering::{Steering, site_mut};
+use crate::steering::{Steering, reschedule, site_mut};
 
 /// How many samples, about, are collected at once when windows are saved.
 const SAVED_SAMPLES_MAX: u64 = 8_000_000;
@@ -48,6 +48,7 @@ impl Steering {
         windows: &[SeriesWindows],
     ) -> Result<(), (SiteName, RestoreError)> {
         self.windows.set_now(at);
+        self.settle(greatest_at);
         self.restore_overrides(greatest_at);
         for saved in routes {
             self.restore_routes(saved).map_err(|error| (saved.site.clone(), error))?;
@@ -56,6 +57,11 @@ impl Steering {
             self.restore_windows(saved).map_err(|error| (saved.site.clone(), error))?;
         }
         self.mark_frozen_dirty();
+        for (number, state) in (0..).zip(&mut self.sites) {
+            if let Some(state) = state.as_deref_mut() {
+                reschedule(&mut self.due, number, state, at);
+            }
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod objective_windows;
 mod performance;
+mod route;
 mod saved;
 
 use std::cell::OnceCell;
@@ -9,11 +10,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use spillway_events::{
-    Candidate, CdnName, Decision, LISTED_PROBES_MAX, Objective, ObjectiveEvidence, ProbeValue, Reason, Route,
-    Site, Value, Verdict,
+    CdnName, Decision, LISTED_PROBES_MAX, Objective, ObjectiveEvidence, ProbeValue, Reason, Route, Site,
+    TimeMicros, Value, Verdict,
 };
 
-use crate::choice::{CdnView, Chosen, Usable, choose_cdn, passed_over};
+use crate::agreed::{Agreed, RouteTerms};
+use crate::choice::{CdnView, Permille, Usable};
 use crate::directory::Directory;
 use crate::evidence::{Votes, combine, evidence, permille, verdict};
 use crate::moment::Moment;
@@ -24,18 +26,24 @@ use crate::topology::Topology;
 use crate::windows::{Change, Windows};
 pub(crate) use objective_windows::ObjectiveWindows;
 pub use performance::SitePerformance;
+use route::Facts;
 
 /// The state of one site.
 #[derive(Debug)]
 pub(crate) struct SiteState {
+    /// With the objectives that are in force.
     pub(crate) spec: Arc<Site>,
     agreement: u64,
+    /// What is agreed beside the objectives.
+    terms: Option<Arc<RouteTerms>>,
     /// One for each objective.
     pub(crate) windows: Vec<ObjectiveWindows>,
     /// By the network's index in the topology; `None` if the site has not been decided yet.
     current: PerNetwork<Option<Current>>,
     /// Whether the verdict is below and followed in every network, so that no CDN's value matters.
     is_below_everywhere: bool,
+    /// When it is decided next because time passes.
+    pub(crate) due: Option<TimeMicros>,
 }
 
 /// What a site is decided from.
@@ -59,27 +67,33 @@ pub(crate) struct Current {
     known: bool,
     /// The tick that last changed route or reason.
     decided_tick: u64,
+    /// When the route last left the origin.
+    left_origin_at: Option<TimeMicros>,
+    /// Since when the verdict has been unknown without a break.
+    unknown_since: Option<TimeMicros>,
 }
 
 impl SiteState {
-    pub(crate) fn new(spec: Arc<Site>, agreement: u64, windows: &mut Windows) -> Self {
+    pub(crate) fn new(agreed: Agreed, windows: &mut Windows) -> Self {
+        let Agreed { site: spec, agreement, terms } = agreed;
         let windows = objective_windows::empty(&spec, windows);
-        let current = PerNetwork::default();
-        Self { spec, agreement, windows, current, is_below_everywhere: false }
+        let (current, due) = (PerNetwork::default(), None);
+        Self { spec, agreement, terms, windows, current, is_below_everywhere: false, due }
     }
 
-    /// Whether the site has this specification and agreement.
-    pub(crate) fn is_as(&self, spec: &Site, agreement: u64) -> bool {
-        *self.spec == *spec && self.agreement == agreement
+    /// Whether this is agreed for the site.
+    pub(crate) fn is_as(&self, agreed: &Agreed) -> bool {
+        *self.spec == *agreed.site && self.agreement == agreed.agreement && self.terms == agreed.terms
     }
 
     /// Applies a new specification of the site with this number. Windows are kept by the target's name and the objective; a
     /// changed objective starts with an empty window.
-    pub(crate) fn respecify(&mut self, number: u32, spec: Arc<Site>, agreement: u64, windows: &mut Windows) {
+    pub(crate) fn respecify(&mut self, number: u32, agreed: Agreed, windows: &mut Windows) {
+        let Agreed { site: spec, agreement, terms } = agreed;
         let old = std::mem::take(&mut self.windows);
         self.windows = objective_windows::rearranged(old, &self.spec, number, &spec, windows);
         self.spec = spec;
-        self.agreement = agreement;
+        (self.agreement, self.terms) = (agreement, terms);
     }
 
     /// Moves the route of each network to the network's index in a new topology; drops the routes of networks that are gone.
@@ -103,6 +117,16 @@ impl SiteState {
         objective_windows::drop_probes(&mut self.windows, probes, windows);
     }
 
+    /// Time starts again at a tick: what is unknown is unknown since then, and no route left the origin later.
+    pub(crate) fn restart(&mut self, at: TimeMicros, topology: &Topology) {
+        let mut current = self.current.to_vec(topology.networks_count());
+        for held in current.iter_mut().flatten() {
+            held.unknown_since = held.unknown_since.map(|_| at);
+            held.left_origin_at = held.left_origin_at.map(|left| left.min(at));
+        }
+        self.hold(&current, topology);
+    }
+
     /// Forgets all windows.
     pub(crate) fn drop_windows(&mut self, windows: &mut Windows) {
         objective_windows::drop_all(&mut self.windows, windows);
@@ -117,7 +141,10 @@ impl SiteState {
             objective.remove(change.of.series, windows);
         }
         if change.of.series.target == ORIGIN {
-            change.crosses || change.success_changes
+            let is_in_band = || self.terms.as_ref().is_some_and(|terms| terms.return_band_permille > 0);
+            change.crosses
+                || change.success_changes
+                || change.changes && !self.is_below_everywhere && is_in_band()
         } else {
             change.changes && !self.is_below_everywhere
         }
@@ -148,19 +175,31 @@ impl SiteState {
         let cdns = OnceCell::new();
         let cdns = || cdns.get_or_init(|| self.cdn_votes(topology, windows));
         let usable: Vec<Usable> = self.spec.cdns.iter().map(|cdn| usable(&cdn.cdn)).collect();
+        let all_cdns: Vec<usize> = (0..self.spec.cdns.len()).collect();
         let mut changes = Vec::new();
         for network in 0..topology.networks_count() {
             let previous = self.current.get(network).as_ref();
             let literal = combine(self.verdicts(&origin, network));
-            let views = || self.views(cdns(), &usable, network);
+            let since = previous.and_then(|previous| previous.unknown_since);
+            let unknown_since = (literal == Verdict::Unknown).then(|| since.unwrap_or(moment.at));
+            let order = self.terms.as_ref().map_or(&all_cdns[..], |terms| terms.order(topology, network));
+            let origin_permille = self.worst_permille(&origin, network);
+            let (verdict, at) = (literal, moment.at);
+            let facts = Facts { overrides, previous, verdict, at, unknown_since, order, origin_permille };
+            let views = || self.views(order, cdns(), &usable, network);
             let has_success = || has_success(&origin, topology, network);
-            let (route, reason, candidates) = self.route(overrides, previous, literal, views, has_success);
+            let (route, reason, candidates) = self.route(&facts, views, has_success);
             let known = literal != Verdict::Unknown || previous.is_some_and(|previous| previous.known);
             let same = previous.filter(|previous| (&previous.route, previous.reason) == (&route, reason));
             let decided_tick = same.map_or(moment.tick, |previous| previous.decided_tick);
-            let current = Current { route, verdict: literal, reason, known, decided_tick };
+            let left_before = previous.and_then(|previous| previous.left_origin_at);
+            let was_on_cdn = previous.is_some_and(|previous| previous.route.cdn.is_some());
+            let leaves = route.cdn.is_some() && !was_on_cdn;
+            let left_origin_at = if leaves { Some(moment.at) } else { left_before };
+            let current =
+                Current { route, verdict, reason, known, decided_tick, left_origin_at, unknown_since };
             if !redecide_all && previous.is_some_and(|previous| same_outcome(previous, &current)) {
-                // `known` changes only together with the verdict, so it is not compared.
+                // The other parts change only together with route or verdict, so they are not compared.
                 continue;
             }
             let decision = Decision {
@@ -215,97 +254,23 @@ impl SiteState {
         self.spec.objectives.iter().zip(votes).map(of_objective).collect()
     }
 
-    fn views(&self, cdns: &[Vec<Votes>], usable: &[Usable], network: usize) -> Vec<CdnView> {
-        let view = |(votes, usable): (&Vec<Votes>, &Usable)| {
-            let with_evidence = self.spec.objectives.iter().zip(votes);
-            let permilles = with_evidence.filter_map(|(objective, votes)| {
-                votes.by_network[network].map(|found| permille(objective, found.value))
-            });
-            CdnView {
-                usable: *usable,
-                verdict: combine(self.verdicts(votes, network)),
-                permille: permilles.max(),
-            }
-        };
-        cdns.iter().zip(usable).map(view).collect()
+    /// A target's worst objective; those without evidence do not count.
+    fn worst_permille(&self, votes: &[Votes], network: usize) -> Option<Permille> {
+        let with_evidence = self.spec.objectives.iter().zip(votes);
+        let permilles = with_evidence.filter_map(|(objective, votes)| {
+            votes.by_network[network].map(|found| permille(objective, found.value))
+        });
+        permilles.max()
     }
 
-    /// The route for a verdict, the reason if the route differs from the verdict, and the CDNs that were considered.
-    fn route(
-        &self,
-        overrides: OfSite<'_>,
-        previous: Option<&Current>,
-        verdict: Verdict,
-        views: impl Fn() -> Vec<CdnView>,
-        origin_has_success: impl Fn() -> bool,
-    ) -> (Route, Option<Reason>, Vec<Candidate>) {
-        if let Some(pinned) = overrides.pin.and_then(|target| self.route_to(target)) {
-            return (pinned, Some(Reason::Pinned), Vec::new());
-        }
-        let last = previous.map(|previous| &previous.route).filter(|route| self.has(route));
-        if let Some(last) = last.filter(|_| overrides.is_frozen) {
-            return (last.clone(), Some(Reason::Frozen), Vec::new());
-        }
-        if self.spec.objectives.is_empty() {
-            return (Route::ORIGIN, Some(Reason::NoAgreement), Vec::new());
-        }
-        let is_drained = overrides.is_origin_drained && verdict != Verdict::AtOrAbove;
-        let held = previous.filter(|previous| previous.known).map(|previous| &previous.route);
-        let present = previous.and_then(|previous| previous.route.cdn.as_ref());
-        let present = self.spec.cdns.iter().position(|cdn| Some(&cdn.cdn) == present);
-        let reason = match (verdict, held) {
-            _ if is_drained => Some(Reason::Drained),
-            (Verdict::Below, _) => return (Route::ORIGIN, None, Vec::new()),
-            (Verdict::Unknown, None) => return (Route::ORIGIN, Some(Reason::ColdStart), Vec::new()),
-            (Verdict::Unknown, Some(held)) if held.cdn.is_none() => {
-                return (Route::ORIGIN, Some(Reason::UnknownHold), Vec::new());
-            }
-            (Verdict::Unknown, Some(_)) => Some(Reason::UnknownHold),
-            (Verdict::AtOrAbove, _) => None,
+    /// The CDNs of these indexes, in this order.
+    fn views(&self, order: &[usize], cdns: &[Vec<Votes>], usable: &[Usable], network: usize) -> Vec<CdnView> {
+        let view = |index: &usize| CdnView {
+            usable: usable[*index],
+            verdict: combine(self.verdicts(&cdns[*index], network)),
+            permille: self.worst_permille(&cdns[*index], network),
         };
-        let views = views();
-        let chosen = match present {
-            Some(present)
-                if !is_drained && verdict == Verdict::Unknown && views[present].usable == Usable::Yes =>
-            {
-                Chosen::Cdn(present)
-            }
-            // A drained origin is left for a CDN that can be used, and for no other.
-            _ if is_drained && views.iter().all(|view| view.usable != Usable::Yes) => Chosen::Origin,
-            _ => choose_cdn(&views, present, origin_has_success()),
-        };
-        let candidates = self.candidates(&views, chosen);
-        match chosen {
-            Chosen::Cdn(index) => (Route::to_cdn(self.spec.cdns[index].cdn.clone()), reason, candidates),
-            Chosen::Origin => (Route::ORIGIN, Some(Reason::NoUsableCdn), candidates),
-        }
-    }
-
-    /// The route to one of the site's targets.
-    fn route_to(&self, target: &str) -> Option<Route> {
-        if self.spec.origin.name == target {
-            return Some(Route::ORIGIN);
-        }
-        let mut cdns = self.spec.cdns.iter().map(|cdn| &cdn.cdn);
-        cdns.find(|cdn| cdn.as_str() == target).map(|cdn| Route::to_cdn(cdn.clone()))
-    }
-
-    /// Whether a route still goes to one of the site's targets.
-    fn has(&self, route: &Route) -> bool {
-        route.cdn.as_ref().is_none_or(|cdn| self.spec.cdns.iter().any(|of| of.cdn == *cdn))
-    }
-
-    fn candidates(&self, views: &[CdnView], chosen: Chosen) -> Vec<Candidate> {
-        let candidate = |(index, (cdn, view)): (usize, (&spillway_events::CdnOfSite, &CdnView))| Candidate {
-            cdn: cdn.cdn.clone(),
-            verdict: view.verdict,
-            permille: view
-                .permille
-                .filter(|permille| *permille != crate::INFINITE)
-                .map(|permille| permille.0),
-            passed_over: (chosen != Chosen::Cdn(index)).then(|| passed_over(*view)),
-        };
-        self.spec.cdns.iter().zip(views).enumerate().map(candidate).collect()
+        order.iter().map(view).collect()
     }
 
     fn objective_evidence(

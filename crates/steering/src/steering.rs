@@ -1,11 +1,11 @@
 //! Steers many sites, tick by tick.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use spillway_events::{CdnName, Decision, Metric, ObjectKind, Site, SiteName, TimeMicros};
-use spillway_provisioning::{ObjectId, ProvisionedSite, State};
+use spillway_events::{CdnName, Decision, Metric, ObjectKind, SiteName, TimeMicros};
+use spillway_provisioning::{ObjectId, State, boundaries};
 
+use crate::agreed::Agreed;
 use crate::choice::Usable;
 use crate::directory::Directory;
 use crate::moment::Moment;
@@ -33,6 +33,12 @@ pub struct Steering {
     /// The numbers of the sites that are steered here, in the order of their names if `is_by_name`.
     by_name: Vec<u32>,
     is_by_name: bool,
+    /// Sites for which something else may be agreed from the next tick on.
+    unsettled: BTreeSet<SiteName>,
+    /// When versions of agreements come into force and go out of it, for which sites.
+    boundaries: BTreeMap<TimeMicros, BTreeSet<SiteName>>,
+    /// When sites are decided because time passes.
+    pub(crate) due: BTreeSet<(TimeMicros, u32)>,
     /// Sites to decide at the next tick.
     pub(crate) dirty: BTreeSet<u32>,
     /// The next decisions are of every site in every network, changed or not.
@@ -62,23 +68,43 @@ impl Steering {
         if changed.iter().any(|id| matches!(id.kind, ObjectKind::Network | ObjectKind::Probe)) {
             self.update_topology();
         }
-        let sites = changed.iter().filter_map(|id| state.site_of(id));
-        for ProvisionedSite { site, agreement } in sites.filter(|site| owns(&site.site.name)) {
-            self.put_site(site, agreement);
+        let sites = changed.iter().filter_map(|id| state.site_of(id)).map(|found| &found.site.name);
+        self.unsettled.extend(sites.filter(|site| owns(site)).cloned());
+        for agreement in changed.iter().filter_map(|id| state.agreement(id)) {
+            let sites: BTreeSet<SiteName> =
+                agreement.terms.sites.iter().filter(|site| owns(site)).cloned().collect();
+            for at in boundaries(agreement) {
+                self.boundaries.entry(at).or_default().extend(sites.iter().cloned());
+            }
+            self.unsettled.extend(sites);
         }
     }
 
-    fn put_site(&mut self, spec: &Arc<Site>, agreement: u64) {
-        let Some(number) = self.directory.number(spec.name.as_str()) else { return };
+    /// Takes over what is agreed at a tick's time. What has begun or ended once has done so for good, also when the clock is reset.
+    pub(crate) fn settle(&mut self, at: TimeMicros) {
+        let now = self.greatest_at.map_or(at, |greatest| greatest.max(at));
+        self.greatest_at = Some(now);
+        while let Some(boundary) = self.boundaries.first_entry().filter(|first| *first.key() <= now) {
+            self.unsettled.extend(boundary.remove());
+        }
+        for site in std::mem::take(&mut self.unsettled) {
+            if let Some(agreed) = Agreed::at(&self.state, &site, now) {
+                self.put_site(agreed);
+            }
+        }
+    }
+
+    fn put_site(&mut self, agreed: Agreed) {
+        let Some(number) = self.directory.number(agreed.site.name.as_str()) else { return };
         let index = number as usize;
         if self.sites.len() <= index {
             self.sites.resize_with(index + 1, || None);
         }
         match &mut self.sites[index] {
-            Some(state) if state.is_as(spec, agreement) => {}
-            Some(state) => state.respecify(number, Arc::clone(spec), agreement, &mut self.windows),
+            Some(state) if state.is_as(&agreed) => {}
+            Some(state) => state.respecify(number, agreed, &mut self.windows),
             none => {
-                *none = Some(Box::new(SiteState::new(Arc::clone(spec), agreement, &mut self.windows)));
+                *none = Some(Box::new(SiteState::new(agreed, &mut self.windows)));
                 self.by_name.push(number);
                 self.is_by_name = false;
             }
@@ -90,6 +116,7 @@ impl Steering {
         let Some(number) = self.directory.number(name) else { return };
         if let Some(mut state) = self.sites.get_mut(number as usize).and_then(Option::take) {
             state.drop_windows(&mut self.windows);
+            state.due.into_iter().for_each(|due| _ = self.due.remove(&(due, number)));
             // The number may be given to a site of another name.
             self.is_by_name = false;
         }
@@ -169,9 +196,8 @@ impl Steering {
 
     /// Takes over the overrides of a tick's time, and decides the sites for which they differ from those before. What has ended
     /// once does not come back when the clock is reset.
-    fn override_at(&mut self, at: TimeMicros) {
-        let now = self.greatest_at.map_or(at, |greatest| greatest.max(at));
-        self.greatest_at = Some(now);
+    fn override_now(&mut self) {
+        let Some(now) = self.greatest_at else { return };
         if !std::mem::take(&mut self.has_new_overrides) && !self.overrides.has_ended(now) {
             return;
         }
@@ -194,10 +220,13 @@ impl Steering {
         self.mark_all_dirty();
     }
 
-    /// Empties all windows and forgets which CDNs cannot be used: time starts again, so the age of evidence is unknown.
+    /// Empties all windows and forgets which CDNs cannot be used: time starts again at a tick, so the age of evidence is unknown.
     /// Every site is decided at the next tick.
-    pub fn forget_evidence(&mut self) {
-        self.sites.iter_mut().flatten().for_each(|state| state.drop_windows(&mut self.windows));
+    pub fn forget_evidence(&mut self, at: TimeMicros) {
+        for state in self.sites.iter_mut().flatten() {
+            state.drop_windows(&mut self.windows);
+            state.restart(at, &self.topology);
+        }
         self.windows.clear();
         self.unusable.clear();
         self.mark_all_dirty();
@@ -210,6 +239,7 @@ impl Steering {
 
     /// Adds samples to the windows as of the tick's time.
     pub fn add(&mut self, samples: &Samples, now: TimeMicros) {
+        self.settle(now);
         self.windows.set_now(now);
         // Before anything is added, so that the panes never span more than a window, however far time has jumped.
         self.windows.expire();
@@ -247,7 +277,12 @@ impl Steering {
     /// Advances the windows to the tick's time, and decides the sites that changed: by site, then network.
     pub fn decide(&mut self, tick: u64, at: TimeMicros) -> Vec<Decision> {
         let moment = Moment { tick, at };
-        self.override_at(at);
+        self.settle(at);
+        self.override_now();
+        while let Some((_, site)) = self.due.first().copied().filter(|(due, _)| *due <= at) {
+            self.due.pop_first();
+            self.dirty.insert(site);
+        }
         self.windows.set_now(at);
         self.windows.expire();
         for id in self.windows.take_touched() {
@@ -280,6 +315,7 @@ impl Steering {
                 undecided.push(site);
             }
             decisions.extend(state.decide(moment, overridden, basis, usable, redecide_all));
+            reschedule(&mut self.due, site, state, at);
         }
         self.dirty.extend(undecided);
         decisions.sort_by(|a, b| (&a.site, &a.network).cmp(&(&b.site, &b.network)));
@@ -327,6 +363,21 @@ fn create(
     let index = usize::from(objective);
     let (held, spec) = (state.windows.get_mut(index)?, state.spec.objectives.get(index)?);
     held.get_or_create(series, (objective, spec), windows)
+}
+
+/// Notes when a site is decided next because time passes.
+pub(crate) fn reschedule(
+    due: &mut BTreeSet<(TimeMicros, u32)>,
+    number: u32,
+    state: &mut SiteState,
+    now: TimeMicros,
+) {
+    let next = state.next_due(now);
+    if next != state.due {
+        state.due.into_iter().for_each(|old| _ = due.remove(&(old, number)));
+        due.extend(next.map(|next| (next, number)));
+        state.due = next;
+    }
 }
 
 pub(crate) fn site_mut(sites: &mut [Option<Box<SiteState>>], number: u32) -> Option<&mut SiteState> {

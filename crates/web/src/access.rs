@@ -1,22 +1,28 @@
 //! Who may call what.
 //!
 //! ```text
-//! request ──► from a browser on another site? (403) ──► the route's permission ──► token (401) ──► role (403) ──► handler
+//! request ──► from a browser on another site? (403) ──► the route's permission ──► token (401) ──► role (403)
+//!         ──► too many requests? (429) ──► handler
 //! ```
 //!
 //! A handler that shows or changes what belongs to one client asks the caller which one: what belongs to another client does
 //! not exist for it (404).
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use spillway_control::{AccessError, Identity};
 use spillway_provisioning::Caller;
-use spillway_serve::Problem;
+use spillway_serve::{ClientAddress, Problem};
 
-use crate::answer::{blocking, chain};
+use crate::answer::blocking;
 use crate::api::Api;
+use crate::problems::{CROSS_SITE, FORBIDDEN, LOG_UNAVAILABLE, TOKEN_MISSING, TOKEN_REFUSED, UNKNOWN_HOST};
+use crate::text::chain;
 
 /// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +46,9 @@ pub enum Permission {
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 15] = [
+pub const ROUTES: [(Method, &str, Permission); 16] = [
     (Method::GET, "/ready", Permission::Public),
+    (Method::GET, "/problems/{name}", Permission::Public),
     (Method::GET, "/v1/provisioning", Permission::Read),
     (Method::POST, "/v1/provisioning", Permission::Change),
     (Method::GET, "/v1/{kind}", Permission::Read),
@@ -75,45 +82,79 @@ pub fn may(caller: &Caller, permission: Permission) -> bool {
     }
 }
 
-/// Lets a request through to its handler, with the [`Identity`] of its caller; or says why not.
+/// Lets a request through to its handler, with the [`Identity`] of its caller; or says why not. Every request counts, for its
+/// token or, without a valid one, for its address.
 pub(crate) async fn authorize(
     State(api): State<Api>,
     route: MatchedPath,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Some(problem) = refuse_cross_site(request.headers(), &api.names) {
-        return problem.into_response();
+    let admission = admit(&api, request.method(), route.as_str(), request.headers()).await;
+    let standing = match &admission.identity {
+        Some(identity) => api.limiters.of_token(&identity.author),
+        None => api.limiters.of_address(address_of(&request)),
+    };
+    let mut response = match (standing.refusal(), admission.refusal) {
+        (Some(problem), _) => problem.into_response(),
+        (None, Some(refusal)) => refusal,
+        (None, None) => {
+            if let Some(identity) = admission.identity {
+                request.extensions_mut().insert(identity);
+            }
+            next.run(request).await
+        }
+    };
+    standing.write(response.headers_mut());
+    response
+}
+
+/// Who sent a request, and why it is not let in.
+struct Admission {
+    /// None without a valid token.
+    identity: Option<Identity>,
+    refusal: Option<Response>,
+}
+
+async fn admit(api: &Api, method: &Method, route: &str, headers: &HeaderMap) -> Admission {
+    let refuse = |refusal: Response| Admission { identity: None, refusal: Some(refusal) };
+    if let Some(problem) = refuse_cross_site(headers, &api.names) {
+        return refuse(problem.into_response());
     }
     // A HEAD request is a GET whose body is not sent.
-    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-    let listed = ROUTES.iter().find(|(of, path, _)| of == method && *path == route.as_str());
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let listed = ROUTES.iter().find(|(of, path, _)| of == method && *path == route);
     let Some((.., permission)) = listed else {
-        return Problem::new(StatusCode::FORBIDDEN, "nobody may call this route").into_response();
+        return refuse(Problem::new(&FORBIDDEN, "nobody may call this route").into_response());
     };
     if *permission == Permission::Public {
-        return next.run(request).await;
+        return Admission { identity: None, refusal: None };
     }
-    let token = match bearer(request.headers()) {
+    let token = match bearer(headers) {
         Ok(token) => token,
-        Err(problem) => return unauthorized(problem),
+        Err(problem) => return refuse(unauthorized(problem)),
     };
-    let identified = blocking(move || Ok(api.access.identify(&token, (api.now)()))).await;
-    let identity: Identity = match identified {
+    let (access, now) = (Arc::clone(&api.access), (api.now)());
+    let identity = match blocking(move || Ok(access.identify(&token, now))).await {
         Ok(Ok(identity)) => identity,
         Ok(Err(error @ AccessError::Unavailable)) => {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, chain(&error));
-            return problem.with_retry_after(RETRY_AFTER_SECS).into_response();
+            let problem = Problem::new(&LOG_UNAVAILABLE, chain(&error));
+            return refuse(problem.with_retry_after(RETRY_AFTER_SECS).into_response());
         }
-        Ok(Err(error)) => return unauthorized(Problem::new(StatusCode::UNAUTHORIZED, chain(&error))),
-        Err(refused) => return *refused,
+        Ok(Err(error)) => return refuse(unauthorized(Problem::new(&TOKEN_REFUSED, chain(&error)))),
+        Err(problem) => return refuse(problem.into_response()),
     };
-    if !may(&identity.caller, *permission) {
+    let is_allowed = may(&identity.caller, *permission);
+    let refusal = (!is_allowed).then(|| {
         let detail = format!("the token of {} does not allow this", identity.author);
-        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
-    }
-    request.extensions_mut().insert(identity);
-    next.run(request).await
+        Problem::new(&FORBIDDEN, detail).into_response()
+    });
+    Admission { identity: Some(identity), refusal }
+}
+
+/// The address of a client; that of nobody where the server does not tell it.
+fn address_of(request: &Request) -> IpAddr {
+    request.extensions().get().map_or(Ipv4Addr::UNSPECIFIED.into(), |ClientAddress(address)| *address)
 }
 
 /// When a caller whose token could not be looked up may try again.
@@ -121,10 +162,11 @@ const RETRY_AFTER_SECS: u64 = 5;
 
 /// The token in a request (RFC 6750, section 2.1).
 fn bearer(headers: &HeaderMap) -> Result<String, Problem> {
-    let refuse = |why: &str| Problem::new(StatusCode::UNAUTHORIZED, why);
+    let refuse = |why: &str| Problem::new(&TOKEN_REFUSED, why);
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = given.next() else {
-        return Err(refuse("a token is needed: send it as `Authorization: Bearer TOKEN`"));
+        let detail = "a token is needed: send it as `Authorization: Bearer TOKEN`";
+        return Err(Problem::new(&TOKEN_MISSING, detail));
     };
     if given.next().is_some() {
         return Err(refuse("there are several Authorization headers; send one"));
@@ -148,7 +190,7 @@ fn refuse_cross_site(headers: &HeaderMap, names: &[String]) -> Option<Problem> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = text("host").unwrap_or_default();
     let name = host_name(host);
-    let is_own = name.parse::<std::net::IpAddr>().is_ok()
+    let is_own = name.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || names.iter().any(|own| own.eq_ignore_ascii_case(name));
     if !is_own {
@@ -156,9 +198,9 @@ fn refuse_cross_site(headers: &HeaderMap, names: &[String]) -> Option<Problem> {
         let detail = format!(
             "`{shown}` in the Host header is not a name of this API; start it with --api-name {shown} if it should be"
         );
-        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        return Some(Problem::new(&UNKNOWN_HOST, detail));
     }
-    let refuse = |detail| Some(Problem::new(StatusCode::FORBIDDEN, detail));
+    let refuse = |detail| Some(Problem::new(&CROSS_SITE, detail));
     if text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return refuse("a page of another site may not call this API (Sec-Fetch-Site)");
     }

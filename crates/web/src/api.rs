@@ -6,6 +6,9 @@ use spillway_control::{Access, Changes, Explainer, History, Provisioner, Recent}
 use spillway_eventlog::EventLog;
 use spillway_events::TimeMicros;
 
+use crate::in_flight::InFlight;
+use crate::rate_limit::{Limiters, RateLimits};
+
 /// Makes the body of `GET /ready`.
 pub type ReadyBody = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
@@ -18,6 +21,8 @@ pub struct Api {
     pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) access: Arc<Access>,
     pub(crate) recent: Arc<Recent>,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) limiters: Arc<Limiters>,
     pub(crate) ready: ReadyBody,
     /// The host names of the API besides `localhost` and addresses.
     pub(crate) names: Arc<[String]>,
@@ -37,7 +42,28 @@ impl Api {
         let changes = Arc::new(Changes::new(Arc::clone(&log)));
         let (explainer, recent) = (Arc::new(Explainer::new(Arc::clone(&log))), Arc::new(Recent::new(log)));
         let access = Arc::new(Access::new(Arc::clone(&provisioner)));
-        Self { explainer, history, changes, provisioner, access, recent, ready, names: Arc::default(), now }
+        let (in_flight, names) = (Arc::default(), Arc::default());
+        let limiters = Arc::new(Limiters::new(RateLimits::default()));
+        Self {
+            explainer,
+            history,
+            changes,
+            provisioner,
+            access,
+            recent,
+            in_flight,
+            limiters,
+            ready,
+            names,
+            now,
+        }
+    }
+
+    /// Lets callers send so many requests.
+    #[must_use]
+    pub fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limiters = Arc::new(Limiters::new(limits));
+        self
     }
 
     /// Answers to these host names as well, besides `localhost` and addresses.

@@ -4,13 +4,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use spillway_control::{Applied, CommandHead, Identity, ProvisionError};
 use spillway_events::TimeMicros;
 use spillway_provisioning::{ObjectId, Precondition};
-use spillway_serve::Problem;
+use spillway_serve::{FieldError, Problem, UNSUPPORTED_MEDIA_TYPE};
+
+use crate::api::Api;
+use crate::in_flight::{Held, InFlight};
+use crate::problems::{BAD_HEADER, IN_FLIGHT, MALFORMED_BODY, PRECONDITION_REQUIRED};
 
 #[derive(Debug, Deserialize)]
 struct CallQuery {
@@ -24,26 +29,46 @@ struct CallQuery {
 #[derive(Debug)]
 pub(crate) struct Call {
     dry_run: bool,
-    /// A retry with the same id returns the first result.
+    /// A retry with the same id returns the first result. Ids of different authors are different.
     id: Option<String>,
+    /// Keeps other requests with the same id out until this call has ended.
+    _held: Option<Held>,
 }
 
 /// From the query `?dry_run=true&id=ID` and the header `Idempotency-Key`, which is the id as well.
-impl<S: Send + Sync> FromRequestParts<S> for Call {
+impl FromRequestParts<Api> for Call {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let query = Query::<CallQuery>::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
+        let query = Query::<CallQuery>::from_request_parts(parts, api).await;
         let Query(CallQuery { dry_run, id }) = query.map_err(IntoResponse::into_response)?;
-        let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
-        let mut keys = parts.headers.get_all("idempotency-key").iter();
-        let Some(key) = keys.next() else { return Ok(Self { dry_run, id }) };
-        if keys.next().is_some() || id.is_some() {
-            return Err(bad("the id of the command is given twice: send one Idempotency-Key and no `id`"));
+        let id = key_of(&parts.headers, id).map_err(IntoResponse::into_response)?;
+        let Some(key) = &id else { return Ok(Self { dry_run, id, _held: None }) };
+        let author = parts.extensions.get().map_or("", |identity: &Identity| &identity.author);
+        match InFlight::hold(&api.in_flight, author, key) {
+            Some(held) => Ok(Self { dry_run, id, _held: Some(held) }),
+            None => {
+                let detail =
+                    "a request with this Idempotency-Key is not answered yet; send this one again later";
+                Err(Problem::new(&IN_FLIGHT, detail).with_retry_after(RETRY_AFTER_SECS).into_response())
+            }
         }
-        let key = key.to_str().map_err(|_| bad("Idempotency-Key: must be printable ASCII"))?;
-        Ok(Self { dry_run, id: Some(key.to_owned()) })
     }
+}
+
+/// When a client whose command is in flight may try again.
+const RETRY_AFTER_SECS: u64 = 1;
+
+/// The id of a command: the header `Idempotency-Key`, or the parameter `id`.
+fn key_of(headers: &HeaderMap, id: Option<String>) -> Result<Option<String>, Problem> {
+    let bad = |rule: &str| bad_header("Idempotency-Key", rule);
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else { return Ok(id) };
+    if keys.next().is_some() || id.is_some() {
+        return Err(bad("the id of the command is given twice: send one key, and no parameter `id`"));
+    }
+    let key = key.to_str().map_err(|_| bad("must be printable ASCII"))?;
+    Ok(Some(key.to_owned()))
 }
 
 impl Call {
@@ -68,7 +93,6 @@ impl Call {
 /// # Errors
 /// 428 where it says nothing (RFC 6585), 400 where it says something else.
 pub(crate) fn precondition(headers: &HeaderMap, object: &ObjectId) -> Result<Precondition, Problem> {
-    let bad = |detail: &str| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     let one = |name| {
         let mut values = headers.get_all(name).iter();
         let first = values.next().map(|value| value.to_str().unwrap_or("?").trim());
@@ -76,11 +100,11 @@ pub(crate) fn precondition(headers: &HeaderMap, object: &ObjectId) -> Result<Pre
     };
     let ((matched, several), (unmatched, others)) = (one(header::IF_MATCH), one(header::IF_NONE_MATCH));
     if several || others {
-        return bad("send one If-Match or one If-None-Match");
+        return Err(bad_header("If-Match", "send one If-Match or one If-None-Match"));
     }
     match (matched, unmatched) {
         (None, None) => Err(Problem::new(
-            StatusCode::PRECONDITION_REQUIRED,
+            &PRECONDITION_REQUIRED,
             "send `If-None-Match: *` to create, or `If-Match` with the ETag that was read, or `*`, to change",
         )),
         (None, Some("*")) => Ok(Precondition::Absent(object.clone())),
@@ -90,12 +114,17 @@ pub(crate) fn precondition(headers: &HeaderMap, object: &ObjectId) -> Result<Pre
             let number = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
             match number.and_then(|digits| digits.parse().ok()) {
                 Some(number) => Ok(Precondition::LastChange(object.clone(), number)),
-                None => bad("If-Match: send one ETag as it was read, such as \"12\", or *"),
+                None => Err(bad_header("If-Match", "send one ETag as it was read, such as \"12\", or *")),
             }
         }
-        (None, Some(_)) => bad("If-None-Match: only * can be sent with a change"),
-        (Some(_), Some(_)) => bad("send one of If-Match and If-None-Match"),
+        (None, Some(_)) => Err(bad_header("If-None-Match", "only * can be sent with a change")),
+        (Some(_), Some(_)) => Err(bad_header("If-Match", "send one of If-Match and If-None-Match")),
     }
+}
+
+fn bad_header(name: &'static str, rule: &str) -> Problem {
+    let errors = vec![FieldError::of_header(name, rule)];
+    Problem::new(&BAD_HEADER, format!("{name}: {rule}")).with_errors(errors)
 }
 
 /// The names of YAML (RFC 9512 and its older ones).
@@ -115,5 +144,25 @@ pub(crate) fn is_json(headers: &HeaderMap) -> Result<bool, Problem> {
         return Ok(false);
     }
     let detail = format!("Content-Type: send application/json, or documents as {}", YAML_TYPES.join(", "));
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+    Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+/// A body that must be JSON of this type.
+///
+/// # Errors
+/// 415 where it comes as anything else, 400 where it is none.
+pub(crate) fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
+    if !matches!(is_json(headers), Ok(true)) {
+        return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "Content-Type: send application/json"));
+    }
+    read_json(body)
+}
+
+/// Reads JSON.
+pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("the body: {error}");
+        let errors = vec![FieldError::at_pointer("", error.to_string())];
+        Problem::new(&MALFORMED_BODY, detail).with_errors(errors)
+    })
 }

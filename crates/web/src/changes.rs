@@ -5,10 +5,13 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use spillway_control::ChangesFilter;
 use spillway_events::ObjectKind;
+use spillway_serve::Problem;
 
-use crate::answer::{Refused, blocking, provision_problem, refused, shorten};
+use crate::answer::blocking;
 use crate::api::Api;
 use crate::parameters::Parameters;
+use crate::problems::read_problem;
+use crate::text::shorten;
 
 const ITEMS_DEFAULT: u64 = 100;
 const ITEMS_MAX: u64 = 1_000;
@@ -16,20 +19,23 @@ const ITEMS_MAX: u64 = 1_000;
 /// What is changed besides objects.
 const OTHER_KINDS: [&str; 3] = ["gap", "clock", "token"];
 
-pub(crate) async fn list(State(api): State<Api>, Query(query): Query<Vec<(String, String)>>) -> Response {
-    let listed = blocking(move || {
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    blocking(move || {
         let (filter, limit) = wanted(query)?;
         let page = api.changes.page(&filter, limit);
-        let page = page.map_err(|error| refused(provision_problem(&error)))?;
+        let page = page.map_err(|error| read_problem(&error))?;
         Ok(Json(page).into_response())
-    });
-    listed.await.unwrap_or_else(|refused| *refused)
+    })
+    .await
 }
 
-fn wanted(query: Vec<(String, String)>) -> Result<(ChangesFilter, usize), Refused> {
+fn wanted(query: Vec<(String, String)>) -> Result<(ChangesFilter, usize), Problem> {
     let known = ["limit", "before", "kind", "name", "author"];
-    let parameters = Parameters::read(query, &known).map_err(refused)?;
-    let limit = parameters.number("limit", 1..=ITEMS_MAX).map_err(refused)?.unwrap_or(ITEMS_DEFAULT);
+    let parameters = Parameters::read(query, &known)?;
+    let limit = parameters.number("limit", 1..=ITEMS_MAX)?.unwrap_or(ITEMS_DEFAULT);
     let kind = parameters.value("kind", |text| {
         let objects = ObjectKind::ALL.map(ObjectKind::as_str);
         let mut kinds = objects.iter().chain(&OTHER_KINDS);
@@ -39,12 +45,12 @@ fn wanted(query: Vec<(String, String)>) -> Result<(ChangesFilter, usize), Refuse
         let (objects, others) = (objects.join(", "), OTHER_KINDS.join(", "));
         Err(format!("`{}` is none of the kinds {objects}, {others}", shorten(text)))
     });
-    let text = |key| parameters.value(key, |text| Ok(text.to_owned())).map_err(refused);
+    let text = |key| parameters.value(key, |text| Ok(text.to_owned()));
     let filter = ChangesFilter {
-        kind: kind.map_err(refused)?,
+        kind: kind?,
         name: text("name")?,
         author: text("author")?,
-        before: parameters.number("before", 0..=u64::MAX).map_err(refused)?,
+        before: parameters.number("before", 0..=u64::MAX)?,
     };
     Ok((filter, usize::try_from(limit).unwrap_or(usize::MAX)))
 }

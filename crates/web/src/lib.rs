@@ -10,6 +10,7 @@
 //! | `GET /v1/{kind}/{name}` | an object: `{"kind", "name", "revision", "spec", "status"}`; its `ETag` is its revision, and `If-None-Match` gives 304 |
 //! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records in force at that time, and what holds now |
 //! | `GET /v1/probes` | what every probe has tried lately, by site and target: outcomes, and failures by cause |
+//! | `GET /problems/{name}` | what a type of problem means |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
 //! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
 //! | `GET /v1/tokens` | the tokens, without their texts |
@@ -32,9 +33,17 @@
 //!
 //! PUT and DELETE of an object need `If-None-Match: *` to create it, or `If-Match` with the ETag that was read (or `*`) to change
 //! it: 428 without, 412 where it is another by now. The id of a command may come as `Idempotency-Key` too: the same command
-//! returns its first result for ever, another one with its id is refused (422).
+//! returns its first result for ever, another one with its id is refused (422). While the first request is not answered, a second
+//! one with its id gets 409. Each token has ids of its own: those of another one say nothing.
 //!
-//! Every call but `/ready` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
+//! Every answer of a route has `RateLimit` and `RateLimit-Policy`: a token, or an address without a valid token, that sends too
+//! many requests is answered with 429 and `Retry-After`.
+//!
+//! Every error is a problem (RFC 9457). Its `type` is `/problems/NAME`, which never changes and has a page there
+//! ([`problem_types`]). `errors` has an item for each part of the request that is wrong: `{"detail"}` with `pointer` (a JSON
+//! pointer into the body), `parameter` or `header` where it can be named.
+//!
+//! Every call but `/ready` and `/problems/{name}` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
 #![warn(missing_docs)]
 
 mod access;
@@ -43,12 +52,18 @@ mod api;
 mod call;
 mod changes;
 mod explain;
+mod in_flight;
 mod parameters;
+mod problems;
 mod provisioning;
+mod rate_limit;
 mod resources;
 mod router;
+mod text;
 mod tokens;
 
 pub use access::{Permission, ROUTES, may};
 pub use api::{Api, ReadyBody};
+pub use problems::problem_types;
+pub use rate_limit::{Rate, RateLimits};
 pub use router::router;

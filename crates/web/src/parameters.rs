@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 
-use axum::http::StatusCode;
-use spillway_serve::Problem;
+use spillway_serve::{FieldError, Problem};
 
-use crate::answer::shorten;
+use crate::problems::BAD_PARAMETER;
+use crate::text::shorten;
 
 /// The parameters of a request.
 pub(crate) struct Parameters(BTreeMap<String, String>);
@@ -19,21 +19,23 @@ impl Parameters {
         let mut mistakes = Vec::new();
         for (key, value) in query {
             if !known.contains(&key.as_str()) {
-                mistakes.push(format!("{}: is not a parameter of this call", shorten(&key)));
+                mistakes.push((shorten(&key), "is not a parameter of this call"));
                 continue;
             }
             match parameters.entry(key) {
                 Entry::Vacant(new) => {
                     new.insert(value);
                 }
-                Entry::Occupied(given) => mistakes.push(format!("{}: is given twice", given.key())),
+                Entry::Occupied(given) => mistakes.push((given.key().clone(), "is given twice")),
             }
         }
         if mistakes.is_empty() {
             return Ok(Self(parameters));
         }
-        let detail = format!("{}; the parameters are {}", mistakes.join(", "), known.join(", "));
-        Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+        let told: Vec<String> = mistakes.iter().map(|(key, rule)| format!("{key}: {rule}")).collect();
+        let detail = format!("{}; the parameters are {}", told.join(", "), known.join(", "));
+        let errors = mistakes.into_iter().map(|(key, rule)| FieldError::of_parameter(key, rule)).collect();
+        Err(Problem::new(&BAD_PARAMETER, detail).with_errors(errors))
     }
 
     /// The value of a parameter, if it is given; `read` says why a text is none.
@@ -42,8 +44,7 @@ impl Parameters {
         key: &str,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Problem> {
-        let bad = |reason| Problem::new(StatusCode::BAD_REQUEST, format!("{key}: {reason}"));
-        self.0.get(key).map(|text| read(text)).transpose().map_err(bad)
+        self.0.get(key).map(|text| read(text)).transpose().map_err(|rule| bad_parameter(key, &rule))
     }
 
     /// A whole number, if it is given.
@@ -56,6 +57,12 @@ impl Parameters {
             })
         })
     }
+}
+
+/// A parameter, of the query or the path, whose value breaks a rule.
+pub(crate) fn bad_parameter(name: &str, rule: &str) -> Problem {
+    let errors = vec![FieldError::of_parameter(name, rule)];
+    Problem::new(&BAD_PARAMETER, format!("{name}: {rule}")).with_errors(errors)
 }
 
 /// The number of a text of digits. Rust's own reading takes a sign, too.

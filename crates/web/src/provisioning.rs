@@ -2,18 +2,20 @@
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use spillway_control::Identity;
+use spillway_control::{Applied, Identity};
 use spillway_events::Gap;
 use spillway_provisioning::{SourceFile, export, export_of_client};
-use spillway_serve::Problem;
+use spillway_serve::{INTERNAL, Problem};
 
-use crate::answer::{chain, outcome, provision_problem, respond};
+use crate::answer::blocking;
 use crate::api::Api;
-use crate::call::{Call, is_json};
+use crate::call::{Call, is_json, json_body, read_json};
+use crate::problems::{Source, provision_problem, read_problem};
+use crate::text::chain;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ApplyQuery {
@@ -43,27 +45,24 @@ pub(crate) async fn apply(
     Query(apply): Query<ApplyQuery>,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    let is_json = match is_json(&headers) {
-        Ok(is_json) => is_json,
-        Err(problem) => return problem.into_response(),
-    };
-    respond(move || {
-        let files: Result<Files, _> =
-            if is_json { serde_json::from_slice(&body) } else { Ok(Files { files: Vec::new() }) };
-        let files = match files {
-            Ok(files) => files.files,
-            Err(error) => {
-                return Problem::new(StatusCode::BAD_REQUEST, format!("the body: {error}")).into_response();
-            }
-        };
-        let mut sources: Vec<SourceFile<'_>> =
-            files.iter().map(|file| SourceFile { name: &file.name, bytes: file.text.as_bytes() }).collect();
-        if !is_json {
-            sources.push(SourceFile { name: apply.file.as_deref().unwrap_or("documents"), bytes: &body });
-        }
+) -> Result<Json<Applied>, Problem> {
+    let is_json = is_json(&headers)?;
+    blocking(move || {
         let at = (api.now)();
-        outcome(call.run(&identity, at, None, |head| api.provisioner.apply(&sources, head)))
+        if !is_json {
+            let name = apply.file.as_deref().unwrap_or("documents");
+            let sources = [SourceFile { name, bytes: &body }];
+            let applied = call.run(&identity, at, None, |head| api.provisioner.apply(&sources, head));
+            return applied.map(Json).map_err(|error| provision_problem(&error, &Source::Documents));
+        }
+        let Files { files } = read_json(&body)?;
+        let sources: Vec<SourceFile<'_>> =
+            files.iter().map(|file| SourceFile { name: &file.name, bytes: file.text.as_bytes() }).collect();
+        let applied = call.run(&identity, at, None, |head| api.provisioner.apply(&sources, head));
+        applied.map(Json).map_err(|error| {
+            let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+            provision_problem(&error, &Source::Files(&names))
+        })
     })
     .await
 }
@@ -72,11 +71,14 @@ pub(crate) async fn accept_loss(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
     call: Call,
-    Json(gap): Json<Gap>,
-) -> Response {
-    respond(move || {
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Applied>, Problem> {
+    let gap: Gap = json_body(&headers, &body)?;
+    blocking(move || {
         let at = (api.now)();
-        outcome(call.run(&identity, at, None, |head| api.provisioner.accept_loss(gap, head)))
+        let applied = call.run(&identity, at, None, |head| api.provisioner.accept_loss(gap, head));
+        applied.map(Json).map_err(|error| read_problem(&error))
     })
     .await
 }
@@ -84,7 +86,7 @@ pub(crate) async fn accept_loss(
 /// The body of a clock reset.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ClockReset {
+struct ClockReset {
     reason: String,
 }
 
@@ -92,11 +94,14 @@ pub(crate) async fn reset_clock(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
     call: Call,
-    Json(ClockReset { reason }): Json<ClockReset>,
-) -> Response {
-    respond(move || {
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Applied>, Problem> {
+    let ClockReset { reason } = json_body(&headers, &body)?;
+    blocking(move || {
         let at = (api.now)();
-        outcome(call.run(&identity, at, None, |head| api.provisioner.reset_clock(&reason, head)))
+        let applied = call.run(&identity, at, None, |head| api.provisioner.reset_clock(&reason, head));
+        applied.map(Json).map_err(|error| read_problem(&error))
     })
     .await
 }
@@ -104,17 +109,13 @@ pub(crate) async fn reset_clock(
 pub(crate) async fn provisioned(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
-) -> Response {
-    respond(move || match api.provisioner.state() {
-        Ok(state) => match identity
-            .caller
-            .client()
-            .map_or_else(|| export(&state), |client| export_of_client(&state, client))
-        {
-            Ok(text) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
-            Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, chain(&error)).into_response(),
-        },
-        Err(error) => provision_problem(&error),
+) -> Result<Response, Problem> {
+    blocking(move || {
+        let state = api.provisioner.state().map_err(|error| read_problem(&error))?;
+        let client = identity.caller.client();
+        let text = client.map_or_else(|| export(&state), |client| export_of_client(&state, client));
+        let text = text.map_err(|error| Problem::new(&INTERNAL, chain(&error)))?;
+        Ok(([(header::CONTENT_TYPE, "application/yaml")], text).into_response())
     })
     .await
 }

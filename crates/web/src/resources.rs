@@ -10,14 +10,16 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
 use spillway_control::{Applied, CommandHead, Identity, Moment, ProvisionError, nearest};
-use spillway_events::{ClientName, ObjectKind, parse_time};
+use spillway_events::{ClientName, ObjectKind, Party, Stage, TimeMicros, parse_time};
 use spillway_provisioning::{ObjectId, Refusal, Resource, SourceFile, State as Provisioning};
-use spillway_serve::Problem;
+use spillway_serve::{INTERNAL, Problem};
 
-use crate::answer::{Refused, blocking, kind_named, outcome, provision_problem, refused, shorten};
+use crate::answer::{blocking, kind_named};
 use crate::api::Api;
-use crate::call::{Call, is_json, precondition};
+use crate::call::{Call, is_json, precondition, read_json};
 use crate::parameters::{Parameters, whole_number};
+use crate::problems::{NOT_FOUND, REVISION_NOT_REACHED, Source, provision_problem, read_problem};
+use crate::text::shorten;
 
 const ITEMS_DEFAULT: u64 = 100;
 const ITEMS_MAX: u64 = 1_000;
@@ -28,7 +30,7 @@ const RETRY_AFTER_SECS: u64 = 1;
 
 /// Objects of a kind, by name.
 #[derive(Debug, Serialize)]
-struct Page {
+pub(crate) struct Page {
     /// The number of provisioning records that the page is as of.
     revision: u64,
     items: Vec<Resource>,
@@ -42,10 +44,8 @@ pub(crate) async fn list(
     Extension(identity): Extension<Identity>,
     Path(kind): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
-) -> Response {
-    let listed =
-        blocking(move || Ok(Json(page(&api, identity.caller.client(), &kind, query)?).into_response()));
-    listed.await.unwrap_or_else(|refused| *refused)
+) -> Result<Json<Page>, Problem> {
+    blocking(move || page(&api, identity.caller.client(), &kind, query).map(Json)).await
 }
 
 /// `GET /v1/{kind}/{name}`.
@@ -55,16 +55,16 @@ pub(crate) async fn one(
     Path((kind, name)): Path<(String, String)>,
     Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
-) -> Response {
-    let read = blocking(move || {
+) -> Result<Response, Problem> {
+    blocking(move || {
         let resource = resource(&api, identity.caller.client(), &kind, &name, query)?;
         let tag = format!("\"{}\"", resource.revision());
         if is_known(&headers, &tag) {
             return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
         }
         Ok(([(header::ETAG, tag)], Json(resource)).into_response())
-    });
-    read.await.unwrap_or_else(|refused| *refused)
+    })
+    .await
 }
 
 /// `PUT /v1/{kind}/{name}`: creates or replaces the object that the body describes.
@@ -75,19 +75,15 @@ pub(crate) async fn put(
     call: Call,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    let set = blocking(move || {
-        let id = ObjectId::new(kind_named(&kind).map_err(refused)?, name);
-        let document = if is_json(&headers).map_err(refused)? {
-            with_identity(&body, &id).map_err(refused)?
-        } else {
-            body.to_vec()
-        };
-        let precondition = precondition(&headers, &id).map_err(refused)?;
+) -> Result<Response, Problem> {
+    blocking(move || {
+        let id = ObjectId::new(kind_named(&kind)?, name);
+        let document = if is_json(&headers)? { with_identity(&body, &id)? } else { body.to_vec() };
+        let precondition = precondition(&headers, &id)?;
         let document = SourceFile { name: "body", bytes: &document };
         let put = |head: CommandHead<'_>| api.provisioner.put(&id, &document, head);
         let applied = call.run(&identity, (api.now)(), Some(&precondition), put);
-        let applied = applied.map_err(|error| refused(provision_problem(&error)))?;
+        let applied = applied.map_err(|error| provision_problem(&error, &Source::Object))?;
         let is_new =
             applied.changes.first().is_some_and(|change| change.starts_with('+')) && !applied.dry_run;
         let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -96,8 +92,8 @@ pub(crate) async fn put(
             response.headers_mut().insert(header::ETAG, tag);
         }
         Ok(response)
-    });
-    set.await.unwrap_or_else(|refused| *refused)
+    })
+    .await
 }
 
 /// The ETag of an object after a command, if it is known: it may have changed again.
@@ -113,9 +109,7 @@ fn tag_after(api: &Api, id: &ObjectId, applied: &Applied) -> Option<HeaderValue>
 
 /// A JSON document with the kind and the name of its path, which it may leave out.
 fn with_identity(body: &[u8], id: &ObjectId) -> Result<Vec<u8>, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let mut document: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(body).map_err(|error| bad(format!("the body: {error}")))?;
+    let mut document: serde_json::Map<String, serde_json::Value> = read_json(body)?;
     let mut set = |field: &str, text: &str| _ = document.entry(field).or_insert_with(|| text.into());
     set("kind", id.kind.as_str());
     match id.name.split_once('/').filter(|_| id.kind == ObjectKind::Probe) {
@@ -125,7 +119,8 @@ fn with_identity(body: &[u8], id: &ObjectId) -> Result<Vec<u8>, Problem> {
         }
         None => set("name", &id.name),
     }
-    serde_json::to_vec(&document).map_err(|error| bad(format!("the body: {error}")))
+    serde_json::to_vec(&document)
+        .map_err(|error| Problem::new(&INTERNAL, format!("the body cannot be written: {error}")))
 }
 
 /// `DELETE /v1/{kind}/{name}`.
@@ -135,19 +130,19 @@ pub(crate) async fn delete(
     Path((kind, name)): Path<(String, String)>,
     call: Call,
     headers: HeaderMap,
-) -> Response {
-    let deleted = blocking(move || {
-        let id = ObjectId::new(kind_named(&kind).map_err(refused)?, name);
-        let precondition = precondition(&headers, &id).map_err(refused)?;
+) -> Result<Json<Applied>, Problem> {
+    blocking(move || {
+        let id = ObjectId::new(kind_named(&kind)?, name);
+        let precondition = precondition(&headers, &id)?;
         let delete = |head: CommandHead<'_>| api.provisioner.delete(id.clone(), head);
         let deleted = call.run(&identity, (api.now)(), Some(&precondition), delete);
         if let Err(ProvisionError::Refused(Refusal::Stale { last_change: None, .. })) = deleted {
-            let state = api.provisioner.state().map_err(|error| refused(provision_problem(&error)))?;
+            let state = api.provisioner.state().map_err(|error| read_problem(&error))?;
             return Err(unknown(&state, identity.caller.client(), &id));
         }
-        Ok(outcome(deleted))
-    });
-    deleted.await.unwrap_or_else(|refused| *refused)
+        deleted.map(Json).map_err(|error| read_problem(&error))
+    })
+    .await
 }
 
 /// A page of the objects that a client's people may see, or anybody without a client.
@@ -156,13 +151,13 @@ fn page(
     viewer: Option<&ClientName>,
     kind: &str,
     query: Vec<(String, String)>,
-) -> Result<Page, Refused> {
-    let kind = kind_named(kind).map_err(refused)?;
+) -> Result<Page, Problem> {
+    let kind = kind_named(kind)?;
     let known = ["limit", "cursor", "client", "at", "min_revision"];
-    let parameters = Parameters::read(query, &known).map_err(refused)?;
-    let limit = parameters.number("limit", 1..=ITEMS_MAX).map_err(refused)?.unwrap_or(ITEMS_DEFAULT);
-    let after = parameters.value("cursor", |text| Cursor::read(text, kind)).map_err(refused)?;
-    let client = parameters.value("client", |text| client_named(text, kind)).map_err(refused)?;
+    let parameters = Parameters::read(query, &known)?;
+    let limit = parameters.number("limit", 1..=ITEMS_MAX)?.unwrap_or(ITEMS_DEFAULT);
+    let after = parameters.value("cursor", |text| Cursor::read(text, kind))?;
+    let client = parameters.value("client", |text| client_named(text, kind))?;
     let view = View::of(api, &parameters)?;
     let provisioning = &view.provisioning;
     if let Some(client) = client.as_ref().filter(|client| !is_seen(provisioning, viewer, client)) {
@@ -195,9 +190,9 @@ fn resource(
     kind: &str,
     name: &str,
     query: Vec<(String, String)>,
-) -> Result<Resource, Refused> {
-    let kind = kind_named(kind).map_err(refused)?;
-    let parameters = Parameters::read(query, &["at", "min_revision"]).map_err(refused)?;
+) -> Result<Resource, Problem> {
+    let kind = kind_named(kind)?;
+    let parameters = Parameters::read(query, &["at", "min_revision"])?;
     let view = View::of(api, &parameters)?;
     let id = ObjectId::new(kind, name);
     let seen = is_seen(&view.provisioning, viewer, &id).then(|| view.resource(&id)).flatten();
@@ -208,28 +203,30 @@ fn resource(
 struct View {
     provisioning: Provisioning,
     is_past: bool,
+    now: TimeMicros,
 }
 
 impl View {
     /// What `at` and `min_revision` ask for.
-    fn of(api: &Api, parameters: &Parameters) -> Result<Self, Refused> {
-        let revision = parameters.number("min_revision", 0..=u64::MAX).map_err(refused)?;
-        let at = parameters.value("at", moment).map_err(refused)?;
+    fn of(api: &Api, parameters: &Parameters) -> Result<Self, Problem> {
+        let revision = parameters.number("min_revision", 0..=u64::MAX)?;
+        let at = parameters.value("at", moment)?;
         let present = state_from(api, revision.unwrap_or(0))?;
-        let Some(at) = at else { return Ok(Self { provisioning: present, is_past: false }) };
-        let past = api.history.state(at).map_err(|error| refused(provision_problem(&error)))?;
-        Ok(Self { provisioning: past, is_past: true })
+        let now = (api.now)();
+        let Some(at) = at else { return Ok(Self { provisioning: present, is_past: false, now }) };
+        let past = api.history.state(at).map_err(|error| read_problem(&error))?;
+        Ok(Self { provisioning: past, is_past: true, now })
     }
 
     fn resource(&self, id: &ObjectId) -> Option<Resource> {
-        let resource = self.provisioning.resource(id)?;
+        let resource = self.provisioning.resource(id, self.now)?;
         Some(if self.is_past { resource.without_status() } else { resource })
     }
 }
 
 /// The provisioning of the present, once it has this revision.
-fn state_from(api: &Api, revision: u64) -> Result<Provisioning, Refused> {
-    let failed = |error| refused(provision_problem(&error));
+fn state_from(api: &Api, revision: u64) -> Result<Provisioning, Problem> {
+    let failed = |error| read_problem(&error);
     let since = Instant::now();
     let mut state = api.provisioner.state().map_err(failed)?;
     while state.revision() < revision {
@@ -237,8 +234,8 @@ fn state_from(api: &Api, revision: u64) -> Result<Provisioning, Refused> {
         if left.is_zero() {
             let has = state.revision();
             let detail = format!("min_revision: the revision is {has}, not yet {revision}; try again later");
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-            return Err(refused(problem.with_retry_after(RETRY_AFTER_SECS)));
+            let problem = Problem::new(&REVISION_NOT_REACHED, detail);
+            return Err(problem.with_retry_after(RETRY_AFTER_SECS));
         }
         state = api.provisioner.wait_for_change(state.revision(), left).map_err(failed)?;
     }
@@ -269,24 +266,35 @@ fn client_id(name: &ClientName) -> ObjectId {
     ObjectId::new(ObjectKind::Client, name.as_str())
 }
 
-/// Whether an object exists for the viewer: a client's people see the client and its sites.
+/// Whether an object exists for the viewer: a client's people see the client, its sites and its agreements.
 fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> bool {
-    let Some(viewer) = viewer else { return provisioning.object(id).is_some() };
+    // A draft is of the party that writes it alone.
+    let is_draft_of = |party| {
+        let draft = provisioning.agreement(id).filter(|version| version.stage == Stage::Draft);
+        draft.is_some_and(|draft| draft.proposed_by == party)
+    };
+    let Some(viewer) = viewer else {
+        return provisioning.object(id).is_some() && !is_draft_of(Party::Client);
+    };
     match id.kind {
         ObjectKind::Client => *id.name == *viewer.as_str() && provisioning.object(id).is_some(),
         ObjectKind::Site => provisioning.site_of(id).is_some_and(|found| found.site.client == *viewer),
+        ObjectKind::Agreement => {
+            let version = provisioning.agreement(id);
+            version.is_some_and(|version| version.client == *viewer) && !is_draft_of(Party::Provider)
+        }
         ObjectKind::Network | ObjectKind::Cdn | ObjectKind::Probe | ObjectKind::Override => false,
     }
 }
 
 /// The answer that an object does not exist, with the name that may be meant, if the viewer may see all names.
-fn unknown(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> Refused {
+fn unknown(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> Problem {
     let names = provisioning.names_after(id.kind, "").map(|name| &**name).filter(|_| viewer.is_none());
     // The foreign text is cut, which bounds the comparisons too.
     let wanted = shorten(&id.name);
     let hint = nearest(&wanted, names).map_or_else(String::new, |name| format!("; did you mean {name}?"));
     let detail = format!("there is no {} {wanted}{hint}", id.kind.as_str());
-    refused(Problem::new(StatusCode::NOT_FOUND, detail))
+    Problem::new(&NOT_FOUND, detail)
 }
 
 /// Whether the client has the version of this tag already (RFC 9110, section 13.1.2: the comparison is weak).

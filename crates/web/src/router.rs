@@ -8,7 +8,7 @@ use spillway_serve::{not_found, wrong_method};
 
 use crate::access::authorize;
 use crate::api::Api;
-use crate::{changes, explain, provisioning, resources, tokens};
+use crate::{changes, explain, problems, provisioning, resources, tokens};
 
 /// All routes.
 pub fn router(api: Api) -> Router {
@@ -25,6 +25,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route("/ready", get(ready))
+        .route("/problems/{name}", get(problems::page))
         .route_layer(from_fn_with_state(api.clone(), authorize))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)

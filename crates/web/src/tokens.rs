@@ -2,18 +2,20 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use spillway_control::{Identity, digest_of, new_token};
+use serde_json::Value;
+use spillway_control::{Applied, Identity, digest_of, new_token};
 use spillway_events::{Role, TimeMicros, Token, format_time, parse_time};
 use spillway_provisioning::{Caller, NewToken};
-use spillway_serve::Problem;
+use spillway_serve::{FieldError, INTERNAL, Problem};
 
-use crate::answer::{blocking, outcome, provision_problem, refused, shorten};
+use crate::answer::blocking;
 use crate::api::Api;
-use crate::call::Call;
+use crate::call::{Call, json_body};
+use crate::problems::{FORBIDDEN, INVALID_FIELD, NOT_FOUND, read_problem};
+use crate::text::shorten;
 
 /// The body that creates a token.
 #[derive(Debug, Deserialize)]
@@ -39,16 +41,19 @@ struct Listed<'a> {
     status: &'static str,
 }
 
-pub(crate) async fn list(State(api): State<Api>, Extension(identity): Extension<Identity>) -> Response {
-    let listed = blocking(move || {
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Extension(identity): Extension<Identity>,
+) -> Result<Json<Value>, Problem> {
+    blocking(move || {
         let now = (api.now)();
-        let state = api.provisioner.state().map_err(|error| refused(provision_problem(&error)))?;
+        let state = api.provisioner.state().map_err(|error| read_problem(&error))?;
         let seen =
             state.tokens().filter(|token| is_of(&identity.caller, token.role, token.subject.as_deref()));
         let tokens: Vec<Listed<'_>> = seen.map(|token| listed(token, now)).collect();
-        Ok(Json(serde_json::json!({ "tokens": tokens })).into_response())
-    });
-    listed.await.unwrap_or_else(|refused| *refused)
+        Ok(Json(serde_json::json!({ "tokens": tokens })))
+    })
+    .await
 }
 
 fn listed(token: &Token, now: TimeMicros) -> Listed<'_> {
@@ -72,38 +77,37 @@ pub(crate) async fn create(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
     call: Call,
+    headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    let created = blocking(move || {
-        let bad = |detail: String| refused(Problem::new(StatusCode::BAD_REQUEST, detail));
-        let wanted: Wanted =
-            serde_json::from_slice(&body).map_err(|error| bad(format!("the body: {error}")))?;
-        let Wanted { role, subject, note, expires_at } = wanted;
+) -> Result<Json<Value>, Problem> {
+    let Wanted { role, subject, note, expires_at } = json_body(&headers, &body)?;
+    blocking(move || {
         if !is_of(&identity.caller, role, subject.as_deref()) {
             let detail = format!("the token of {} may create tokens of its own client only", identity.author);
-            return Err(refused(Problem::new(StatusCode::FORBIDDEN, detail)));
+            return Err(Problem::new(&FORBIDDEN, detail));
         }
         let expires_at = expires_at.as_deref().map(parse_time).transpose();
-        let expires_at_us = expires_at.map_err(|error| bad(format!("expires_at: {error}")))?;
-        let no_random = |error| {
-            let detail = format!("the system has no random numbers: {error}");
-            refused(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
-        };
-        let text = new_token().map_err(no_random)?;
-        let Some(sha256) = digest_of(&text) else { return Err(bad(String::from("the new token is none"))) };
+        let expires_at_us = expires_at.map_err(|error| {
+            let errors = vec![FieldError::at_pointer("/expires_at", error.to_string())];
+            Problem::new(&INVALID_FIELD, format!("expires_at: {error}")).with_errors(errors)
+        })?;
+        let failed = |detail: String| Problem::new(&INTERNAL, detail);
+        let text =
+            new_token().map_err(|error| failed(format!("the system has no random numbers: {error}")))?;
+        let sha256 = digest_of(&text).ok_or_else(|| failed(String::from("the new token is none")))?;
         let new = NewToken { sha256, role, subject, note, expires_at_us };
         let at = (api.now)();
         let applied = call
             .run(&identity, at, None, |head| api.provisioner.create_token(new, &body, head))
-            .map_err(|error| refused(provision_problem(&error)))?;
+            .map_err(|error| read_problem(&error))?;
         let is_shown = !applied.is_repeated && !applied.dry_run;
         let token = is_shown.then_some(text);
         let mut answer = serde_json::json!(applied);
         answer["token"] = serde_json::json!(token);
         answer["id"] = serde_json::json!(is_shown.then(|| spillway_provisioning::token_id(sha256)));
-        Ok(Json(answer).into_response())
-    });
-    created.await.unwrap_or_else(|refused| *refused)
+        Ok(Json(answer))
+    })
+    .await
 }
 
 pub(crate) async fn revoke(
@@ -111,18 +115,19 @@ pub(crate) async fn revoke(
     Extension(identity): Extension<Identity>,
     Path(id): Path<String>,
     call: Call,
-) -> Response {
-    let revoked = blocking(move || {
-        let state = api.provisioner.state().map_err(|error| refused(provision_problem(&error)))?;
+) -> Result<Json<Applied>, Problem> {
+    blocking(move || {
+        let state = api.provisioner.state().map_err(|error| read_problem(&error))?;
         let token = state.token(&id);
         if !token.is_some_and(|token| is_of(&identity.caller, token.role, token.subject.as_deref())) {
             let detail = format!("there is no token {}", shorten(&id));
-            return Err(refused(Problem::new(StatusCode::NOT_FOUND, detail)));
+            return Err(Problem::new(&NOT_FOUND, detail));
         }
         let at = (api.now)();
-        Ok(outcome(call.run(&identity, at, None, |head| api.provisioner.revoke_token(&id, head))))
-    });
-    revoked.await.unwrap_or_else(|refused| *refused)
+        let revoked = call.run(&identity, at, None, |head| api.provisioner.revoke_token(&id, head));
+        revoked.map(Json).map_err(|error| read_problem(&error))
+    })
+    .await
 }
 
 /// Whether a token of this role and subject is the caller's to see, create and revoke.

@@ -8,9 +8,10 @@ use spillway_events::{
     TimeMicros, parse_duration, parse_throughput,
 };
 
+use super::agreement::Agreement;
 use super::answers;
 use super::decided::Decided;
-use super::provisioning::Documents;
+use super::provisioning::{Documents, TIME_MARK};
 use super::story::{Change, Command, Expected, Moment, Names, Story};
 
 mod measurements;
@@ -60,6 +61,7 @@ struct Parser {
     is_live: bool,
     names: Names,
     documents: Documents,
+    agreement: Option<Agreement>,
     /// The commands before the first `at`.
     setup: Vec<Command>,
     moments: Vec<Moment>,
@@ -118,6 +120,10 @@ impl Parser {
     }
 
     fn end_documents(&mut self) {
+        if let Some(agreement) = self.agreement.take() {
+            let line = agreement.line;
+            self.push_command(Command { line, change: Change::Agree(agreement.document()), refused: None });
+        }
         if let Some((line, text)) = self.documents.finish() {
             self.push_command(Command { line, change: Change::Apply(text), refused: None });
         }
@@ -137,7 +143,21 @@ impl Parser {
     }
 
     fn statement(&mut self, line: usize, text: &str) -> Result<(), String> {
-        if self.documents.take(line, text, &mut self.names)? {
+        if let Some(agreement) = &mut self.agreement
+            && agreement.take(text)?
+        {
+            return Ok(());
+        }
+        if let Some(rest) = text.strip_prefix("agree on ") {
+            self.end_documents();
+            self.agreement = Some(Agreement::begin(line, rest, &self.names)?);
+            self.last = Last::Change;
+            return Ok(());
+        }
+        if self.agreement.is_some() {
+            self.end_documents();
+        }
+        if self.documents.take(line, text, &mut self.names, self.is_live)? {
             self.last = Last::Change;
             return Ok(());
         }
@@ -151,6 +171,13 @@ impl Parser {
         }
         if let Some(object) = text.strip_prefix("delete ") {
             let change = read_delete(object)?;
+            self.push_command(Command { line, change, refused: None });
+            self.last = Last::Change;
+            return Ok(());
+        }
+        if let Some((site, at)) = text.strip_prefix("terminate ").and_then(|rest| rest.split_once(" at ")) {
+            let site = SiteName::new(site).map_err(|error| error.to_string())?;
+            let change = Change::Terminate(site, format!("{TIME_MARK}{at}{TIME_MARK}"));
             self.push_command(Command { line, change, refused: None });
             self.last = Last::Change;
             return Ok(());

@@ -16,13 +16,19 @@ pub(super) struct Documents {
 
 impl Documents {
     /// Takes a line if it is one about provisioning.
-    pub(super) fn take(&mut self, line: usize, text: &str, names: &mut Names) -> Result<bool, String> {
+    pub(super) fn take(
+        &mut self,
+        line: usize,
+        text: &str,
+        names: &mut Names,
+        is_live: bool,
+    ) -> Result<bool, String> {
         let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
         let document = match kind {
             "network" => network(rest, names)?,
             "probe" => probe(rest, names)?,
             "cdn" => cdn(rest, names)?,
-            "site" => site(rest, names)?,
+            "site" => site(rest, names, is_live)?,
             "pin" | "drain" | "freeze" => overriding(kind, rest)?,
             "response_time" | "available_bandwidth" => {
                 let objective = objective(kind, rest)?;
@@ -89,7 +95,7 @@ fn cdn(text: &str, names: &mut Names) -> Result<String, String> {
 }
 
 /// `NAME: origin[, then CDN]…`
-fn site(text: &str, names: &mut Names) -> Result<String, String> {
+fn site(text: &str, names: &mut Names, is_live: bool) -> Result<String, String> {
     let (name, targets) = text.split_once(": ").ok_or("a site is `site NAME: origin, then CDN`")?;
     let mut targets = targets.split(", then ");
     if targets.next() != Some("origin") {
@@ -100,9 +106,10 @@ fn site(text: &str, names: &mut Names) -> Result<String, String> {
     if !names.sites.contains(&read) {
         names.sites.push(read);
     }
-    // A real probe of a live process has nothing to measure within an hour.
+    // A real probe of a live process has nothing to measure within an hour. Elsewhere, short windows can be agreed.
+    let interval = if is_live { "1h" } else { "1s" };
     Ok(format!(
-        "kind: site\nname: {name}\nclient: acme\nhosts: [www.{name}.example]\nprobe_interval: 1h\n\
+        "kind: site\nname: {name}\nclient: acme\nhosts: [www.{name}.example]\nprobe_interval: {interval}\n\
          origin: {{addresses: ['203.0.113.1', '2001:db8::1']}}\ncdns: [{}]\n",
         cdns.join(", ")
     ))
@@ -136,7 +143,7 @@ fn overriding(kind: &str, text: &str) -> Result<String, String> {
 pub(super) const TIME_MARK: char = '@';
 
 /// `METRIC under LEVEL, pN over WINDOW, N samples of N probes`, with `above` for available bandwidth.
-fn objective(metric: &str, text: &str) -> Result<String, String> {
+pub(super) fn objective(metric: &str, text: &str) -> Result<String, String> {
     let form = || {
         let side = if metric == "response_time" { "under 150ms" } else { "above 20Mbit/s" };
         format!("an objective is `{metric} {side}, p95 over 20s, 3 samples of 1 probe`")
@@ -166,7 +173,7 @@ fn objective(metric: &str, text: &str) -> Result<String, String> {
     }
 }
 
-fn one_word(text: &str) -> Result<&str, String> {
+pub(super) fn one_word(text: &str) -> Result<&str, String> {
     if text.is_empty() || text.contains([' ', ',', ':', '/']) {
         return Err(format!("`{text}` is not a name"));
     }

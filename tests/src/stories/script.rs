@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use spillway_dataflow::RULES_VERSION;
 use spillway_events::{
-    MeasurementBatch, PartitionOffset, ProvisioningRecord, Sha256, StatisticsBatch, Tick, TimeMicros,
-    format_time, parse_duration, topics,
+    Event, MeasurementBatch, PartitionOffset, Party, ProvisioningRecord, Sha256, StatisticsBatch, Tick,
+    TimeMicros, format_time, parse_duration, parse_time, topics,
 };
-use spillway_provisioning::{self as provisioning, ObjectId, Refusal, State, decide};
+use spillway_provisioning::{
+    self as provisioning, AgreementAct, AgreementCommand, ObjectId, Refusal, State, VersionId, decide,
+};
 
 use super::provisioning::TIME_MARK;
 use super::story::{Change, Moment, Story};
@@ -37,8 +39,7 @@ impl Script {
     pub(super) fn new(story: &Story, base: TimeMicros) -> Self {
         let mut state = State::default();
         let client = Change::Apply(String::from("kind: client\nname: acme\n"));
-        let mut first: Vec<ProvisioningRecord> =
-            record(&mut state, &client, base).unwrap().into_iter().collect();
+        let mut first: Vec<ProvisioningRecord> = records(&mut state, &client, base).unwrap();
         let moments: BTreeMap<i64, &Moment> =
             story.moments.iter().map(|moment| (moment.at_us, moment)).collect();
         let mut script = Self { base, ticks: Vec::new(), refusals: BTreeMap::new() };
@@ -77,16 +78,16 @@ impl Script {
 
     /// The records of a moment's changes; what is refused is kept.
     fn provision(&mut self, state: &mut State, moment: &Moment) -> Vec<ProvisioningRecord> {
-        let mut records = Vec::new();
+        let mut all = Vec::new();
         for command in &moment.commands {
-            match record(state, &command.change, self.base) {
-                Ok(record) => records.extend(record),
+            match records(state, &command.change, self.base) {
+                Ok(made) => all.extend(made),
                 Err(refused) => {
                     self.refusals.insert(command.line, refused);
                 }
             }
         }
-        records
+        all
     }
 }
 
@@ -110,22 +111,48 @@ fn on_the_clock(text: &str, base: TimeMicros) -> Result<String, String> {
     parts.collect()
 }
 
-/// Decides and applies a change; nothing if it changes nothing.
-fn record(
-    state: &mut State,
-    change: &Change,
-    base: TimeMicros,
-) -> Result<Option<ProvisioningRecord>, String> {
+/// Decides and applies a change; nothing if it changes nothing. Two records where one party proposes and the other accepts.
+fn records(state: &mut State, change: &Change, base: TimeMicros) -> Result<Vec<ProvisioningRecord>, String> {
     let reasons = |mistakes: Vec<provisioning::Mistake>| {
         mistakes.into_iter().map(|mistake| mistake.reason).collect::<Vec<_>>().join("; ")
     };
-    let change = match change {
-        Change::Apply(text) => {
-            let text = on_the_clock(text, base)?;
-            provisioning::Change::Apply(provisioning::parse("story", text).map_err(reasons)?.objects)
-        }
-        Change::Delete(kind, name) => provisioning::Change::Delete(vec![ObjectId::new(*kind, name.as_str())]),
+    let objects = |text: &str| -> Result<Vec<provisioning::Object>, String> {
+        let text = on_the_clock(text, base)?;
+        Ok(provisioning::parse("story", text).map_err(reasons)?.objects)
     };
+    let of = |by, act| provisioning::Change::Agreement(AgreementCommand { by, act });
+    match change {
+        Change::Apply(text) => {
+            let objects = objects(text)?;
+            Ok(record(state, provisioning::Change::Apply(objects))?.into_iter().collect())
+        }
+        Change::Delete(kind, name) => {
+            let ids = vec![ObjectId::new(*kind, name.as_str())];
+            Ok(record(state, provisioning::Change::Delete(ids))?.into_iter().collect())
+        }
+        Change::Agree(text) => {
+            let document = objects(text)?.pop().ok_or("an agreement has a document")?;
+            let proposed = record(state, of(Party::Provider, AgreementAct::Propose(document)))?;
+            let event = proposed.as_ref().and_then(|record| record.events.first());
+            let Some(Event::Agreement(version)) = event else {
+                return Err(String::from("nothing was proposed"));
+            };
+            let id = VersionId { name: version.name.clone(), version: version.version };
+            let accept = AgreementAct::Accept(id, version.terms_sha256);
+            let accepted = record(state, of(Party::Client, accept))?;
+            Ok(proposed.into_iter().chain(accepted).collect())
+        }
+        Change::Terminate(site, at) => {
+            let at = parse_time(&on_the_clock(at, base)?).map_err(|error| error.to_string())?;
+            let version = state.accepted_versions(site).last().ok_or("the site has no agreement")?;
+            let id = VersionId { name: version.name.clone(), version: version.version };
+            let act = AgreementAct::Terminate(id, at, String::from("a story"));
+            Ok(record(state, of(Party::Provider, act))?.into_iter().collect())
+        }
+    }
+}
+
+fn record(state: &mut State, change: provisioning::Change) -> Result<Option<ProvisioningRecord>, String> {
     let number = state.revision();
     let (id, author, at_us) = (format!("command {number}"), String::from("story"), TimeMicros(0));
     let command =

@@ -49,6 +49,10 @@ pub(super) enum Change {
     /// Documents in YAML.
     Apply(String),
     Delete(ObjectKind, String),
+    /// The document of an agreement, which one party proposes and the other accepts.
+    Agree(String),
+    /// The end of a site's agreement, as text between time marks, which the provider sets.
+    Terminate(SiteName, String),
 }
 
 /// The decision expected for a site in a network; without an outcome, no decision.

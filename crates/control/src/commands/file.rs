@@ -2,9 +2,9 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `format` | `format` | 1 |
+//! | `format` | `format` | 2 |
 //! | `last` | `last` | number, offset and SHA-256 of the last record read |
-//! | `commands` | command id | offset of its record |
+//! | `commands` | author and id of a command | offset of its record |
 //!
 //! The last record read proves that the file belongs to a log: if the log does not have the same bytes at that offset, the
 //! file is of another log, or of a later state of this one, and is rebuilt.
@@ -18,7 +18,9 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use spillway_eventlog::{Entry, EventLog, LogError, ReadError, Records, decode_entry};
 use spillway_events::{ProvisioningRecord, Sha256, topics};
 
-const FORMAT: u64 = 1;
+use super::key_of_record;
+
+const FORMAT: u64 = 2;
 /// The most records that one transaction takes.
 const BATCH_RECORDS_MAX: usize = 1_024;
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
@@ -123,18 +125,18 @@ impl IndexFile {
     pub(super) fn find(
         &mut self,
         log: &dyn EventLog,
-        id: &str,
+        key: &str,
     ) -> Result<Option<ProvisioningRecord>, IndexError> {
         self.catch_up(log)?;
         let Some(database) = &self.database else { return Ok(None) };
         let offset = guarded(|| {
             let table = database.begin_read()?.open_table(COMMANDS)?;
-            Ok(table.get(id)?.map(|offset| offset.value()))
+            Ok(table.get(key)?.map(|offset| offset.value()))
         })?;
         let Some(offset) = offset else { return Ok(None) };
         let entry = entry_at(log, offset)?;
         let record = entry.map(|entry| decode_entry(topics::PROVISIONING, 0, &entry)).transpose()?;
-        let is_right = |record: &ProvisioningRecord| record.command == id;
+        let is_right = |record: &ProvisioningRecord| key_of_record(record) == key;
         match record.filter(is_right) {
             None => Err(IndexError::Damaged(format!("the record at offset {offset} is of another command"))),
             found => Ok(found),
@@ -147,16 +149,16 @@ impl IndexFile {
         let next = self.last.as_ref().map_or(0, |last| last.offset + 1);
         let mut records = Records::new(log, topics::PROVISIONING, 0, next);
         loop {
-            let mut ids = Vec::new();
+            let mut keys = Vec::new();
             let mut last = None;
             for entry in records.by_ref().take(BATCH_RECORDS_MAX) {
                 let entry = entry?;
                 let record: ProvisioningRecord = decode_entry(topics::PROVISIONING, 0, &entry)?;
                 last = Some(Last::of(&entry, record.number));
-                ids.push((record.command, entry.offset));
+                keys.push((key_of_record(&record), entry.offset));
             }
             let Some(last) = last else { return Ok(()) };
-            guarded(|| write(database, &ids, &last))?;
+            guarded(|| write(database, &keys, &last))?;
             self.last = Some(last);
         }
     }
@@ -165,12 +167,12 @@ impl IndexFile {
 #[cfg(test)]
 impl IndexFile {
     /// Sets the offset of a command.
-    pub(super) fn put(&self, id: &str, offset: u64) {
+    pub(super) fn put(&self, key: &str, offset: u64) {
         let database = self.database.as_ref();
         let put = guarded(|| {
             let Some(database) = database else { return Ok(()) };
             let transaction = database.begin_write()?;
-            transaction.open_table(COMMANDS)?.insert(id, offset)?;
+            transaction.open_table(COMMANDS)?.insert(key, offset)?;
             Ok(transaction.commit()?)
         });
         assert!(put.is_ok());
@@ -213,14 +215,14 @@ fn load(database: &Database) -> Result<(u64, Option<Last>), redb::Error> {
     Ok((format, last))
 }
 
-fn write(database: &Database, ids: &[(String, u64)], last: &Last) -> Result<(), redb::Error> {
+fn write(database: &Database, keys: &[(String, u64)], last: &Last) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut commands = transaction.open_table(COMMANDS)?;
-        for (id, offset) in ids {
-            // The first record of an id counts.
-            if commands.get(id.as_str())?.is_none() {
-                commands.insert(id.as_str(), offset)?;
+        for (key, offset) in keys {
+            // The first record of a key counts.
+            if commands.get(key.as_str())?.is_none() {
+                commands.insert(key.as_str(), offset)?;
             }
         }
         let row = (last.number, last.offset, last.digest.as_str());

@@ -87,17 +87,27 @@ fn a_full_disk_moves_the_index_to_memory_until_there_is_room() {
     let database = redb::Database::builder().create_with_backend(disk).unwrap();
     let mut commands = Commands::in_file(folder.path().join("commands.redb"));
     commands.file = Some(IndexFile::of_database(database, &log).ok().unwrap());
-    assert_eq!(number_of(commands.find(&log, "two").unwrap()), Some(1));
+    assert_eq!(number_of(commands.find(&log, "test", "two").unwrap()), Some(1));
     full.store(true, Ordering::SeqCst);
     append(&log, "three");
     for (id, number) in [("three", Some(2)), ("one", Some(0)), ("four", None)] {
-        assert_eq!(number_of(commands.find(&log, id).unwrap()), number);
+        assert_eq!(number_of(commands.find(&log, "test", id).unwrap()), number);
     }
     assert!(commands.file.is_none() && commands.retry_at.is_some());
     // Once the time has come, a file is used again.
     commands.retry_at = Some(Instant::now());
-    assert_eq!(number_of(commands.find(&log, "three").unwrap()), Some(2));
+    assert_eq!(number_of(commands.find(&log, "test", "three").unwrap()), Some(2));
     assert!(commands.file.is_some() && commands.retry_at.is_none());
+}
+
+/// In the file and in memory.
+#[test]
+fn ids_of_another_author_are_other_commands() {
+    let (log, folder) = log_of(&["one"]);
+    for mut commands in [Commands::default(), Commands::in_file(folder.path().join("commands.redb"))] {
+        assert_eq!(number_of(commands.find(&log, "test", "one").unwrap()), Some(0));
+        assert_eq!(commands.find(&log, "other", "one").unwrap(), None);
+    }
 }
 
 #[test]
@@ -106,9 +116,9 @@ fn commands_that_memory_no_longer_holds_are_found_in_the_log() {
     let (log, _folder) = log_of(&ids);
     let mut recent = RecentIds::new(2);
     for (number, id) in (0..).zip(ids) {
-        assert_eq!(number_of(recent.find(&log, id).unwrap()), Some(number));
+        assert_eq!(number_of(recent.find(&log, &key_of("test", id)).unwrap()), Some(number));
     }
-    assert_eq!(recent.find(&log, "five").unwrap(), None);
+    assert_eq!(recent.find(&log, &key_of("test", "five")).unwrap(), None);
     assert_eq!(recent.len(), 2);
 }
 
@@ -118,11 +128,11 @@ fn an_offset_of_another_command_is_never_believed() {
     let (log, folder) = log_of(&["one", "two"]);
     let path = folder.path().join("commands.redb");
     let mut index = IndexFile::open(&path, &log).ok().unwrap();
-    assert_eq!(number_of(index.find(&log, "one").ok().unwrap()), Some(0));
-    index.put("one", 1);
-    assert!(matches!(index.find(&log, "one"), Err(IndexError::Damaged(_))));
+    assert_eq!(number_of(index.find(&log, &key_of("test", "one")).ok().unwrap()), Some(0));
+    index.put(&key_of("test", "one"), 1);
+    assert!(matches!(index.find(&log, &key_of("test", "one")), Err(IndexError::Damaged(_))));
     drop(index);
     let mut commands = Commands::in_file(path);
-    assert_eq!(number_of(commands.find(&log, "one").unwrap()), Some(0));
+    assert_eq!(number_of(commands.find(&log, "test", "one").unwrap()), Some(0));
     assert!(commands.retry_at.is_none(), "it was rebuilt");
 }

@@ -70,7 +70,7 @@ impl PublishedTable {
                     sites.extend(change.state.users(id).filter(|user| user.kind == ObjectKind::Site));
                 }
                 ObjectKind::Network => networks.extend(NetworkName::new(&*id.name)),
-                ObjectKind::Client | ObjectKind::Probe | ObjectKind::Override => {}
+                ObjectKind::Client | ObjectKind::Probe | ObjectKind::Agreement | ObjectKind::Override => {}
             }
         }
         // A site that is created again is another one.

@@ -139,6 +139,10 @@ pub struct HeldRoute {
     pub known: bool,
     /// The tick that last changed route or reason.
     pub decided_tick: u64,
+    /// When the route last left the origin; absent if it never did.
+    pub left_origin_at_us: Option<TimeMicros>,
+    /// Since when the verdict has been unknown without a break; absent while it is known.
+    pub unknown_since_us: Option<TimeMicros>,
 }
 
 /// The windows of one probe on one target of a site.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::record;
+use crate::records::agreement::Agreement;
 use crate::records::token::Token;
 use crate::{
     AgentName, CdnName, ClientName, Metric, Micros, NetworkName, OverrideName, Sha256, SiteName, TimeMicros,
@@ -54,6 +55,8 @@ pub enum Event {
     Token(Token),
     /// An override, new or changed.
     Override(Override),
+    /// A version of an agreement, new or changed.
+    Agreement(Agreement),
 }
 
 /// A client: the provider's customer.
@@ -252,14 +255,16 @@ pub enum ObjectKind {
     Probe,
     /// A site.
     Site,
+    /// A version of an agreement; its name is `NAME/VERSION`.
+    Agreement,
     /// An override.
     Override,
 }
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site, Self::Override];
+    pub const ALL: [Self; 7] =
+        [Self::Client, Self::Network, Self::Cdn, Self::Probe, Self::Site, Self::Agreement, Self::Override];
 
     /// The kind as written in documents.
     #[must_use]
@@ -270,6 +275,7 @@ impl ObjectKind {
             Self::Probe => "probe",
             Self::Cdn => "cdn",
             Self::Site => "site",
+            Self::Agreement => "agreement",
             Self::Override => "override",
         }
     }
@@ -283,6 +289,7 @@ impl ObjectKind {
             Self::Cdn => "CDNs",
             Self::Probe => "probes",
             Self::Site => "sites",
+            Self::Agreement => "agreements",
             Self::Override => "overrides",
         }
     }

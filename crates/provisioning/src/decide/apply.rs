@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
-use spillway_events::{Event, ObjectKind, Override, Site};
+use spillway_events::{Agreement, Event, ObjectKind, Override, Site, TimeMicros};
 
 use crate::command::Refusal;
 use crate::fault::{Fault, ObjectFault};
 use crate::field_path::FieldPath;
 use crate::fields::Rules;
+use crate::kinds::agreement::ends_at;
 use crate::kinds::overriding::check_pin;
 use crate::kinds::{Kind, Object};
 use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};
@@ -17,11 +19,13 @@ use crate::state::{State, override_of};
 use crate::tree;
 
 /// The events that set the objects that differ from the state's.
-pub(super) fn apply(state: &State, objects: &[Object]) -> Result<Vec<Event>, Refusal> {
+pub(super) fn apply(state: &State, objects: &[Object], now: TimeMicros) -> Result<Vec<Event>, Refusal> {
     if objects.len() > OBJECTS_PER_COMMAND_MAX {
         return Err(Refusal::TooManyInCommand(objects.len()));
     }
-    let mut check = Check { after: state.clone(), indexes: HashMap::new(), faults: Vec::new(), unlisted: 0 };
+    let objects: Vec<Object> = objects.iter().map(|object| with_objectives_kept(state, object)).collect();
+    let (before, after) = (state, state.clone());
+    let mut check = Check { before, after, now, indexes: HashMap::new(), faults: Vec::new(), unlisted: 0 };
     for (index, object) in objects.iter().enumerate() {
         check.put(index, object);
     }
@@ -44,16 +48,18 @@ pub(super) fn apply(state: &State, objects: &[Object]) -> Result<Vec<Event>, Ref
 }
 
 /// Finds the faults of a command's objects.
-struct Check {
+struct Check<'a> {
+    before: &'a State,
     /// The state with all objects of the command.
     after: State,
+    now: TimeMicros,
     /// The first index of each object in the command.
     indexes: HashMap<ObjectId, usize>,
     faults: Vec<ObjectFault>,
     unlisted: usize,
 }
 
-impl Check {
+impl Check<'_> {
     fn put(&mut self, index: usize, object: &Object) {
         let id = object.id();
         match self.indexes.entry(id.clone()) {
@@ -96,11 +102,50 @@ impl Check {
         match object {
             Object::Override(pin) => self.check_pin(pin, &mut rules),
             // Pins that the command brings are checked by themselves.
-            Object::Site(site) => self.check_pins_of(site, &mut rules),
+            Object::Site(site) => {
+                self.check_pins_of(site, &mut rules);
+                self.check_owner(site, &mut rules);
+                self.check_agreements_of(site, &mut rules);
+            }
+            Object::Agreement(_) => rules.broken_at(FieldPath::default(), NOT_APPLIED),
             _ => {}
         }
         for fault in rules.faults {
             self.fault(index, &id, fault, None);
+        }
+    }
+
+    /// A site belongs to one client for ever: what was measured and counted for it is that client's.
+    fn check_owner(&self, site: &Site, rules: &mut Rules) {
+        let present = self.before.site(&site.name);
+        match (present, self.before.former_owner(&site.name)) {
+            (Some(found), _) if found.site.client != site.client => {
+                let owner = &found.site.client;
+                rules.broken("client", format!("must stay {owner}: a site never goes to another client"));
+            }
+            (None, Some(owner)) if *owner != site.client => {
+                rules.broken("name", "was the name of a site of another client");
+            }
+            _ => {}
+        }
+    }
+
+    /// Finds out whether the site contradicts what is agreed for it.
+    fn check_agreements_of(&self, site: &Site, rules: &mut Rules) {
+        let Some(agreement) = self.before.negotiated(&site.name) else { return };
+        let before = self.before.site(&site.name).map(|found| &found.site.objectives[..]).unwrap_or_default();
+        if site.objectives[..] != *before {
+            let rule = format!("are agreed in {}: propose a version with others", agreement.name);
+            rules.broken("objectives", rule);
+        }
+        let goes_on = |of: &&Arc<Agreement>| ends_at(of).is_none_or(|end| self.now < end);
+        for agreement in self.before.accepted_versions(&site.name).filter(goes_on) {
+            let terms = &agreement.terms;
+            let mut named = terms.cdns.iter().chain(terms.cdns_in.iter().flat_map(|list| &list.cdns));
+            if let Some(cdn) = named.find(|cdn| !site.cdns.iter().any(|of| of.cdn == **cdn)) {
+                let rule = format!("agreement {}/{} names {cdn}", agreement.name, agreement.version);
+                rules.broken("cdns", rule);
+            }
         }
     }
 
@@ -131,6 +176,19 @@ impl Check {
             self.unlisted += 1;
         }
     }
+}
+
+const NOT_APPLIED: &str = "an agreement is not applied: it is proposed by one party and accepted by the other (`spillway agreement propose`)";
+
+/// A site with the objectives that it has, where its document has none and others are agreed for it.
+fn with_objectives_kept(state: &State, object: &Object) -> Object {
+    let site = object.as_site().filter(|site| site.objectives.is_empty());
+    let Some(site) = site.filter(|site| state.negotiated(&site.name).is_some()) else {
+        return object.clone();
+    };
+    let Some(before) = state.site(&site.name) else { return object.clone() };
+    let objectives = before.site.objectives.clone();
+    Object::Site(Arc::new(Site { objectives, ..(**site).clone() }))
 }
 
 /// The names of the site's origin and CDNs.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use spillway_events::{Deleted, Event, ObjectKind, TimeMicros};
 
 use crate::command::Refusal;
+use crate::kinds::agreement::ends_at;
 use crate::limits::{OBJECTS_PER_COMMAND_MAX, USERS_LISTED_MAX};
 use crate::object::ObjectId;
 use crate::state::{Caller, State, is_accepted};
@@ -21,8 +22,11 @@ pub(super) fn delete(state: &State, ids: &[ObjectId], now: TimeMicros) -> Result
         if id.is_root_network() {
             return Err(Refusal::Root);
         }
+        if id.kind == ObjectKind::Agreement && state.object(id).is_some() {
+            return Err(Refusal::Kept((*id).clone()));
+        }
         let Some(object) = state.object(id) else { return Err(Refusal::NotFound((*id).clone())) };
-        check_unused(state, id, &deleted)?;
+        check_unused(state, id, &deleted, now)?;
         order.push((id.kind, tree::depth(object, state), *id));
     }
     check_tokens(state, &deleted, now)?;
@@ -51,8 +55,16 @@ fn check_tokens(state: &State, deleted: &BTreeSet<&ObjectId>, now: TimeMicros) -
     }
 }
 
-fn check_unused(state: &State, id: &ObjectId, deleted: &BTreeSet<&ObjectId>) -> Result<(), Refusal> {
-    let mut users = state.users(id).filter(|user| !deleted.contains(user));
+fn check_unused(
+    state: &State,
+    id: &ObjectId,
+    deleted: &BTreeSet<&ObjectId>,
+    now: TimeMicros,
+) -> Result<(), Refusal> {
+    // What an agreement said that has ended stays on record, and needs nothing.
+    let has_ended =
+        |user: &ObjectId| state.agreement(user).is_some_and(|of| ends_at(of).is_some_and(|end| end <= now));
+    let mut users = state.users(id).filter(|user| !deleted.contains(user) && !has_ended(user));
     let by: Vec<ObjectId> = users.by_ref().take(USERS_LISTED_MAX).cloned().collect();
     if by.is_empty() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! Sites: host names, an origin, and CDNs in order of preference.
 
-mod objective;
+pub(crate) mod objective;
 
 use std::fmt;
 
@@ -101,6 +101,13 @@ pub(super) fn read(spec: SiteSpec, rules: &mut Rules) -> Option<Site> {
         probe_interval_ms: probe_interval_ms?,
         objectives: objectives?,
     })
+}
+
+impl SiteSpec {
+    /// The document of a site whose objectives are agreed elsewhere.
+    pub(crate) fn without_objectives(site: &Site) -> Self {
+        Self { objectives: Field::Absent, ..Self::from(site) }
+    }
 }
 
 fn read_hosts(field: List<HostName>, rules: &mut Rules) -> Option<Vec<String>> {

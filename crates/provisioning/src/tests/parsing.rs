@@ -140,9 +140,9 @@ fn all_mistakes_of_a_file_come_at_once() {
             f.yaml:31: document 3 (site shop): objectives[1].metric: must be response_time or available_bandwidth, not `latency`
             f.yaml:33: document 3 (site shop): objectives[2].threshold: must be a number of three significant digits; the nearest are 123ms and 124ms
             f.yaml:34: document 3 (site shop): objectives[3].threshold: `20MB/s` needs a unit: one of bit/s, kbit/s, Mbit/s, Gbit/s, Tbit/s
-            f.yaml:36: document 4 (sight): kind: must be one of client, network, cdn, probe, site, override, not `sight`
+            f.yaml:36: document 4 (sight): kind: must be one of client, network, cdn, probe, site, agreement, override, not `sight`
             f.yaml:38: document 5: must be a mapping with a `kind`, not `just text`
-            f.yaml:40: document 6: kind: is missing: one of client, network, cdn, probe, site, override
+            f.yaml:40: document 6: kind: is missing: one of client, network, cdn, probe, site, agreement, override
             f.yaml:42: document 7 (probe): network: is missing
             f.yaml:43: document 7 (probe): agent: a name consists of the characters A-Z a-z 0-9 . _ - and cannot contain '/'
         "#]],
@@ -487,7 +487,7 @@ fn several_files_are_read_as_one_command() {
     let shown: String = mistakes.iter().map(|mistake| format!("{mistake}\n")).collect();
     expect![[r#"
         x:1: document 1 (client): name: is missing
-        y:2: document 1 (cat): kind: must be one of client, network, cdn, probe, site, override, not `cat`
+        y:2: document 1 (cat): kind: must be one of client, network, cdn, probe, site, agreement, override, not `cat`
     "#]]
     .assert_eq(&shown);
 }

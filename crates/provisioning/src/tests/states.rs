@@ -50,7 +50,7 @@ fn a_deleted_object_is_gone() {
     }
     let mut empty = State::default();
     empty.apply(&record(&State::default(), "world", Vec::new())).expect("the record is next");
-    assert_eq!(ObjectKind::ALL.map(|kind| state.count(kind)), [0; 6]);
+    assert_eq!(ObjectKind::ALL.map(|kind| state.count(kind)), [0; ObjectKind::ALL.len()]);
     assert_eq!(state, empty);
 }
 

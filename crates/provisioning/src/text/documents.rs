@@ -123,6 +123,7 @@ impl Reader<'_> {
                 file: self.file.to_owned(),
                 line: Some(line),
                 path: place,
+                field: FieldPath::default(),
                 reason,
             });
         }
@@ -133,6 +134,7 @@ impl Reader<'_> {
             file: self.file.to_owned(),
             line: Some(root.at(&field).line),
             path: path(number, &label, &field),
+            field,
             reason: rule,
         };
         // A broken value has its mistake already.
@@ -171,7 +173,8 @@ impl Reader<'_> {
 
     fn document_mistake(&mut self, number: u64, line: u64, reason: impl Into<String>) {
         let (file, line, path) = (self.file.to_owned(), Some(line), format!("document {number}"));
-        self.of_file.mistakes.push(Mistake { file, line, path, reason: reason.into() });
+        let field = FieldPath::default();
+        self.of_file.mistakes.push(Mistake { file, line, path, field, reason: reason.into() });
     }
 
     fn file_mistake(&mut self, line: Option<u64>, reason: impl Into<String>) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::field_path::FieldPath;
 use crate::limits::MISTAKES_LISTED_MAX;
 
 /// A mistake in a file, or a warning about it.
@@ -13,13 +14,16 @@ pub struct Mistake {
     pub line: Option<u64>,
     /// The place in the file, such as `document 3 (site shop): objectives[0].threshold`; empty for the whole file.
     pub path: String,
+    /// The field of the document's object; empty for the whole of it, and where no field is known.
+    pub field: FieldPath,
     /// What is wrong, and what would be right.
     pub reason: String,
 }
 
 impl Mistake {
     pub(super) fn of_file(file: &str, line: Option<u64>, reason: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line, path: String::new(), reason: reason.into() }
+        let (path, field) = (String::new(), FieldPath::default());
+        Self { file: file.to_owned(), line, path, field, reason: reason.into() }
     }
 }
 

@@ -122,14 +122,18 @@ impl Current {
             reason: self.reason,
             known: self.known,
             decided_tick: self.decided_tick,
+            left_origin_at_us: self.left_origin_at,
+            unknown_since_us: self.unknown_since,
         }
     }
 }
 
 impl From<&HeldRoute> for Current {
     fn from(held: &HeldRoute) -> Self {
-        let HeldRoute { verdict, reason, known, decided_tick, .. } = *held;
+        let HeldRoute { verdict, reason, known, decided_tick, left_origin_at_us, unknown_since_us, .. } =
+            *held;
         let route = Route { cdn: held.cdn.clone() };
-        Self { route, verdict, reason, known, decided_tick }
+        let (left_origin_at, unknown_since) = (left_origin_at_us, unknown_since_us);
+        Self { route, verdict, reason, known, decided_tick, left_origin_at, unknown_since }
     }
 }

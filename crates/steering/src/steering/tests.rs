@@ -60,6 +60,7 @@ fn provision_objects(steering: &mut Steering, objects: impl IntoIterator<Item = 
     let changed: Vec<ObjectId> = changed.into_iter().collect();
     let deleted: Vec<ObjectId> = changed.iter().filter(|id| state.object(id).is_none()).cloned().collect();
     steering.provision(&state, &changed, &deleted, |_| true);
+    steering.settle(steering.greatest_at.unwrap_or(TimeMicros(0)));
 }
 
 fn add(steering: &mut Steering, site: u32, probe: u32, at_secs: i64, now_secs: i64) {
@@ -371,7 +372,7 @@ fn forgotten_evidence_leaves_the_route_and_every_cdn_usable() {
     measure_slow(&mut steering, 100);
     let at_origin = (false, Verdict::AtOrAbove, Some(Reason::NoUsableCdn));
     assert_eq!(decided(&mut steering, 1, 100), at_origin);
-    steering.forget_evidence();
+    steering.forget_evidence(TimeMicros(50 * SECOND_US));
     assert_eq!((windows(&steering), steering.windows.listed()), ((0, 0), (0, 0)));
     assert_eq!(decided(&mut steering, 2, 50), (false, Verdict::Unknown, Some(Reason::UnknownHold)));
     measure_slow(&mut steering, 51);

@@ -21,6 +21,7 @@ fn concrete(path: &str, method: &reqwest::Method) -> String {
     let query = if *method == reqwest::Method::GET { "" } else { "?dry_run=true" };
     let path = path
         .replace("{*name}", "shop")
+        .replace("{name}", "stale")
         .replace("{kind}", "site")
         .replace("{site}", "shop")
         .replace("{id}", "0000000000000000");
@@ -173,12 +174,13 @@ async fn commands_carry_the_author_from_the_token() {
     let apply = || request.try_clone().unwrap().header("content-type", "application/yaml").body(DOCUMENTS);
     assert_eq!(answer(apply()).await.0, StatusCode::OK);
     assert_eq!(answer(apply()).await.0, StatusCode::OK, "a retry of the same author");
-    let (status, problem) = server.apply("?id=mine", DOCUMENTS).await;
-    assert_eq!(
-        status,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "the id is of another author, not of {id}: {problem}"
-    );
+    // Another author's ids are others, and say nothing of these.
+    let (status, applied) = server.apply("?id=mine", "kind: client\nname: other\n").await;
+    assert_eq!((status, &applied["changes"]), (StatusCode::OK, &json!(["+ client other"])));
+    let (_, listed) = answer(server.request("GET", "/v1/changes?limit=2")).await;
+    let authors: Vec<&str> =
+        listed["items"].as_array().unwrap().iter().map(|item| item["author"].as_str().unwrap()).collect();
+    assert!(authors[0] != authors[1] && authors[1] == format!("operator {id}"), "{listed}");
 }
 
 #[tokio::test]
@@ -210,7 +212,7 @@ async fn refusals_of_tokens_name_the_field_and_the_rule() {
             422,
             "must be in the future",
         ),
-        (json!({"role": "analyst", "note": "x", "expires_at": "soon"}), 400, "expires_at:"),
+        (json!({"role": "analyst", "note": "x", "expires_at": "soon"}), 422, "expires_at:"),
         (json!({"role": "root", "note": "x"}), 400, "unknown variant `root`"),
         (json!({"role": "analyst", "note": "x", "admin": true}), 400, "unknown field `admin`"),
     ] {
@@ -225,6 +227,7 @@ async fn refusals_of_tokens_name_the_field_and_the_rule() {
     let (status, problem) = answer(server.request("DELETE", &path)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("the last one of an operator"), "{problem}");
+    assert_eq!(problem["type"], "/problems/refused");
     assert_eq!(answer(server.request("DELETE", "/v1/tokens/none")).await.0, StatusCode::NOT_FOUND);
 
     // A client whose people still have tokens is not deleted.

@@ -10,7 +10,7 @@ use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{Role, TimeMicros};
 use spillway_provisioning::NewToken;
 use spillway_serve::Limits;
-use spillway_web::{Api, router};
+use spillway_web::{Api, RateLimits, router};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) const NOW: TimeMicros = TimeMicros(1_700_000_000_000_000);
@@ -29,6 +29,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(RateLimits::default()).await
+    }
+
+    pub(crate) async fn start_with(limits: RateLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::create(folder.path()).unwrap());
         spillway_runtime::topics::create(log.as_ref(), 1).unwrap();
@@ -39,7 +43,7 @@ impl Server {
         provisioner.create_first_token(new, CommandHead::on_log("first", TimeMicros(0))).unwrap();
         let ready = Arc::new(|| json!({"roles": []}));
         let api = Api::new(log, Arc::clone(&provisioner), ready, || NOW);
-        let api = api.with_names(vec![String::from("api.provider.example")]);
+        let api = api.with_names(vec![String::from("api.provider.example")]).with_rate_limits(limits);
         let listener = spillway_serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();

@@ -4,6 +4,8 @@
 mod access;
 mod changes;
 mod common;
+mod problems;
+mod rate_limits;
 mod resources;
 mod writes;
 
@@ -45,6 +47,13 @@ async fn targets_that_probes_skip_are_applied_with_a_warning() {
     let warning = warnings[0].as_str().unwrap();
     assert!(warning.contains("(site shop): origin.addresses[0]: 10.0.0.1 is not a public"), "{warning}");
     assert_eq!(warnings.len(), 1);
+    // A retry returns them too.
+    let documents = format!("{DOCUMENTS}ttl_secs: 99\n{origin}");
+    let (_, first) = server.apply("?id=one", &documents).await;
+    assert_eq!(
+        (&server.apply("?id=one", &documents).await.1, first["warnings"].as_array().unwrap().len()),
+        (&first, 1)
+    );
 }
 
 #[tokio::test]
@@ -59,7 +68,8 @@ async fn mistakes_are_a_problem_that_names_each_of_them_and_changes_nothing() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let errors = problem["errors"].as_array().unwrap();
     assert!(
-        !errors.is_empty() && errors.iter().all(|error| error.as_str().unwrap().starts_with("a.yaml:")),
+        !errors.is_empty()
+            && errors.iter().all(|error| error["detail"].as_str().unwrap().starts_with("a.yaml:")),
         "{problem}"
     );
     assert!(!server.get("/v1/provisioning").await.2.contains("kind:"));

@@ -1,7 +1,11 @@
 //! Setting and deleting single objects.
 
+use std::time::Duration;
+
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::common::{DOCUMENTS, Server};
 
@@ -71,6 +75,57 @@ async fn a_command_with_an_idempotency_key_is_done_once() {
     assert_eq!(answer(put(30, &"x".repeat(256))).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let twice = put(30, "two").header("idempotency-key", "three");
     assert_eq!(answer(twice).await.0, StatusCode::BAD_REQUEST);
+}
+
+/// Holds a key with a request whose body does not come. The server reads its head at a time of its own.
+#[tokio::test]
+async fn a_key_in_flight_is_held_for_its_author_until_the_request_ends() {
+    let server = Server::start().await;
+    let (other, _) = server.create_token("operator", None).await;
+    let mut held = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST /v1/provisioning HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nIdempotency-Key: one\r\n\
+         Content-Type: application/yaml\r\nContent-Length: 100\r\n\r\n",
+        server.token
+    );
+    held.write_all(head.as_bytes()).await.unwrap();
+    let apply = |token: &str, key: &str| {
+        let request = server.bare("POST", "/v1/provisioning?dry_run=true").bearer_auth(token);
+        request.header("idempotency-key", key).header("content-type", "application/yaml").body(DOCUMENTS)
+    };
+    let until = async |status: StatusCode| {
+        for _ in 0..500 {
+            let response = apply(&server.token, "one").send().await.unwrap();
+            if response.status() == status {
+                return response;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never {status}");
+    };
+    let refused = until(StatusCode::CONFLICT).await;
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.json::<Value>().await.unwrap()["type"], "/problems/in-flight");
+    assert_eq!(answer(apply(&server.token, "two")).await.0, StatusCode::OK);
+    assert_eq!(answer(apply(&other, "one")).await.0, StatusCode::OK);
+    drop(held);
+    until(StatusCode::OK).await;
+}
+
+/// The same texts, divided into files in another way.
+#[tokio::test]
+async fn another_division_into_files_is_another_body() {
+    let server = Server::start().await;
+    let apply = |texts: &[&str]| {
+        let files: Vec<Value> = texts.iter().map(|text| json!({"name": "a", "text": text})).collect();
+        let request = server.request("POST", "/v1/provisioning").header("idempotency-key", "one");
+        request.json(&json!({"files": files}))
+    };
+    let (one, two) = ("kind: client\nname: a\n", "---\nkind: client\nname: b\n");
+    assert_eq!(answer(apply(&[one, two])).await.0, StatusCode::OK);
+    assert_eq!(answer(apply(&[one, two])).await.0, StatusCode::OK);
+    let both = format!("{one}{two}");
+    assert_eq!(answer(apply(&[&both])).await.0, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]

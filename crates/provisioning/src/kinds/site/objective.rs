@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use spillway_events::{
-    Metric, Micros, Objective, RESPONSE_TIME_MAX, THROUGHPUT_MAX, format_duration, parse_duration,
+    Metric, Micros, Objective, RESPONSE_TIME_MAX, Site, THROUGHPUT_MAX, format_duration, parse_duration,
     parse_throughput,
 };
 
@@ -19,7 +19,7 @@ const MINUTE_US: u64 = 60 * SECOND_US;
 /// The fields of an objective.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, expecting = "a mapping")]
-pub(super) struct ObjectiveSpec {
+pub(crate) struct ObjectiveSpec {
     metric: Field<Metric>,
     threshold: Field<Quantity>,
     percentile: Field<Integer<1, 99>>,
@@ -28,7 +28,7 @@ pub(super) struct ObjectiveSpec {
     probes_min: Field<Integer<1, EVIDENCE_COUNT_MAX>>,
 }
 
-pub(super) fn read_objective(spec: ObjectiveSpec, rules: &mut Rules) -> Option<Objective> {
+pub(crate) fn read_objective(spec: ObjectiveSpec, rules: &mut Rules) -> Option<Objective> {
     let metric = rules.required("metric", spec.metric);
     let threshold = rules.required("threshold", spec.threshold);
     let threshold = metric.zip(threshold).and_then(|(metric, text)| read_threshold(metric, &text, rules));
@@ -71,17 +71,33 @@ fn window_default(metric: Option<Metric>) -> Micros {
     }
 }
 
+/// How often available bandwidth is measured.
+const BANDWIDTH_INTERVAL_US: Micros = Micros(5 * MINUTE_US);
+
+/// How often a metric of a site's targets is measured.
+pub(crate) fn measured_every(site: &Site, metric: Metric) -> Micros {
+    match metric {
+        Metric::ResponseTime => Micros(u64::from(site.probe_interval_ms) * 1_000),
+        Metric::AvailableBandwidth => BANDWIDTH_INTERVAL_US,
+    }
+}
+
 /// Warns when fewer than three samples of a full window lie beyond the percentile.
 pub(super) fn warn_of_small_window(objective: &Objective, probe_interval_ms: u32, rules: &mut Rules) {
-    let interval_us = u64::from(probe_interval_ms) * 1_000;
+    let interval = Micros(u64::from(probe_interval_ms) * 1_000);
+    too_few_beyond(objective, interval).into_iter().for_each(|warning| rules.warn(warning));
+}
+
+/// Says so when fewer than three samples of a full window, one in each interval, lie beyond the percentile.
+pub(crate) fn too_few_beyond(objective: &Objective, Micros(interval_us): Micros) -> Option<String> {
     let beyond_percent = u64::from(100_u32.saturating_sub(objective.percentile));
     let window_us = objective.window_us.0;
     // window ÷ interval × (100 − p) % < 3, in whole numbers.
     if interval_us == 0 || window_us * beyond_percent >= 3 * 100 * interval_us {
-        return;
+        return None;
     }
     let hundredths = window_us * beyond_percent / interval_us;
-    rules.warn(format!(
+    Some(format!(
         "a window of {} with a sample every {} holds {} samples of a probe; the {beyond_percent} % of them beyond \
          percentile {} are {}.{:02}, fewer than 3",
         format_duration(objective.window_us),
@@ -90,7 +106,16 @@ pub(super) fn warn_of_small_window(objective: &Objective, probe_interval_ms: u32
         objective.percentile,
         hundredths / 100,
         hundredths % 100,
-    ));
+    ))
+}
+
+/// How long after its beginning an outage is at or above the threshold, and how long after its end it is below again, if every
+/// probe measures once in each interval and the window was full: the samples that it takes to move the percentile's rank.
+pub(crate) fn detection_and_return(objective: &Objective, interval: Micros) -> (Micros, Micros) {
+    let samples = objective.window_us.0.checked_div(interval.0).unwrap_or(0);
+    let rank = (u64::from(objective.percentile) * samples).div_ceil(100);
+    let failures = samples.saturating_sub(rank) + 1;
+    (Micros(failures * interval.0), Micros(rank * interval.0))
 }
 
 fn read_threshold(metric: Metric, Quantity(text): &Quantity, rules: &mut Rules) -> Option<u64> {

@@ -121,7 +121,7 @@ fn an_override_that_has_ended_stays_ended_in_a_checkpoint() {
     assert_eq!(reason(&steering.decide(2, TimeMicros(101 * SECOND_US))), frozen);
     steering.decide(3, TimeMicros(105 * SECOND_US));
     let back = TimeMicros(50 * SECOND_US);
-    steering.forget_evidence();
+    steering.forget_evidence(back);
     steering.decide(4, back);
     let mut restored = restored(&steering, back);
     assert_eq!(restored.greatest_at(), Some(TimeMicros(105 * SECOND_US)));

@@ -1,0 +1,96 @@
+//! Moves of agreements.
+//!
+//! A version has its number and its terms for ever. At most one version of all agreements is in force for a site at any instant:
+//! an acceptance ends the versions of its agreement that it follows, and is refused where another agreement is in force.
+
+mod accept;
+mod end;
+mod fit;
+mod propose;
+
+use std::sync::Arc;
+
+use spillway_events::{Agreement, Event, Party, Stage, TimeMicros, format_time};
+
+use crate::command::{AgreementAct, AgreementCommand, Refusal, VersionId, check_reason};
+use crate::kinds::Object;
+use crate::kinds::agreement::SLOT_US;
+use crate::standing::{MOVE_AHEAD_US, Move, standing};
+use crate::state::State;
+
+/// The events of a command about an agreement.
+pub(super) fn decide(
+    state: &State,
+    command: &AgreementCommand,
+    now: TimeMicros,
+) -> Result<Vec<Event>, Refusal> {
+    let found = |id: &VersionId, of| find(state, id, (of, command.by), now);
+    match &command.act {
+        AgreementAct::Draft(document) => propose::draft(state, document, command.by, now),
+        AgreementAct::Propose(document) => propose::propose(state, document, command.by, None, now),
+        AgreementAct::ProposeDraft(id) => {
+            let draft = found(id, Move::Propose)?;
+            propose::propose(state, &Object::Agreement(Arc::clone(draft)), command.by, None, now)
+        }
+        AgreementAct::Counter(id, document) => {
+            let countered = found(id, Move::Counter)?;
+            propose::propose(state, document, command.by, Some(countered), now)
+        }
+        AgreementAct::Accept(id, digest) => accept::accept(state, found(id, Move::Accept)?, *digest),
+        AgreementAct::Reject(id, reason) => closed(found(id, Move::Reject)?, Stage::Rejected, reason),
+        AgreementAct::Withdraw(id, reason) => closed(found(id, Move::Withdraw)?, Stage::Withdrawn, reason),
+        AgreementAct::Suspend(id, from, reason) => {
+            end::suspend(found(id, Move::Suspend)?, boundary("from", *from, now)?, reason)
+        }
+        AgreementAct::Resume(id, from, reason) => {
+            end::resume(state, found(id, Move::Resume)?, boundary("from", *from, now)?, reason)
+        }
+        AgreementAct::Terminate(id, at, reason) => {
+            end::terminate(found(id, Move::Terminate)?, (boundary("at", *at, now)?, now), reason)
+        }
+    }
+}
+
+/// The version that a party may move like this now.
+fn find<'a>(
+    state: &'a State,
+    id: &VersionId,
+    (of, by): (Move, Party),
+    now: TimeMicros,
+) -> Result<&'a Arc<Agreement>, Refusal> {
+    let object = id.object();
+    let Some(agreement) = state.agreement(&object) else { return Err(Refusal::NotFound(object)) };
+    // The other party does not know of a draft.
+    if agreement.stage == Stage::Draft && agreement.proposed_by != by {
+        return Err(Refusal::NotFound(object));
+    }
+    let standing = standing(agreement, now);
+    if of.leads_to(standing).is_none() {
+        return Err(Refusal::NoSuchMove { version: id.to_string(), standing, done: of.done() });
+    }
+    if !of.is_of(by, agreement.proposed_by) {
+        let (version, author) = (id.to_string(), agreement.proposed_by);
+        return Err(Refusal::OtherParty { version, author, done: of.done() });
+    }
+    Ok(agreement)
+}
+
+/// A proposal or draft that is closed without an acceptance.
+fn closed(agreement: &Agreement, stage: Stage, reason: &str) -> Result<Vec<Event>, Refusal> {
+    check_reason(reason)?;
+    let reason = Some(reason.to_owned());
+    Ok(vec![Event::Agreement(Agreement { stage, reason, ..agreement.clone() })])
+}
+
+/// A time at which a version may begin or end, if a command may still name it.
+fn boundary(field: &'static str, at: TimeMicros, now: TimeMicros) -> Result<TimeMicros, Refusal> {
+    let refuse = |rule: String| Err(Refusal::BadAgreement { field, rule });
+    if at.0.rem_euclid(SLOT_US) != 0 {
+        return refuse(String::from("must be a whole multiple of five minutes of UTC"));
+    }
+    if at.0 < now.0.saturating_add(MOVE_AHEAD_US) {
+        let (at, now) = (format_time(at), format_time(now));
+        return refuse(format!("must be at least a minute ahead; {at} is not, at {now}"));
+    }
+    Ok(at)
+}
