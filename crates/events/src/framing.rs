@@ -389,6 +389,39 @@ mod tests {
         assert_eq!(read_frames(&log), Ok(vec![(1, receipts(900)), (2, receipts(1))]));
     }
 
+    /// A reader may begin within a frame, which is then sent again.
+    #[test]
+    fn a_frame_begins_with_its_first_chunk() {
+        let first = records(1, &receipts(1_000));
+        let log = [&first[1..], &first[..]].concat();
+        assert_eq!(read_frames(&log), Ok(vec![(1, receipts(1_000))]));
+        // A chunk that is not one of its frame.
+        let mut frame: Frame<Receipt> = decode(&records(1, &receipts(1))[0]).unwrap();
+        assert_eq!((frame.chunk, frame.chunks), (0, 1));
+        frame.chunk = 1;
+        assert_eq!(FrameHead::of(&encode(&frame).unwrap()), None);
+    }
+
+    #[test]
+    fn items_are_appended_between_two_sizes() {
+        let encoded = |items: &[Receipt]| {
+            let mut encoded = EncodedItems::default();
+            let sizes: Vec<ItemsSize> = items
+                .iter()
+                .map(|item| {
+                    encoded.push(item).unwrap();
+                    encoded.size()
+                })
+                .collect();
+            (encoded, sizes)
+        };
+        let all = receipts(5);
+        let (mut few, _) = encoded(&all[..1]);
+        let (other, sizes) = encoded(&all);
+        few.append(&other, sizes[0], sizes[2]);
+        assert_eq!(few, encoded(&all[..3]).0);
+    }
+
     /// The chunks are what the codec makes of the same items.
     #[test]
     fn a_chunk_is_one_record_of_its_items() {

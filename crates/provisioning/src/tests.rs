@@ -1,6 +1,7 @@
 //! Tests of the crate's public face: text in, events, lines and text out.
 
 mod agreements;
+mod commands;
 mod deciding;
 mod exporting;
 mod overrides;
@@ -8,6 +9,7 @@ mod parsing;
 mod properties;
 mod rate_cards;
 mod states;
+mod tokens;
 
 use spillway_events::{Event, ObjectKind, ProvisioningRecord, Sha256, TimeMicros};
 

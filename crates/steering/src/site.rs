@@ -229,9 +229,11 @@ impl SiteState {
         decisions
     }
 
-    /// Whether the site has a route in every network.
-    pub(crate) fn is_decided_everywhere(&self, topology: &Topology) -> bool {
-        (0..topology.networks_count()).all(|network| self.current.get(network).is_some())
+    /// Whether the site has a last route in every network, to one of its targets, so that it can be frozen everywhere.
+    pub(crate) fn has_last_routes(&self, topology: &Topology) -> bool {
+        let last = |network| self.current.get(network).as_ref();
+        let has_last = |network| last(network).is_some_and(|current| self.has(&current.route));
+        (0..topology.networks_count()).all(has_last)
     }
 
     /// Sets the route in each network.

@@ -311,7 +311,7 @@ impl Steering {
             let basis =
                 Basis { topology: &self.topology, directory: &self.directory, windows: &self.windows };
             // Without a last route in some network, the site cannot be frozen there yet.
-            if overridden.is_frozen && !state.is_decided_everywhere(&self.topology) {
+            if overridden.is_frozen && !state.has_last_routes(&self.topology) {
                 undecided.push(site);
             }
             decisions.extend(state.decide(moment, overridden, basis, usable, redecide_all));

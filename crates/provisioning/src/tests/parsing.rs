@@ -270,6 +270,7 @@ objectives:
   - {metric: response_time, threshold: 1s}
   - {metric: response_time, threshold: 1s, percentile: 99}
   - {metric: response_time, threshold: 1s, window: 60s}
+  - {metric: response_time, threshold: 1s, percentile: 96, window: 12min}
 ";
     check(
         text,
@@ -277,6 +278,7 @@ objectives:
             line 1: site s
             f.yaml:8: document 1 (site s): objectives[1]: a window of 600s with a sample every 10s holds 60 samples of a probe; the 1 % of them beyond percentile 99 are 0.60, fewer than 3
             f.yaml:9: document 1 (site s): objectives[2]: a window of 60s with a sample every 10s holds 6 samples of a probe; the 5 % of them beyond percentile 95 are 0.30, fewer than 3
+            f.yaml:10: document 1 (site s): objectives[3]: a window of 720s with a sample every 10s holds 72 samples of a probe; the 4 % of them beyond percentile 96 are 2.88, fewer than 3
         "#]],
     );
 }

@@ -68,12 +68,15 @@ fn the_tree_of_networks_is_walked_up() {
 
 #[test]
 fn a_checkpoint_restores_the_state() {
-    let state = world();
+    let mut state = world();
+    let (topic, reason) = (String::from("measurements"), String::from("lost"));
+    state.apply_event(0, &Event::Gap(Gap { topic, partition: 1, from: 5, to: 9, reason }));
     let saved: Vec<SavedObject> = state.saved_objects().collect();
     let gaps = state.gaps().cloned().collect::<Vec<_>>();
     // In reverse order, because objects may come in any.
     let restored = State::restored(state.revision(), saved.into_iter().rev(), gaps);
     assert_eq!(restored, state);
+    assert_eq!(restored.accepted_gap_end("measurements", 1, 5), Some(9));
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl SiteState {
     }
 
     /// Whether a route still goes to one of the site's targets.
-    fn has(&self, route: &Route) -> bool {
+    pub(super) fn has(&self, route: &Route) -> bool {
         route.cdn.as_ref().is_none_or(|cdn| self.spec.cdns.iter().any(|of| of.cdn == *cdn))
     }
 

@@ -11,6 +11,9 @@ use spillway_provisioning::limits::{DECISION_BYTES_MAX, OBJECTIVES_PER_SITE_MAX}
 use super::*;
 use crate::{Rank, Ranked};
 
+mod performance;
+mod restoring;
+
 const SECOND_US: i64 = 1_000_000;
 
 fn objective(percentile: u32, window_secs: u64) -> Objective {
@@ -143,6 +146,7 @@ fn windows_are_kept_where_target_probe_and_objective_are_the_same() {
     assert_eq!(windows(&steering), (6, 0), "the objectives in another order");
     provision(&mut steering, &swapped, &probes[..1]);
     assert_eq!(windows(&steering), (3, 3), "without a probe");
+    assert!(listed(&steering).iter().all(|(_, probe, _)| *probe == 0), "without that probe");
     provision(&mut steering, &[site("a", std::slice::from_ref(&short)), both[1].clone()], &probes[..1]);
     assert_eq!(windows(&steering), (2, 4), "without an objective");
     provision(&mut steering, &both[1..], &probes[..1]);
@@ -344,4 +348,33 @@ fn while_the_origin_is_unknown_the_route_stays_at_its_cdn() {
     assert_eq!(decided(&mut steering, 1, 100), (second.clone(), Verdict::AtOrAbove, None));
     add_to(&mut steering, (0, 0, 1), 111, 111);
     assert_eq!(decided(&mut steering, 2, 111), (second, Verdict::Unknown, Some(Reason::UnknownHold)));
+}
+
+/// As after a reset of the clock: how old the evidence is, is not known.
+#[test]
+fn forgotten_evidence_leaves_the_route_and_every_cdn_usable() {
+    let mut steering = Steering::default();
+    provision(&mut steering, &[site("a", &[objective(50, 10)])], &[probe("one")]);
+    let measure_slow = |steering: &mut Steering, secs: i64| {
+        let mut samples = Samples::default();
+        let series = samples.add_series(SeriesId { site: 0, probe: 0, target: 0 });
+        let response_time = Some(Rank::of(Metric::ResponseTime, 200));
+        samples.push(series, TimeMicros(secs * SECOND_US), Ranked { response_time, bandwidth: None });
+        steering.add(&samples, TimeMicros(secs * SECOND_US));
+    };
+    let decided = |steering: &mut Steering, tick, secs| {
+        let decisions = steering.decide(tick, TimeMicros(secs * SECOND_US));
+        let last = decisions.first().unwrap();
+        (last.route.cdn.is_some(), last.verdict, last.reason)
+    };
+    let cdn = CdnName::new("cdn").unwrap();
+    steering.set_usable(&cdn, false);
+    measure_slow(&mut steering, 100);
+    let at_origin = (false, Verdict::AtOrAbove, Some(Reason::NoUsableCdn));
+    assert_eq!(decided(&mut steering, 1, 100), at_origin);
+    steering.forget_evidence(TimeMicros(50 * SECOND_US));
+    assert_eq!((windows(&steering), steering.windows.listed()), ((0, 0), (0, 0)));
+    assert_eq!(decided(&mut steering, 2, 50), (false, Verdict::Unknown, Some(Reason::UnknownHold)));
+    measure_slow(&mut steering, 51);
+    assert_eq!(decided(&mut steering, 3, 51), (true, Verdict::AtOrAbove, None));
 }

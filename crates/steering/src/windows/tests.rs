@@ -102,6 +102,9 @@ proptest! {
         restored.set_now(TimeMicros(now.0 + 200 * SECOND_US));
         restored.expire();
         prop_assert_eq!(restored.listed(), (0, 0));
+        windows.set_now(TimeMicros(now.0 + 200 * SECOND_US));
+        windows.expire();
+        prop_assert_eq!(windows.held(), WINDOWS, "removed windows can be used again");
     }
 }
 
