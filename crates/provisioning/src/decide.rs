@@ -4,6 +4,7 @@ mod apply;
 mod clock;
 mod delete;
 mod gap;
+mod rate_card;
 mod token;
 
 use spillway_events::{Event, ProvisioningRecord, RECORD_BYTES_MAX, encode};

@@ -5,12 +5,12 @@ use std::collections::hash_map::Entry;
 
 use spillway_events::{Event, ObjectKind, Override, Site};
 
+use super::rate_card;
 use crate::command::Refusal;
 use crate::fault::{Fault, ObjectFault};
 use crate::field_path::FieldPath;
 use crate::fields::Rules;
 use crate::kinds::overriding::check_pin;
-use crate::kinds::rate_card;
 use crate::kinds::{Kind, Object};
 use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};
 use crate::object::ObjectId;
