@@ -26,6 +26,10 @@ pub use names::{
     AgentName, CdnName, ClientName, LineName, NAME_BYTES_MAX, NameError, NetworkName, OverrideName,
     RateCardName, SiteName, SourceName, TargetName, TaxCode, folded_name,
 };
+pub use records::billing::{
+    BillingFault, BillingItem, Increment, LineClass, LineId, LineIdError, LineKind, SealRefused, Sealed,
+    ServiceLevel, StatementLine, UnmappedIncrement,
+};
 pub use records::checkpoint::{
     ByteString, CdnReport, CheckpointChunk, ChunkDigest, Fact, HeldRoute, Manifest, PaneCount, Revision,
     SeenBoot, SeriesWindows, SiteRoutes, StateItem, TableVersion, WindowCounts,

@@ -1,5 +1,6 @@
 //! The record kinds, one in each file.
 
+pub(crate) mod billing;
 pub(crate) mod checkpoint;
 pub(crate) mod decision;
 pub(crate) mod frame;
