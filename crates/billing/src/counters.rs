@@ -6,8 +6,7 @@
 //!
 //! The reports of a tick are taken in the order (event time, source, boot, sequence, place in the batch). An event time up to 5 minutes
 //! ahead of the tick counts as the tick's. A report is rejected, and leaves everything as it was, if its event time is further ahead or
-//! more than 30 days before the tick's, if an interval of its begins more than 400 days before it, or if one of its totals is less than the
-//! one before it of the same counter.
+//! more than 30 days before the tick's, or if one of its totals is less than the one before it of the same counter.
 //!
 //! Kept for each counter are its last total *m* and that one's time *t₀*. A total *c* at *t* > *t₀* adds *c − m* over [*t₀*, *t*): each
 //! slot gets ⌊(*c − m*) × overlap ÷ (*t − t₀*)⌋, in µs, the last one the rest. At *t* ≤ *t₀* it says nothing.
@@ -17,7 +16,8 @@
 //! than 30 days before the tick's time. And of a source whose batches name all that they count, such as an edge node, it adds *c* over
 //! [time of the boot's report before, *t*).
 //!
-//! What is known of a counter, a boot and a source is forgotten 30 days of tick time after its last report.
+//! What is known of a counter, a boot and a source is forgotten 30 days of tick time after its last report. So no interval begins more than
+//! 60 days before its tick: what is known was reported in the last 30, with an event time of at most 30 days before.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +31,6 @@ const DAY_US: i64 = 24 * 60 * MINUTE_US;
 const AHEAD_US_MAX: i64 = 5 * MINUTE_US;
 /// How old an event time can be, and after how long counters are forgotten, in µs.
 const AGE_US_MAX: i64 = 30 * DAY_US;
-/// How long ago an interval can begin, in µs.
-const INTERVAL_AGE_US_MAX: i64 = 400 * DAY_US;
 
 /// The totals of counters of one source, property and node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +83,6 @@ pub enum Rejection {
     /// Its event time is too old.
     #[error("the event time is more than 30 days old")]
     Old,
-    /// An interval of its begins too early.
-    #[error("the interval of {0} begins more than 400 days ago")]
-    Interval(String),
     /// A total fell.
     #[error("the total of {counter} fell from {from} to {to} without a new boot")]
     Fall {
@@ -213,9 +208,6 @@ impl Counters {
                     None => first(tick_us, report, *total, boot, heard),
                 };
                 if let Some(addition) = addition {
-                    if tick_us.saturating_sub(addition.from_us) > INTERVAL_AGE_US_MAX {
-                        return Err(Rejection::Interval(name.clone()));
-                    }
                     spread(&addition, report, name, &mut shares);
                 }
             }

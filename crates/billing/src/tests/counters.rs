@@ -164,21 +164,21 @@ fn times_too_far_away_are_rejected() {
     assert_eq!(shares(&taken), [(0, 10)]);
 }
 
+/// A counter that only late reports keep known: its interval begins 60 days before the tick, and not one more.
 #[test]
-fn an_interval_that_begins_too_early_is_rejected() {
-    // Silent for 30 days at a time, with event times that stay behind.
-    let mut counters = Counters::default();
-    let mut tick = NOW;
-    let first = Report { at_us: tick - 30 * DAY_US, ..report(0, 1) };
-    counters.take(tick, vec![first.clone()]);
-    for _ in 0..13 {
-        tick += 29 * DAY_US;
-        // Late, but it is heard.
-        let late = Report { at_us: first.at_us.max(tick - 30 * DAY_US), totals: Vec::new(), ..first.clone() };
-        counters.take(tick, vec![late]);
-    }
-    // The counter itself had no report, and is forgotten.
-    assert_eq!(shares(&counters.take(tick, vec![Report { at_us: tick, ..report(0, 9) }])), []);
+fn late_reports_keep_a_counter_known() {
+    let total = |days: i64| {
+        let mut counters = Counters::default();
+        counters.take(NOW, vec![report(0, 1)]);
+        let late = Report { at_us: NOW - DAY_US, ..report(0, 0) };
+        assert_eq!(counters.take(NOW + 29 * DAY_US, vec![late]), Taken::default());
+        let tick = NOW + days * DAY_US;
+        shares(&counters.take(tick, vec![Report { at_us: tick, ..report(0, 9) }]))
+            .iter()
+            .map(|(_, of)| of)
+            .sum::<u64>()
+    };
+    assert_eq!([29, 59, 60].map(total), [8, 8, 0]);
 }
 
 #[test]

@@ -392,6 +392,25 @@ fn a_credit_is_capped_and_a_share_of_other_lines_is_agreed() {
     assert_eq!(with(None, 500_000), ["credit a credit [none] 0 = -625", "credit a credit [other] 0 = -250"]);
 }
 
+/// Both codes have half of an odd credit: the line with the lower id has the unit that is left, whatever the names are.
+#[test]
+fn equal_parts_of_a_credit_go_by_the_ids_of_their_lines() {
+    let mut is_first = Vec::new();
+    for other in (0..20).map(|number| format!("code-{number}")) {
+        let other = other.as_str();
+        let mut case = credited(0, 9, 0, credit_terms());
+        case.card.items.truncate(2);
+        case.card.items[1].tax_code = code(other);
+        case.terms.tax_rates.push(TaxRate { code: code(other), from_ms: 0, ppm: 0 });
+        case.increments = vec![bytes("a", "x", 0, 1_002), increment(Meter::Requests, "a", "x", 0, 1_002)];
+        let lines = case.rate();
+        let credits: Vec<_> = lines.iter().filter(|line| line.line.item == name("credit")).collect();
+        assert_eq!(credits.iter().map(|line| line.line.amount_minor).collect::<Vec<_>>(), [-251, -250]);
+        is_first.push(credits[0].line.tax_code == Some(code(other)));
+    }
+    assert!(is_first.contains(&true) && is_first.contains(&false), "{is_first:?}");
+}
+
 /// The middle third of the period: bounds and amounts are a third, a tier's bound is rounded down.
 #[test]
 fn a_part_has_its_proportion_of_everything_that_is_for_a_period() {
