@@ -249,6 +249,15 @@ pub(crate) fn parse_item_schema(text: &str, file: &str) -> Schema {
     parse_schema(&last.map_or(String::new(), |field| field["type"]["items"].to_string()), file)
 }
 
+/// Parses the schema of one kind of the items of a frame whose items are of several kinds. It uses no name that another defines.
+pub(crate) fn parse_branch_schema(text: &str, kind: &str) -> Schema {
+    let schema: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let last = schema["fields"].as_array().and_then(|fields| fields.last());
+    let kinds = last.and_then(|field| field["type"]["items"].as_array());
+    let of_kind = kinds.and_then(|kinds| kinds.iter().find(|of| of["name"] == kind));
+    parse_schema(&of_kind.map_or_else(String::new, ToString::to_string), kind)
+}
+
 /// Parses a schema that is compiled in.
 #[expect(clippy::panic, reason = "the schemas are part of the program; a test parses each")]
 pub(crate) fn parse_schema(text: &str, file: &str) -> Schema {

@@ -28,7 +28,11 @@ pub use names::{
 };
 pub use records::agreement::{
     Agreement, AgreementEnd, BillingTerms, CdnsIn, CreditShare, CreditStep, EndedBy, MaintenanceWindow,
-    MissingSlots, OnSilence, Party, ServiceLevel, SilentRoute, Stage, Suspension, Tax, Terms,
+    MissingSlots, OnSilence, Party, ServiceLevelTerms, SilentRoute, Stage, Suspension, Tax, Terms,
+};
+pub use records::billing::{
+    BillingFault, BillingItem, Increment, LineClass, LineId, LineIdError, LineKind, SealRefused, Sealed,
+    ServiceLevel, StatementLine, UnmappedIncrement,
 };
 pub use records::checkpoint::{
     ByteString, CdnReport, CheckpointChunk, ChunkDigest, Fact, HeldRoute, Manifest, PaneCount, Revision,

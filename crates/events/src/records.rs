@@ -1,6 +1,7 @@
 //! The record kinds, one in each file.
 
 pub(crate) mod agreement;
+pub(crate) mod billing;
 pub(crate) mod checkpoint;
 pub(crate) mod decision;
 pub(crate) mod frame;

@@ -17,6 +17,23 @@ pub struct Sha256([u8; 32]);
 pub struct Sha256Error;
 
 impl Sha256 {
+    /// 32 zero bytes, which stand where there is no digest yet.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// The digest's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The digest of the bytes of several parts, one after the other.
+    #[must_use]
+    pub fn of_parts<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> Self {
+        let mut digest = sha2::Sha256::new();
+        parts.into_iter().for_each(|part| digest.update(part));
+        Self(digest.finalize().into())
+    }
+
     /// The digest of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {

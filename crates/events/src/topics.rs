@@ -64,6 +64,8 @@ pub const CHECKPOINTS: &str = "checkpoints";
 pub const MANIFESTS: &str = "manifests";
 /// Counts and checksums of what was read, a minute at a time.
 pub const RECEIPTS: &str = "receipts";
+/// What was counted for whom, how the agreed level was kept, and what was sealed; keyed by client.
+pub const BILLING: &str = "billing";
 /// What could not be used, and why.
 pub const REJECTED: &str = "rejected";
 /// What an edge node adopted, and when.

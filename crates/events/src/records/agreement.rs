@@ -126,7 +126,7 @@ pub struct Terms {
     /// What is done after a time without evidence; nothing without it: the last route is held for ever.
     pub on_silence: Option<OnSilence>,
     /// The level of service that the provider is liable for.
-    pub service_level: Option<ServiceLevel>,
+    pub service_level: Option<ServiceLevelTerms>,
     /// How it is paid for.
     pub billing: Option<BillingTerms>,
 }
@@ -168,7 +168,7 @@ pub enum SilentRoute {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(serde_avro_derive::BuildSchema))]
 #[serde(deny_unknown_fields)]
-pub struct ServiceLevel {
+pub struct ServiceLevelTerms {
     /// The credits for falling below a level, by falling bounds.
     pub steps: Vec<CreditStep>,
     /// The least share of judged minutes, in ppm, for which there is a credit.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_avro_fast::Schema;
 
 use crate::codec::{item_schema, record};
-use crate::{Decision, Performance, Receipt, Rejected, SnapshotItem};
+use crate::{BillingItem, Decision, Performance, Receipt, Rejected, SnapshotItem};
 
 /// The most bytes of items in one chunk of a frame.
 pub const CHUNK_BYTES_MAX: usize = 512 * 1024;
@@ -49,6 +49,7 @@ framed! {
     SnapshotItem, "snapshot_frame.v1.avsc";
     Receipt, "receipt_frame.v1.avsc";
     Rejected, "rejected_frame.v1.avsc";
+    BillingItem, "billing_frame.v1.avsc";
 }
 
 // The derive does not support a public generic type.

@@ -107,7 +107,9 @@ impl<'a> Generator<'a> {
                 "price" | "overage_price" | "amount" | "minimum" | "maximum" => {
                     format!("{}.25", self.draw(99))
                 }
+                "chain" | "head" => Sha256::of(&self.draw(256).to_le_bytes()).to_string(),
                 field if field.ends_with("sha256") => Sha256::of(&self.draw(256).to_le_bytes()).to_string(),
+                "id" => LineId::of(Sha256::of(&self.draw(256).to_le_bytes())).to_string(),
                 _ => format!("name-{}", self.draw(50)),
             }),
             "long" => match field {
@@ -187,6 +189,8 @@ macro_rules! kinds {
         $check::<Frame<SnapshotItem>>("snapshot_frame.v1.avsc" $(, $argument)?);
         $check::<Frame<Receipt>>("receipt_frame.v1.avsc" $(, $argument)?);
         $check::<Frame<Rejected>>("rejected_frame.v1.avsc" $(, $argument)?);
+        $check::<Frame<BillingItem>>("billing_frame.v1.avsc" $(, $argument)?);
+        $check::<StatementLine>("statement_line.v1.avsc" $(, $argument)?);
         $check::<CheckpointChunk>("checkpoint_chunk.v1.avsc" $(, $argument)?);
         $check::<Manifest>("checkpoint_manifest.v1.avsc" $(, $argument)?);
     };

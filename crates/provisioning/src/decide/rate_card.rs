@@ -1,4 +1,4 @@
-//! Versions of rate cards: none ever changes, and there is none without the one before it.
+//! Versions of rate cards: they never change, and have no gaps.
 
 use spillway_events::{RateCard, RateCardName};
 

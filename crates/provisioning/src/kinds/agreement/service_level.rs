@@ -1,7 +1,7 @@
 //! The level of service of an agreement, and the credits for missing it.
 
 use serde::{Deserialize, Serialize};
-use spillway_events::{CreditShare, CreditStep, LineName, MaintenanceWindow, ServiceLevel};
+use spillway_events::{CreditShare, CreditStep, LineName, MaintenanceWindow, ServiceLevelTerms};
 
 use crate::fields::{Field, List, Rules, list, optional};
 use crate::limits::{CREDIT_STEPS_MAX, MAINTENANCE_WINDOWS_MAX, RATE_ITEMS_PER_CARD_MAX};
@@ -45,7 +45,7 @@ struct CreditShareSpec {
     ppm: Field<Integer<1, PPM>>,
 }
 
-pub(super) fn read_service_level(spec: ServiceLevelSpec, rules: &mut Rules) -> Option<ServiceLevel> {
+pub(super) fn read_service_level(spec: ServiceLevelSpec, rules: &mut Rules) -> Option<ServiceLevelTerms> {
     let steps = read_steps(spec.steps, rules);
     let coverage_min_ppm = rules.or("coverage_min_ppm", spec.coverage_min_ppm, Integer(0));
     let cap_ppm = rules.optional("cap_ppm", spec.cap_ppm)?.map(|Integer(ppm)| ppm);
@@ -69,7 +69,7 @@ pub(super) fn read_service_level(spec: ServiceLevelSpec, rules: &mut Rules) -> O
     if let Some(shares) = &shares {
         rules.distinct("shares", shares.iter().map(|share| &share.item), ToString::to_string)?;
     }
-    Some(ServiceLevel {
+    Some(ServiceLevelTerms {
         steps: steps?,
         coverage_min_ppm: coverage_min_ppm?.0,
         cap_ppm,
@@ -101,8 +101,8 @@ fn read_steps(field: List<CreditStepSpec>, rules: &mut Rules) -> Option<Vec<Cred
     Some(steps)
 }
 
-impl From<ServiceLevel> for ServiceLevelSpec {
-    fn from(level: ServiceLevel) -> Self {
+impl From<ServiceLevelTerms> for ServiceLevelSpec {
+    fn from(level: ServiceLevelTerms) -> Self {
         let step = |step: CreditStep| CreditStepSpec {
             below_ppm: Integer(step.below_ppm).into(),
             credit_basis_points: Integer(step.credit_basis_points).into(),
