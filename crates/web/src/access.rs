@@ -46,9 +46,11 @@ pub enum Permission {
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 16] = [
+pub const ROUTES: [(Method, &str, Permission); 17] = [
     (Method::GET, "/ready", Permission::Public),
     (Method::GET, "/problems/{name}", Permission::Public),
+    // It says nothing of an installation.
+    (Method::GET, "/v1/openapi.json", Permission::Public),
     (Method::GET, "/v1/provisioning", Permission::Read),
     (Method::POST, "/v1/provisioning", Permission::Change),
     (Method::GET, "/v1/{kind}", Permission::Read),
