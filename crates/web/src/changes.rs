@@ -9,7 +9,7 @@ use spillway_serve::Problem;
 
 use crate::answer::blocking;
 use crate::api::Api;
-use crate::parameters::Parameters;
+use crate::parameters::{NUMBER_MAX, Parameters};
 use crate::problems::read_problem;
 use crate::schemas;
 use crate::text::shorten;
@@ -24,7 +24,7 @@ const OTHER_KINDS: [&str; 3] = ["gap", "clock", "token"];
 #[utoipa::path(
     get, path = "/v1/changes", operation_id = "changes",
     params(
-        ("kind" = Option<schemas::ChangedKind>, Query, description = "Only changes of this kind"),
+        ("kind" = inline(Option<schemas::ChangedKind>), Query, description = "Only changes of this kind"),
         ("name" = Option<String>, Query, description = "Only changes of objects with this name"),
         ("author" = Option<String>, Query, description = "Only changes of this author, or of the token with this id"),
         ("before" = Option<u64>, Query, description = "Only changes before the record of this number", minimum = 0),
@@ -63,7 +63,7 @@ fn wanted(query: Vec<(String, String)>) -> Result<(ChangesFilter, usize), Proble
         kind: kind?,
         name: text("name")?,
         author: text("author")?,
-        before: parameters.number("before", 0..=u64::MAX)?,
+        before: parameters.number("before", 0..=NUMBER_MAX)?,
     };
     Ok((filter, usize::try_from(limit).unwrap_or(usize::MAX)))
 }

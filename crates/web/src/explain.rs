@@ -18,8 +18,8 @@ use crate::text::chain;
 #[utoipa::path(
     get, path = "/v1/explain/{site}", operation_id = "explain",
     params(
-        ("site" = String, Path, description = "The name of the site"),
-        ("network" = Option<String>, Query, description = "Only in this access network"),
+        ("site" = String, Path, description = "The name of the site", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
+        ("network" = Option<String>, Query, description = "Only in this access network", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
         ("at" = Option<String>, Query, description = "A time such as 2026-05-01T12:00:00Z; now if it is not given"),
     ),
     responses((status = 200, description = "Why", body = schemas::Explanation)),

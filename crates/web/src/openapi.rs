@@ -67,10 +67,13 @@ fn complete(operation: &mut Value, method: &Method, path: &str, permission: Perm
         operation["security"] = json!([{"token": []}]);
     }
     let is_change = *method != Method::GET;
-    if is_change {
-        let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-        parameters.extend(parameters_of_changes());
-        operation["parameters"] = Value::Array(parameters);
+    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    parameters.iter_mut().for_each(|parameter| without_null(&mut parameter["schema"]));
+    parameters.extend(parameters_of_changes().into_iter().filter(|_| is_change));
+    operation["parameters"] = Value::Array(parameters);
+    // A string would have to be quoted in YAML.
+    if let Some(yaml) = operation.pointer_mut("/requestBody/content/application~1yaml/schema") {
+        *yaml = json!({"description": "Documents in YAML"});
     }
     let mut statuses = COMMON.to_vec();
     statuses.extend((permission != Permission::Public).then_some(401));
@@ -85,6 +88,19 @@ fn complete(operation: &mut Value, method: &Method, path: &str, permission: Perm
             "description": description,
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         });
+    }
+}
+
+/// A parameter that may be left out cannot be null, as `Option` can in a body.
+fn without_null(schema: &mut Value) {
+    if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        types.retain(|kind| kind != "null");
+    }
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        values.retain(|value| !value.is_null());
+    }
+    if let Some(others) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        others.retain(|other| other["type"] != "null");
     }
 }
 

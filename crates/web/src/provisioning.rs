@@ -1,7 +1,7 @@
 //! All of what is provisioned: read, and changed by documents; and the commands of those who run the installation.
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -18,13 +18,6 @@ use crate::call::{Call, is_json, json_body, read_json};
 use crate::problems::{Source, provision_problem, read_problem};
 use crate::schemas;
 use crate::text::chain;
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct ApplyQuery {
-    /// The name that mistakes in the body are reported under, if the body is one file.
-    #[serde(default)]
-    file: Option<String>,
-}
 
 /// Several files of documents.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,7 +45,6 @@ pub(crate) async fn apply(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
     call: Call,
-    Query(apply): Query<ApplyQuery>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Applied>, Problem> {
@@ -60,8 +52,7 @@ pub(crate) async fn apply(
     blocking(move || {
         let at = (api.now)();
         if !is_json {
-            let name = apply.file.as_deref().unwrap_or("documents");
-            let sources = [SourceFile { name, bytes: &body }];
+            let sources = [SourceFile { name: call.file(), bytes: &body }];
             let applied = call.run(&identity, at, None, |head| api.provisioner.apply(&sources, head));
             return applied.map(Json).map_err(|error| provision_problem(&error, &Source::Documents));
         }

@@ -18,10 +18,10 @@ use utoipa::ToSchema;
 use crate::answer::{blocking, kind_named};
 use crate::api::Api;
 use crate::call::{Call, is_json, precondition, read_json};
-use crate::parameters::{Parameters, whole_number};
+use crate::parameters::{NUMBER_MAX, Parameters, whole_number};
 use crate::problems::{NOT_FOUND, REVISION_NOT_REACHED, Source, provision_problem, read_problem};
 use crate::schemas;
-use crate::text::shorten;
+use crate::text::{from_hexadecimal, shorten, to_hexadecimal};
 
 const ITEMS_DEFAULT: u64 = 100;
 const ITEMS_MAX: u64 = 1_000;
@@ -50,7 +50,7 @@ pub(crate) struct Page {
         ("kind" = schemas::Kind, Path, description = "The kind"),
         ("limit" = Option<u64>, Query, description = "How many", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
-        ("client" = Option<String>, Query, description = "Only the sites of this client"),
+        ("client" = Option<String>, Query, description = "Only the sites of this client", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
         ("at" = Option<String>, Query, description = "As of the record of this number, or of this time"),
         ("min_revision" = Option<u64>, Query, description = "Wait for this revision, at most 5 s", minimum = 0),
     ),
@@ -70,7 +70,7 @@ pub(crate) async fn list(
     get, path = "/v1/{kind}/{*name}", operation_id = "read",
     params(
         ("kind" = schemas::Kind, Path, description = "The kind"),
-        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK"),
+        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"),
         ("at" = Option<String>, Query, description = "As of the record of this number, or of this time"),
         ("min_revision" = Option<u64>, Query, description = "Wait for this revision, at most 5 s", minimum = 0),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of the version that the client has"),
@@ -103,7 +103,7 @@ pub(crate) async fn one(
     put, path = "/v1/{kind}/{*name}", operation_id = "put",
     params(
         ("kind" = schemas::Kind, Path, description = "The kind"),
-        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK"),
+        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"),
         ("If-Match" = Option<String>, Header, description = "To change: the ETag that was read, or *", pattern = r#"^(\*|"[0-9]{1,15}")$"#),
         ("If-None-Match" = Option<String>, Header, description = "To create: *", pattern = r"^\*$"),
     ),
@@ -173,7 +173,7 @@ fn with_identity(body: &[u8], id: &ObjectId) -> Result<Vec<u8>, Problem> {
     delete, path = "/v1/{kind}/{*name}", operation_id = "delete",
     params(
         ("kind" = schemas::Kind, Path, description = "The kind"),
-        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK"),
+        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"),
         ("If-Match" = Option<String>, Header, description = "The ETag that was read, or *", pattern = r#"^(\*|"[0-9]{1,15}")$"#),
     ),
     responses((status = 200, description = "What changed", body = schemas::Applied)),
@@ -262,7 +262,7 @@ struct View {
 impl View {
     /// What `at` and `min_revision` ask for.
     fn of(api: &Api, parameters: &Parameters) -> Result<Self, Problem> {
-        let revision = parameters.number("min_revision", 0..=u64::MAX)?;
+        let revision = parameters.number("min_revision", 0..=NUMBER_MAX)?;
         let at = parameters.value("at", moment)?;
         let present = state_from(api, revision.unwrap_or(0))?;
         let Some(at) = at else { return Ok(Self { provisioning: present, is_past: false }) };
@@ -354,7 +354,7 @@ struct Cursor {
 impl Cursor {
     /// The cursor after an object: its kind and name in hexadecimal, because clients must not depend on what is in it.
     fn write(ObjectId { kind, name }: &ObjectId) -> String {
-        format!("{}:{name}", kind.as_str()).bytes().map(|byte| format!("{byte:02x}")).collect()
+        to_hexadecimal(&format!("{}:{name}", kind.as_str()))
     }
 
     fn read(text: &str, kind: ObjectKind) -> Result<Self, String> {
@@ -366,14 +366,4 @@ impl Cursor {
         let wrong = || format!("`{}` is not the `next` of a page of {}", shorten(text), kind.plural());
         Ok(Self { name: name.ok_or_else(wrong)? })
     }
-}
-
-fn from_hexadecimal(text: &str) -> Option<String> {
-    let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let byte = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-    String::from_utf8(bytes?).ok()
 }
