@@ -89,7 +89,7 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
         return vec![line(Sign::Added, &id, detail)];
     };
     let mut details = Vec::new();
-    compare("", &fields(before), &fields(&after), &mut details);
+    compare("", &before.document(), &after.document(), &mut details);
     details.into_iter().map(|detail| line(Sign::Changed, &id, Some(detail))).collect()
 }
 
@@ -115,11 +115,6 @@ fn token_line(token: &Token) -> ChangeLine {
     let end = token.expires_at_us.map(|end| format!(", until {}", format_time(end))).unwrap_or_default();
     let detail = format!("{}{subject}{end}: {}", token.role.as_str(), token.note);
     ChangeLine { sign: Sign::Added, kind, name, detail: Some(detail) }
-}
-
-/// The fields of an object; null where they cannot be written, which tests rule out.
-fn fields(object: &Object) -> Value {
-    serde_json::to_value(object.spec()).unwrap_or_default()
 }
 
 /// Adds what differs between two values of the same field.

@@ -79,7 +79,8 @@ impl Object {
     }
 
     /// The object of an event; none where the event does not set one.
-    pub(crate) fn of_event(event: &Event) -> Option<Self> {
+    #[must_use]
+    pub fn of_event(event: &Event) -> Option<Self> {
         Some(match event {
             Event::Client(client) => Self::Client(client.clone()),
             Event::Network(network) => Self::Network(network.clone()),
@@ -113,6 +114,12 @@ impl Object {
     /// Whether an object has the same objectives as the version before it, so that its agreement goes on.
     pub(crate) fn keeps_agreement_of(&self, before: &Self) -> bool {
         before.as_site().map(|site| &site.objectives) == self.as_site().map(|site| &site.objectives)
+    }
+
+    /// The document of the object; null where it cannot be written, which tests rule out.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::to_value(self.spec()).unwrap_or_default()
     }
 
     pub(crate) fn spec(&self) -> Spec {

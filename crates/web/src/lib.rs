@@ -14,6 +14,7 @@
 //! | `GET /v1/openapi.json` | the OpenAPI 3.1 document of these calls |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
 //! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
+//! | `GET /v1/events[?after=CURSOR][&limit=N]` | what has happened, as CloudEvents 1.0 in an order that never changes: `{"items", "next", "has_more"}` |
 //! | `GET /v1/tokens` | the tokens, without their texts |
 //! | `POST /v1/tokens[?dry_run=true][&id=ID]` | creates a token: `{"role", "subject", "note", "expires_at"}`; its text is in this answer only |
 //! | `DELETE /v1/tokens/{id}[?dry_run=true][&id=ID]` | revokes a token |
@@ -52,6 +53,7 @@ mod answer;
 mod api;
 mod call;
 mod changes;
+mod events;
 mod explain;
 mod in_flight;
 mod openapi;

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::access::authorize;
 use crate::api::Api;
 use crate::openapi::{Document, document};
-use crate::{changes, explain, openapi, problems, provisioning, resources, tokens};
+use crate::{changes, events, explain, openapi, problems, provisioning, resources, tokens};
 
 /// All routes.
 pub fn router(api: Api) -> Router {
@@ -42,6 +42,7 @@ fn handlers() -> OpenApiRouter<Api> {
         .routes(routes!(explain::explained))
         .routes(routes!(explain::probes))
         .routes(routes!(changes::list))
+        .routes(routes!(events::list))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(problems::page))

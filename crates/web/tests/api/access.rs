@@ -35,12 +35,12 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 
 /// The rows of this table are the roles, and the columns the permissions: what is not here is refused.
 fn allowed(role: &str) -> &'static [Permission] {
-    use Permission::{Change, Explain, ManageTokens, Operate, Read, SeeChanges, SeeProbes};
+    use Permission::{Change, Explain, ManageTokens, Operate, Read, SeeChanges, SeeEvents, SeeProbes};
     match role {
-        "operator" => &[Read, Explain, SeeProbes, SeeChanges, Change, Operate, ManageTokens],
-        "analyst" => &[Read, Explain, SeeProbes, SeeChanges],
-        "client_admin" => &[Read, Explain, ManageTokens],
-        "client_viewer" => &[Read, Explain],
+        "operator" => &[Read, Explain, SeeProbes, SeeChanges, SeeEvents, Change, Operate, ManageTokens],
+        "analyst" => &[Read, Explain, SeeProbes, SeeChanges, SeeEvents],
+        "client_admin" => &[Read, Explain, SeeEvents, ManageTokens],
+        "client_viewer" => &[Read, Explain, SeeEvents],
         _ => &[],
     }
 }

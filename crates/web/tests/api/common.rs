@@ -31,6 +31,7 @@ pub(crate) struct Server {
     /// Of an operator.
     pub(crate) token: String,
     pub(crate) provisioner: Arc<Provisioner>,
+    pub(crate) log: Arc<dyn EventLog>,
     _running: DropGuard,
     _folder: tempfile::TempDir,
 }
@@ -50,13 +51,13 @@ impl Server {
         let new = NewToken { sha256: digest_of(&token).unwrap(), role, subject, note, expires_at_us };
         provisioner.create_first_token(new, CommandHead::on_log("first", TimeMicros(0))).unwrap();
         let ready = Arc::new(|| json!({"roles": []}));
-        let api = Api::new(log, Arc::clone(&provisioner), ready, || NOW);
+        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), ready, || NOW);
         let api = api.with_names(vec![String::from("api.provider.example")]).with_rate_limits(limits);
         let listener = spillway_serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         tokio::spawn(spillway_serve::serve(listener, None, router(api), Limits::default(), cancel.clone()));
-        Self { address, token, provisioner, _running: cancel.drop_guard(), _folder: folder }
+        Self { address, token, provisioner, log, _running: cancel.drop_guard(), _folder: folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -4,6 +4,7 @@
 mod access;
 mod changes;
 mod common;
+mod events;
 mod openapi;
 mod problems;
 mod rate_limits;
