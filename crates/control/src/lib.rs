@@ -2,6 +2,7 @@
 //!
 //! [`Access`] finds out who calls. [`Provisioner`] follows the head of provisioning and is the only writer of provisioning
 //! records in a process. [`History`] reads what was provisioned at a time, [`Changes`] who changed it.
+//! [`Feed`] tells what has happened as events that can be read again from any of them on.
 //! [`Explainer`] finds the decisions that held at a time. [`Recent`] reads what probes have tried lately, and what holds for a
 //! site now.
 #![warn(missing_docs)]
@@ -10,6 +11,7 @@ mod access;
 mod changes;
 mod commands;
 mod explain;
+mod feed;
 mod history;
 mod provisioner;
 mod recent;
@@ -17,6 +19,7 @@ mod recent;
 pub use access::{Access, AccessError, Identity, digest_of, new_token};
 pub use changes::{ChangeItem, Changes, ChangesFilter, ChangesPage};
 pub use explain::{ExplainError, Explainer, nearest};
+pub use feed::{BadPosition, Feed, FeedError, FeedEvent, FeedPage, Position, Reader};
 pub use history::{History, Moment};
 pub use provisioner::{Applied, CommandHead, Proposal, ProvisionError, Provisioner};
 pub use recent::{

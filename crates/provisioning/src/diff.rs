@@ -93,7 +93,7 @@ fn lines_of(state: &State, event: &Event) -> Vec<ChangeLine> {
         let detail = override_of(&after).map(told);
         return vec![line(Sign::Added, &id, detail)];
     };
-    let details = differences(&fields(before), &fields(&after));
+    let details = differences(&before.document(), &after.document());
     details.into_iter().map(|detail| line(Sign::Changed, &id, Some(detail))).collect()
 }
 
@@ -149,11 +149,6 @@ fn token_line(token: &Token) -> ChangeLine {
     let end = token.expires_at_us.map(|end| format!(", until {}", format_time(end))).unwrap_or_default();
     let detail = format!("{}{subject}{end}: {}", token.role.as_str(), token.note);
     ChangeLine { sign: Sign::Added, kind, name, detail: Some(detail) }
-}
-
-/// The fields of an object; null where they cannot be written, which tests rule out.
-fn fields(object: &Object) -> Value {
-    serde_json::to_value(object.spec()).unwrap_or_default()
 }
 
 /// What differs between two documents, a line for each field: `ttl_secs 20 -> 30`.

@@ -93,7 +93,8 @@ impl Object {
     }
 
     /// The object of an event; none where the event does not set one.
-    pub(crate) fn of_event(event: &Event) -> Option<Self> {
+    #[must_use]
+    pub fn of_event(event: &Event) -> Option<Self> {
         Some(match event {
             Event::Client(client) => Self::Client(client.clone()),
             Event::Network(network) => Self::Network(network.clone()),
@@ -137,6 +138,12 @@ impl Object {
             }
             _ => true,
         }
+    }
+
+    /// The document of the object; null where it cannot be written, which tests rule out.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::to_value(self.spec()).unwrap_or_default()
     }
 
     pub(crate) fn spec(&self) -> Spec {

@@ -1,7 +1,8 @@
 //! Serves HTTP to anybody who can connect: an accept loop with caps and timeouts, and errors as problem details.
 //!
 //! ```text
-//! listener ──► caps: in all, per client ──► hyper: header timeout ──► request timeout, memory of bodies ──► router
+//! listener ──► caps: in all, per client ──► TLS: handshake timeout ──► hyper: header timeout ──► request timeout, memory of
+//! bodies ──► router
 //! ```
 //!
 //! Every answer has a `Request-Id`, the caller's or a new one, which is in the log line of a request that failed.
@@ -14,6 +15,7 @@ mod clients;
 mod problem;
 mod problem_type;
 mod request_id;
+mod tls;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,8 +30,9 @@ use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +45,7 @@ pub use self::problem_type::{
 };
 use self::problem_type::{NO_ROOM, REQUEST_TIMEOUT};
 use self::request_id::REQUEST_ID;
+pub use self::tls::{Tls, TlsError};
 
 /// How long a failed accept waits, so that a lack of file descriptors does not spin.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -58,6 +62,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Connections of one client address.
     pub connections_per_client_max: usize,
+    /// How long the handshake of TLS may take.
+    pub handshake_timeout: Duration,
     /// How long a connection may take to send a request head. It counts while a connection is idle, too.
     pub header_timeout: Duration,
     /// How long a request may take, its body included.
@@ -87,6 +93,7 @@ impl Default for Limits {
         Self {
             connections_max: 512,
             connections_per_client_max: CONNECTIONS_PER_CLIENT_MAX,
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(60),
             body_bytes_max: BODY_BYTES_MAX,
@@ -101,8 +108,14 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Serves a router until cancelled. Requests that are open then may still end, for a few seconds.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel: CancellationToken) {
+/// Serves a router until cancelled, over TLS if it is given. Requests that are open then may still end, for a few seconds.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    limits: Limits,
+    cancel: CancellationToken,
+) {
     let bodies = Arc::new(Bodies::new(
         limits.small_body_bytes,
         limits.small_bodies_bytes_max,
@@ -116,6 +129,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel
     ));
     let clients = Arc::new(Clients::new(limits.connections_max, limits.connections_per_client_max));
     let graceful = GracefulShutdown::new();
+    let server = Server { router, tls, limits };
     let mut accept_failed = false;
     loop {
         let accepted = tokio::select! {
@@ -125,7 +139,13 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel
         match accepted {
             Ok((stream, from)) => {
                 accept_failed = false;
-                serve_connection(stream, from, &router, limits, &clients, &graceful);
+                // Over a cap the connection is closed by dropping it.
+                let Some(admitted) = Clients::admit(&clients, from.ip()) else { continue };
+                let (server, watcher) = (server.clone(), graceful.watcher());
+                tokio::spawn(async move {
+                    let _admitted = admitted;
+                    server.serve_connection(stream, from, watcher).await;
+                });
             }
             Err(error) => {
                 // Logged once for a row of failures, which a stranger can cause.
@@ -177,31 +197,39 @@ async fn answer_within(request: Request, next: Next, limits: Limits, taken: Arc<
     }
 }
 
-fn serve_connection(
-    stream: TcpStream,
-    from: SocketAddr,
-    router: &Router,
+/// What every connection needs.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    tls: Option<Tls>,
     limits: Limits,
-    clients: &Arc<Clients>,
-    graceful: &GracefulShutdown,
-) {
-    // Over a cap the connection is closed by dropping it.
-    let Some(admitted) = Clients::admit(clients, from.ip()) else { return };
-    let router = TowerToHyperService::new(router.clone());
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(ClientAddress(from.ip()));
-        hyper::service::Service::call(&router, request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        let _admitted = admitted;
+}
+
+impl Server {
+    async fn serve_connection(self, stream: TcpStream, from: SocketAddr, watcher: Watcher) {
+        let Some(tls) = &self.tls else { return self.serve_http(stream, from, watcher).await };
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, tls.accept(stream)).await;
+        // A client that takes too long or speaks no TLS is no event.
+        let Ok(Some(stream)) = handshake else { return };
+        self.serve_http(stream, from, watcher).await;
+    }
+
+    async fn serve_http<S>(&self, stream: S, from: SocketAddr, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let router = TowerToHyperService::new(self.router.clone());
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(ClientAddress(from.ip()));
+            hyper::service::Service::call(&router, request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .serve_connection(TokioIo::new(stream), service);
         // A client that breaks off or sends nonsense is no event.
-        let _: Result<(), hyper::Error> = connection.await;
-    });
+        let _: Result<(), hyper::Error> = watcher.watch(connection).await;
+    }
 }
 
 /// Listens on an address.

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,8 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::blocking::{Client, RequestBuilder};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Certificate, Method, StatusCode, Url};
 use spillway_control::digest_of;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use url::Host;
 
 use crate::clock::now;
 use crate::documents;
@@ -25,6 +26,12 @@ pub(crate) struct Server {
     /// Address of the API
     #[arg(long, env = "SPILLWAY_API", default_value = crate::settings::API, value_name = "ADDRESS")]
     api: String,
+    /// URL of the API, instead of --api: https://HOST[:PORT] where it speaks TLS
+    #[arg(long, env = "SPILLWAY_URL", value_name = "URL")]
+    url: Option<Url>,
+    /// PEM file of the authorities, or of the certificate itself, to trust for https [default: those that this machine trusts]
+    #[arg(long, env = "SPILLWAY_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// File with the token to call with [default: data/operator-token, if it exists and the API is on this machine; SPILLWAY_TOKEN may hold the token itself]
     #[arg(long, env = "SPILLWAY_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -38,16 +45,46 @@ const TOKEN_FILE_BYTES_MAX: u64 = 4_096;
 impl Server {
     /// A request to the API, with the token. The segments of the path, below `/v1`, are encoded.
     pub(crate) fn request(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
-        let mut url = Url::parse(&format!("http://{}/v1/", self.api))
-            .with_context(|| format!("--api: {} is not HOST:PORT", self.api))?;
+        let mut url = self.base()?;
+        let client = self.client(url.scheme() == "https")?;
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
+            segments.pop_if_empty().push("v1").extend(path);
         }
-        let request = Client::builder().timeout(TIMEOUT).build()?.request(method, url);
+        let request = client.request(method, url);
         Ok(match self.token()? {
             Some(token) => request.bearer_auth(token),
             None => request,
         })
+    }
+
+    /// What the paths of the API follow.
+    fn base(&self) -> anyhow::Result<Url> {
+        let Some(url) = &self.url else {
+            return Url::parse(&format!("http://{}/", self.api))
+                .with_context(|| format!("--api: {} is not HOST:PORT", self.api));
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            bail!("--url: {url} begins neither with https:// nor with http://");
+        }
+        Ok(url.clone())
+    }
+
+    fn client(&self, is_https: bool) -> anyhow::Result<Client> {
+        // Fails where it was done before.
+        let _ = default_provider().install_default();
+        let builder = Client::builder().timeout(TIMEOUT);
+        let builder = match &self.ca_file {
+            Some(file) => {
+                let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+                let trusted = Certificate::from_pem_bundle(&text);
+                let trusted = trusted.with_context(|| format!("{} has no certificates", file.display()))?;
+                builder.tls_certs_only(trusted)
+            }
+            None if is_https => builder,
+            // Without TLS there is no need to read what the machine trusts.
+            None => builder.tls_certs_only([]),
+        };
+        Ok(builder.build()?)
     }
 
     fn token(&self) -> anyhow::Result<Option<String>> {
@@ -58,8 +95,12 @@ impl Server {
             return Ok(Some(token));
         }
         // The token of this machine's installation is for no other machine.
-        let is_here = self.api.starts_with("localhost:")
-            || self.api.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+        let is_here = match self.base()?.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
         let file = Path::new(TOKEN_FILE);
         if is_here && file.exists() { read_token(file).map(Some) } else { Ok(None) }
     }

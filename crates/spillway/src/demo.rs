@@ -53,6 +53,7 @@ pub(crate) fn run(_options: &Options) -> anyhow::Result<ExitCode> {
         data: Some(folder.path().to_owned()),
         dns: loopback(0),
         api: loopback(0),
+        api_tls: None,
         api_names: Vec::new(),
         first_token_file: None,
         workers: 1,

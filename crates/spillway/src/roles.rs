@@ -17,7 +17,7 @@ use spillway_edge::follower::{Follower, SharedTable, follow};
 use spillway_eventlog::{Connector, EmbeddedLog};
 use spillway_runtime::process::{self, Process};
 use spillway_runtime::{ClockStatus, TAKEOVER_TIMEOUT, drop_expired, topics::specs};
-use spillway_serve::Limits;
+use spillway_serve::{Limits, Tls};
 use spillway_web::{Api, ReadyBody, router};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,7 @@ cluster whose topics `spillway topics create` has created; without it, an embedd
 Examples:
   spillway up --data ./data
   spillway up --data ./data --dns 127.0.0.1:5353 --probe-allow 127.0.0.0/8
+  spillway up --data ./data --api 0.0.0.0:5380 --api-cert cert.pem --api-key key.pem --api-name api.example
   spillway apply -f site.yaml")]
 pub(crate) struct UpOptions {
     #[command(flatten)]
@@ -275,7 +276,7 @@ fn run_on_log(
         first_token::ensure(&provisioner, settings.first_token_file.as_deref(), settings.data.as_deref())?;
         let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), Arc::clone(shown.ready), now)
             .with_names(settings.api_names.clone());
-        runtime()?.block_on(web(settings.api, api, cancel.clone()))
+        runtime()?.block_on(web(settings, api, cancel.clone()))
     };
     let probe = |cancel: &CancellationToken| {
         let (log, provisioner) = (Arc::clone(&log), Arc::clone(&provisioner));
@@ -334,11 +335,15 @@ fn dataflow_process(settings: &Settings, connector: &Connector, clock_status: Cl
     Process { connector, config, hosts, takeover_timeout, now, clock_status }
 }
 
-async fn web(address: SocketAddr, api: Api, cancel: CancellationToken) -> anyhow::Result<()> {
+async fn web(settings: &Settings, api: Api, cancel: CancellationToken) -> anyhow::Result<()> {
+    let address = settings.api;
+    let files = settings.api_tls.as_ref();
+    let tls = files.map(|(certificate, key)| Tls::from_files(certificate, key)).transpose()?;
     let listener = spillway_serve::listen(address).await;
     let listener = listener.with_context(|| format!("the API cannot listen on {address}"))?;
-    eprintln!("API on http://{}", listener.local_addr()?);
-    spillway_serve::serve(listener, router(api), Limits::default(), cancel).await;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    eprintln!("API on {scheme}://{}", listener.local_addr()?);
+    spillway_serve::serve(listener, tls, router(api), Limits::default(), cancel).await;
     Ok(())
 }
 

@@ -33,6 +33,12 @@ pub(crate) struct RoleOptions {
     /// Where the API listens [default: 127.0.0.1:5380]
     #[arg(long, env = "SPILLWAY_API", value_name = "ADDRESS")]
     api: Option<SocketAddr>,
+    /// PEM file of the API's certificate, and those that lead to its authority: the API then speaks TLS
+    #[arg(long, env = "SPILLWAY_API_CERT", value_name = "FILE")]
+    api_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, env = "SPILLWAY_API_KEY", value_name = "FILE")]
+    api_key: Option<PathBuf>,
     /// Host name under which clients reach the API, besides localhost and addresses; may be repeated
     #[arg(long = "api-name", value_name = "NAME")]
     api_names: Vec<String>,
@@ -96,8 +102,8 @@ impl ClusterOptions {
 /// Where the log is.
 #[derive(Debug, Args)]
 pub(crate) struct LogOptions {
-    /// Configuration file (YAML: data, dns, api, api_names, first_token_file, workers, hosts, probe_allow, and under kafka: bootstrap,
-    /// replication, input_partitions, output_partitions, ca_file, user, password_file)
+    /// Configuration file (YAML: data, dns, api, api_cert, api_key, api_names, first_token_file, workers, hosts, probe_allow, and under kafka:
+    /// bootstrap, replication, input_partitions, output_partitions, ca_file, user, password_file)
     #[arg(long, env = "SPILLWAY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Brokers of the Kafka cluster that holds the log: HOST:PORT,…
@@ -112,6 +118,8 @@ struct File {
     data: Option<PathBuf>,
     dns: Option<SocketAddr>,
     api: Option<SocketAddr>,
+    api_cert: Option<PathBuf>,
+    api_key: Option<PathBuf>,
     api_names: Vec<String>,
     first_token_file: Option<PathBuf>,
     workers: Option<usize>,
@@ -136,6 +144,8 @@ pub(crate) struct Settings {
     pub(crate) data: Option<PathBuf>,
     pub(crate) dns: SocketAddr,
     pub(crate) api: SocketAddr,
+    /// The files of the API's certificate and its key, if it speaks TLS.
+    pub(crate) api_tls: Option<(PathBuf, PathBuf)>,
     pub(crate) workers: usize,
     /// Where each process of the dataflow listens for the others; empty if there is one process. Other roles ignore it.
     pub(crate) hosts: Vec<String>,
@@ -175,10 +185,18 @@ impl Settings {
         if !(1..=256).contains(&workers) {
             bail!("workers: {workers} is not from 1 to 256");
         }
+        let certificate = options.api_cert.clone().or(file.api_cert);
+        let api_tls = match (certificate, options.api_key.clone().or(file.api_key)) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (Some(_), None) => bail!("name the file of the certificate's private key with --api-key, too"),
+            (None, Some(_)) => bail!("name the file of the API's certificate with --api-cert, too"),
+        };
         Ok(Self {
             data: options.data.clone().or(file.data),
             dns: options.dns.or(file.dns).map_or_else(|| DNS.parse(), Ok)?,
             api: options.api.or(file.api).map_or_else(|| API.parse(), Ok)?,
+            api_tls,
             api_names: if options.api_names.is_empty() { file.api_names } else { options.api_names.clone() },
             first_token_file: options.first_token_file.clone().or(file.first_token_file),
             workers,

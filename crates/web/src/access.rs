@@ -37,6 +37,8 @@ pub enum Permission {
     SeeProbes,
     /// To see who changed what.
     SeeChanges,
+    /// To see what has happened; a client's people only what is theirs.
+    SeeEvents,
     /// To change what is provisioned.
     Change,
     /// To accept losses and to reset the clock.
@@ -48,9 +50,11 @@ pub enum Permission {
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 18] = [
+pub const ROUTES: [(Method, &str, Permission); 20] = [
     (Method::GET, "/ready", Permission::Public),
     (Method::GET, "/problems/{name}", Permission::Public),
+    // It says nothing of an installation.
+    (Method::GET, "/v1/openapi.json", Permission::Public),
     (Method::GET, "/v1/provisioning", Permission::Read),
     (Method::POST, "/v1/provisioning", Permission::Change),
     (Method::GET, "/v1/{kind}", Permission::Read),
@@ -64,6 +68,7 @@ pub const ROUTES: [(Method, &str, Permission); 18] = [
     (Method::GET, "/v1/changes", Permission::SeeChanges),
     (Method::POST, "/v1/agreements", Permission::Agree),
     (Method::POST, "/v1/agreements/{name}/{version}/{act}", Permission::Agree),
+    (Method::GET, "/v1/events", Permission::SeeEvents),
     (Method::GET, "/v1/tokens", Permission::ManageTokens),
     (Method::POST, "/v1/tokens", Permission::ManageTokens),
     (Method::DELETE, "/v1/tokens/{id}", Permission::ManageTokens),
@@ -72,12 +77,14 @@ pub const ROUTES: [(Method, &str, Permission); 18] = [
 /// Whether a caller has a permission.
 #[must_use]
 pub fn may(caller: &Caller, permission: Permission) -> bool {
-    use Permission::{Agree, Change, Explain, ManageTokens, Operate, Public, Read, SeeChanges, SeeProbes};
+    use Permission::{
+        Agree, Change, Explain, ManageTokens, Operate, Public, Read, SeeChanges, SeeEvents, SeeProbes,
+    };
     match (caller, permission) {
         (_, Public) | (Caller::Operator, _) => true,
-        (Caller::Analyst, Read | Explain | SeeProbes | SeeChanges) => true,
-        (Caller::ClientAdmin(_), Read | Explain | Agree | ManageTokens) => true,
-        (Caller::ClientViewer(_), Read | Explain) => true,
+        (Caller::Analyst, Read | Explain | SeeProbes | SeeChanges | SeeEvents) => true,
+        (Caller::ClientAdmin(_), Read | Explain | SeeEvents | Agree | ManageTokens) => true,
+        (Caller::ClientViewer(_), Read | Explain | SeeEvents) => true,
         (Caller::Analyst, Change | Operate | Agree | ManageTokens)
         | (Caller::ClientAdmin(_), Change | Operate | SeeProbes | SeeChanges)
         | (Caller::ClientViewer(_), Change | Operate | SeeProbes | SeeChanges | Agree | ManageTokens)

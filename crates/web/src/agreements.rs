@@ -11,12 +11,14 @@ use spillway_provisioning::{
     AgreementAct, Caller, ObjectId, SourceFile, State as Provisioning, VersionId, parse_files,
 };
 use spillway_serve::{FieldError, Problem};
+use utoipa::ToSchema;
 
 use crate::answer::blocking;
 use crate::api::Api;
 use crate::call::{Call, is_json, json_body, read_json};
 use crate::problems::{FORBIDDEN, INVALID_FIELD, NOT_FOUND, Source, provision_problem, read_problem};
 use crate::resources::{is_seen, unknown};
+use crate::schemas;
 use crate::text::shorten;
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +44,13 @@ pub(crate) struct Proposed {
     terms_sha256: Option<Sha256>,
 }
 
-/// `POST /v1/agreements`: proposes the agreement that the body describes, or keeps it as a draft.
+/// Proposes the agreement that the body describes, or keeps it as a draft of the caller's party.
+#[utoipa::path(
+    post, path = "/v1/agreements", operation_id = "propose_agreement",
+    params(("draft" = Option<bool>, Query, description = "Only keep it as a draft, which the other party does not see")),
+    request_body(content((Object = "application/json"), (String = "application/yaml"))),
+    responses((status = 200, description = "What changed, and the version", body = schemas::Proposed)),
+)]
 pub(crate) async fn propose(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -56,7 +64,7 @@ pub(crate) async fn propose(
 }
 
 /// The body of a move; each takes its own part.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Answer {
     #[serde(default)]
@@ -67,7 +75,17 @@ struct Answer {
     at: Option<String>,
 }
 
-/// `POST /v1/agreements/{name}/{version}/{act}`: answers a proposal, or changes when a version is in force.
+/// Answers a proposal, or changes when a version is in force.
+#[utoipa::path(
+    post, path = "/v1/agreements/{name}/{version}/{act}", operation_id = "move_agreement",
+    params(
+        ("name" = String, Path, description = "The name of the agreement"),
+        ("version" = String, Path, description = "The number of the version"),
+        ("act" = String, Path, description = "`propose` a draft, `counter` a proposal with the document in the body, `accept`, `reject`, `withdraw`, `suspend`, `resume` or `terminate`"),
+    ),
+    request_body(content((Answer = "application/json"), (String = "application/yaml"))),
+    responses((status = 200, description = "What changed", body = schemas::Proposed)),
+)]
 pub(crate) async fn act(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,

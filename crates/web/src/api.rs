@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spillway_control::{Access, Changes, Explainer, History, Provisioner, Recent};
+use spillway_control::{Access, Changes, Explainer, Feed, History, Provisioner, Recent};
 use spillway_eventlog::EventLog;
 use spillway_events::TimeMicros;
 
@@ -18,6 +18,7 @@ pub struct Api {
     pub(crate) explainer: Arc<Explainer>,
     pub(crate) history: Arc<History>,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) provisioner: Arc<Provisioner>,
     pub(crate) access: Arc<Access>,
     pub(crate) recent: Arc<Recent>,
@@ -40,6 +41,7 @@ impl Api {
     ) -> Self {
         let history = Arc::new(History::new(Arc::clone(&log)));
         let changes = Arc::new(Changes::new(Arc::clone(&log)));
+        let feed = Arc::new(Feed::new(Arc::clone(&log)));
         let (explainer, recent) = (Arc::new(Explainer::new(Arc::clone(&log))), Arc::new(Recent::new(log)));
         let access = Arc::new(Access::new(Arc::clone(&provisioner)));
         let (in_flight, names) = (Arc::default(), Arc::default());
@@ -48,6 +50,7 @@ impl Api {
             explainer,
             history,
             changes,
+            feed,
             provisioner,
             access,
             recent,

@@ -6,24 +6,18 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spillway_control::{Applied, CommandHead, Identity, ProvisionError};
 use spillway_events::TimeMicros;
+use spillway_provisioning::limits::COMMAND_TEXT_BYTES_MAX;
 use spillway_provisioning::{ObjectId, Precondition};
 use spillway_serve::{FieldError, Problem, UNSUPPORTED_MEDIA_TYPE};
 
 use crate::api::Api;
 use crate::in_flight::{Held, InFlight};
+use crate::parameters::Parameters;
 use crate::problems::{BAD_HEADER, IN_FLIGHT, MALFORMED_BODY, PRECONDITION_REQUIRED};
-
-#[derive(Debug, Deserialize)]
-struct CallQuery {
-    #[serde(default)]
-    dry_run: bool,
-    #[serde(default)]
-    id: Option<String>,
-}
+use crate::text::shorten;
 
 /// Whether a call is only tried, and the id of its command.
 #[derive(Debug)]
@@ -31,6 +25,8 @@ pub(crate) struct Call {
     dry_run: bool,
     /// A retry with the same id returns the first result. Ids of different authors are different.
     id: Option<String>,
+    /// What mistakes call the body, if it is one file of documents.
+    file: Option<String>,
     /// Keeps other requests with the same id out until this call has ended.
     _held: Option<Held>,
 }
@@ -40,13 +36,16 @@ impl FromRequestParts<Api> for Call {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
-        let query = Query::<CallQuery>::from_request_parts(parts, api).await;
-        let Query(CallQuery { dry_run, id }) = query.map_err(IntoResponse::into_response)?;
-        let id = key_of(&parts.headers, id).map_err(IntoResponse::into_response)?;
-        let Some(key) = &id else { return Ok(Self { dry_run, id, _held: None }) };
+        let query = Query::<Vec<(String, String)>>::from_request_parts(parts, api).await;
+        let Query(query) = query.map_err(IntoResponse::into_response)?;
+        let mut call = Self::read(query, &parts.headers).map_err(IntoResponse::into_response)?;
+        let Some(key) = &call.id else { return Ok(call) };
         let author = parts.extensions.get().map_or("", |identity: &Identity| &identity.author);
         match InFlight::hold(&api.in_flight, author, key) {
-            Some(held) => Ok(Self { dry_run, id, _held: Some(held) }),
+            Some(held) => {
+                call._held = Some(held);
+                Ok(call)
+            }
             None => {
                 let detail =
                     "a request with this Idempotency-Key is not answered yet; send this one again later";
@@ -67,11 +66,32 @@ fn key_of(headers: &HeaderMap, id: Option<String>) -> Result<Option<String>, Pro
     if keys.next().is_some() || id.is_some() {
         return Err(bad("the id of the command is given twice: send one key, and no parameter `id`"));
     }
-    let key = key.to_str().map_err(|_| bad("must be printable ASCII"))?;
+    let is_key = |key: &&str| {
+        (1..=COMMAND_TEXT_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let rule = format!("must be 1 to {COMMAND_TEXT_BYTES_MAX} characters of ASCII without spaces");
+    let key = key.to_str().ok().filter(is_key).ok_or_else(|| bad(&rule))?;
     Ok(Some(key.to_owned()))
 }
 
 impl Call {
+    fn read(query: Vec<(String, String)>, headers: &HeaderMap) -> Result<Self, Problem> {
+        let parameters = Parameters::read(query, &["dry_run", "id", "file"])?;
+        let dry_run = parameters.value("dry_run", |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(format!("`{}` is neither true nor false", shorten(other))),
+        })?;
+        let text = |key| parameters.value(key, |text| Ok(text.to_owned()));
+        let (id, file) = (key_of(headers, text("id")?)?, text("file")?);
+        Ok(Self { dry_run: dry_run.unwrap_or(false), id, file, _held: None })
+    }
+
+    /// What mistakes call the body, if it is one file of documents.
+    pub(crate) fn file(&self) -> &str {
+        self.file.as_deref().unwrap_or("documents")
+    }
+
     /// Runs a command of a caller.
     pub(crate) fn run(
         &self,

@@ -9,8 +9,9 @@ use spillway_serve::Problem;
 
 use crate::answer::blocking;
 use crate::api::Api;
-use crate::parameters::Parameters;
+use crate::parameters::{NUMBER_MAX, Parameters};
 use crate::problems::read_problem;
+use crate::schemas;
 use crate::text::shorten;
 
 const ITEMS_DEFAULT: u64 = 100;
@@ -19,6 +20,18 @@ const ITEMS_MAX: u64 = 1_000;
 /// What is changed besides objects.
 const OTHER_KINDS: [&str; 3] = ["gap", "clock", "token"];
 
+/// Who changed what, the latest first.
+#[utoipa::path(
+    get, path = "/v1/changes", operation_id = "changes",
+    params(
+        ("kind" = inline(Option<schemas::ChangedKind>), Query, description = "Only changes of this kind"),
+        ("name" = Option<String>, Query, description = "Only changes of objects with this name"),
+        ("author" = Option<String>, Query, description = "Only changes of this author, or of the token with this id"),
+        ("before" = Option<u64>, Query, description = "Only changes before the record of this number", minimum = 0),
+        ("limit" = Option<u64>, Query, description = "How many", minimum = 1, maximum = 1000),
+    ),
+    responses((status = 200, description = "A page", body = schemas::ChangesPage)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     Query(query): Query<Vec<(String, String)>>,
@@ -50,7 +63,7 @@ fn wanted(query: Vec<(String, String)>) -> Result<(ChangesFilter, usize), Proble
         kind: kind?,
         name: text("name")?,
         author: text("author")?,
-        before: parameters.number("before", 0..=u64::MAX)?,
+        before: parameters.number("before", 0..=NUMBER_MAX)?,
     };
     Ok((filter, usize::try_from(limit).unwrap_or(usize::MAX)))
 }

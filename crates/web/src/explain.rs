@@ -11,8 +11,19 @@ use crate::answer::blocking;
 use crate::api::Api;
 use crate::parameters::{Parameters, bad_parameter};
 use crate::problems::{LOG_UNAVAILABLE, NOT_FOUND, read_problem};
+use crate::schemas;
 use crate::text::chain;
 
+/// The decision records in force at a time, and what holds now.
+#[utoipa::path(
+    get, path = "/v1/explain/{site}", operation_id = "explain",
+    params(
+        ("site" = String, Path, description = "The name of the site", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
+        ("network" = Option<String>, Query, description = "Only in this access network", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
+        ("at" = Option<String>, Query, description = "A time such as 2026-05-01T12:00:00Z; now if it is not given"),
+    ),
+    responses((status = 200, description = "Why", body = schemas::Explanation)),
+)]
 pub(crate) async fn explained(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -44,6 +55,11 @@ pub(crate) async fn explained(
     .await
 }
 
+/// What every probe has tried lately.
+#[utoipa::path(
+    get, path = "/v1/probes", operation_id = "probes",
+    responses((status = 200, description = "Outcomes, and failures by cause", body = schemas::ProbesReport)),
+)]
 pub(crate) async fn probes(State(api): State<Api>) -> Result<Json<ProbesReport>, Problem> {
     blocking(move || {
         let state = api.provisioner.state().map_err(|error| read_problem(&error))?;

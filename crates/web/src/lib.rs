@@ -11,10 +11,12 @@
 //! | `GET /v1/explain/{site}[?network=N][&at=T]` | the decision records in force at that time, and what holds now |
 //! | `GET /v1/probes` | what every probe has tried lately, by site and target: outcomes, and failures by cause |
 //! | `GET /problems/{name}` | what a type of problem means |
+//! | `GET /v1/openapi.json` | the OpenAPI 3.1 document of these calls |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
 //! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
 //! | `POST /v1/agreements[?draft=true][&dry_run=true][&id=ID]` | proposes the agreement that the body describes, or keeps it as a draft; returns `version` and `terms_sha256` |
 //! | `POST /v1/agreements/{name}/{version}/{act}[?dry_run=true][&id=ID]` | answers a proposal or changes when a version is in force: `propose` (a draft), `counter` (a document), `accept` `{"terms_sha256"}`, `reject` and `withdraw` `{"reason"}`, `suspend`, `resume` and `terminate` `{"at", "reason"}` |
+//! | `GET /v1/events[?after=CURSOR][&limit=N]` | what has happened, as CloudEvents 1.0 in an order that never changes: `{"items", "next", "has_more"}` |
 //! | `GET /v1/tokens` | the tokens, without their texts |
 //! | `POST /v1/tokens[?dry_run=true][&id=ID]` | creates a token: `{"role", "subject", "note", "expires_at"}`; its text is in this answer only |
 //! | `DELETE /v1/tokens/{id}[?dry_run=true][&id=ID]` | revokes a token |
@@ -47,7 +49,7 @@
 //! ([`problem_types`]). `errors` has an item for each part of the request that is wrong: `{"detail"}` with `pointer` (a JSON
 //! pointer into the body), `parameter` or `header` where it can be named.
 //!
-//! Every call but `/ready` and `/problems/{name}` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
+//! Every call but `/ready`, `/problems/{name}` and `/v1/openapi.json` needs a token (`Authorization: Bearer TOKEN`), whose role says what it may do ([`ROUTES`]).
 #![warn(missing_docs)]
 
 mod access;
@@ -56,14 +58,17 @@ mod answer;
 mod api;
 mod call;
 mod changes;
+mod events;
 mod explain;
 mod in_flight;
+mod openapi;
 mod parameters;
 mod problems;
 mod provisioning;
 mod rate_limit;
 mod resources;
 mod router;
+mod schemas;
 mod text;
 mod tokens;
 
@@ -71,4 +76,4 @@ pub use access::{Permission, ROUTES, may};
 pub use api::{Api, ReadyBody};
 pub use problems::problem_types;
 pub use rate_limit::{Rate, RateLimits};
-pub use router::router;
+pub use router::{openapi_document, router};

@@ -9,6 +9,9 @@ use spillway_serve::{FieldError, Problem};
 use crate::problems::BAD_PARAMETER;
 use crate::text::shorten;
 
+/// The greatest number of a record and a revision, which fits where JSON numbers are 64 bits with a sign.
+pub(crate) const NUMBER_MAX: u64 = i64::MAX as u64;
+
 /// The parameters of a request.
 pub(crate) struct Parameters(BTreeMap<String, String>);
 

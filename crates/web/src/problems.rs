@@ -10,6 +10,7 @@ use spillway_eventlog::LogError;
 use spillway_provisioning::{Mistake, Refusal};
 use spillway_serve::{FieldError, INTERNAL, PROBLEM_TYPES, Problem, ProblemType};
 
+use crate::schemas;
 use crate::text::{chain, shorten};
 pub(crate) use types::{
     BAD_HEADER, BAD_PARAMETER, BUSY, CROSS_SITE, FORBIDDEN, IN_FLIGHT, IN_USE, INVALID_FIELD, KEY_REUSED,
@@ -52,7 +53,15 @@ pub fn problem_types() -> impl Iterator<Item = &'static ProblemType> {
     PROBLEM_TYPES.into_iter().chain(OWN_TYPES)
 }
 
-/// `GET /problems/{name}`: what a type of problem means.
+/// What a type of problem means.
+#[utoipa::path(
+    get, path = "/problems/{name}", operation_id = "problem",
+    params(("name" = String, Path, description = "The last segment of the problem's type")),
+    responses(
+        (status = 200, description = "For people", body = String, content_type = "text/plain"),
+        (status = 404, description = "not-found", body = schemas::Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(crate) async fn page(Path(name): Path<String>) -> Result<Response, Problem> {
     let found = problem_types().find(|kind| kind.name == name).ok_or_else(|| {
         let detail = format!("there is no type of problem {}", shorten(&name));

@@ -1,7 +1,7 @@
 //! All of what is provisioned: read, and changed by documents; and the commands of those who run the installation.
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -10,39 +10,41 @@ use spillway_control::{Applied, Identity};
 use spillway_events::Gap;
 use spillway_provisioning::{SourceFile, export, export_of_client};
 use spillway_serve::{INTERNAL, Problem};
+use utoipa::ToSchema;
 
 use crate::answer::blocking;
 use crate::api::Api;
 use crate::call::{Call, is_json, json_body, read_json};
 use crate::problems::{Source, provision_problem, read_problem};
+use crate::schemas;
 use crate::text::chain;
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct ApplyQuery {
-    /// The name that mistakes in the body are reported under, if the body is one file.
-    #[serde(default)]
-    file: Option<String>,
-}
-
-/// Several files of documents, as a body of type `application/json`.
-#[derive(Debug, Deserialize)]
+/// Several files of documents.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Files {
+pub(crate) struct Files {
     files: Vec<NamedText>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A file of documents in YAML.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NamedText {
     name: String,
     text: String,
 }
 
+/// Applies documents together, or none of them.
+#[utoipa::path(
+    post, path = "/v1/provisioning", operation_id = "apply",
+    params(("file" = Option<String>, Query, description = "What mistakes call a body of YAML")),
+    request_body(content((String = "application/yaml"), (Files = "application/json"))),
+    responses((status = 200, description = "What changed", body = schemas::Applied)),
+)]
 pub(crate) async fn apply(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
     call: Call,
-    Query(apply): Query<ApplyQuery>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Applied>, Problem> {
@@ -50,8 +52,7 @@ pub(crate) async fn apply(
     blocking(move || {
         let at = (api.now)();
         if !is_json {
-            let name = apply.file.as_deref().unwrap_or("documents");
-            let sources = [SourceFile { name, bytes: &body }];
+            let sources = [SourceFile { name: call.file(), bytes: &body }];
             let applied = call.run(&identity, at, None, |head| api.provisioner.apply(&sources, head));
             return applied.map(Json).map_err(|error| provision_problem(&error, &Source::Documents));
         }
@@ -67,6 +68,11 @@ pub(crate) async fn apply(
     .await
 }
 
+/// Accepts the loss of records.
+#[utoipa::path(
+    post, path = "/v1/gaps", operation_id = "accept_loss", request_body = schemas::Gap,
+    responses((status = 200, description = "What changed", body = schemas::Applied)),
+)]
 pub(crate) async fn accept_loss(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -84,12 +90,19 @@ pub(crate) async fn accept_loss(
 }
 
 /// The body of a clock reset.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ClockReset {
+pub(crate) struct ClockReset {
+    /// Why.
+    #[schema(min_length = 1, max_length = 255)]
     reason: String,
 }
 
+/// Lets the time of ticks start again from the wall clock.
+#[utoipa::path(
+    post, path = "/v1/clock-resets", operation_id = "reset_clock", request_body = ClockReset,
+    responses((status = 200, description = "What changed", body = schemas::Applied)),
+)]
 pub(crate) async fn reset_clock(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -106,6 +119,11 @@ pub(crate) async fn reset_clock(
     .await
 }
 
+/// Everything provisioned, as documents.
+#[utoipa::path(
+    get, path = "/v1/provisioning", operation_id = "provisioned",
+    responses((status = 200, description = "Documents in YAML", body = String, content_type = "application/yaml")),
+)]
 pub(crate) async fn provisioned(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,

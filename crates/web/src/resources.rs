@@ -13,13 +13,15 @@ use spillway_control::{Applied, CommandHead, Identity, Moment, ProvisionError, n
 use spillway_events::{ClientName, ObjectKind, Party, Stage, TimeMicros, parse_time};
 use spillway_provisioning::{ObjectId, Refusal, Resource, SourceFile, State as Provisioning};
 use spillway_serve::{INTERNAL, Problem};
+use utoipa::ToSchema;
 
 use crate::answer::{blocking, kind_named};
 use crate::api::Api;
 use crate::call::{Call, is_json, precondition, read_json};
-use crate::parameters::{Parameters, whole_number};
+use crate::parameters::{NUMBER_MAX, Parameters, whole_number};
 use crate::problems::{NOT_FOUND, REVISION_NOT_REACHED, Source, provision_problem, read_problem};
-use crate::text::shorten;
+use crate::schemas;
+use crate::text::{from_hexadecimal, shorten, to_hexadecimal};
 
 const ITEMS_DEFAULT: u64 = 100;
 const ITEMS_MAX: u64 = 1_000;
@@ -29,16 +31,31 @@ const REVISION_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_AFTER_SECS: u64 = 1;
 
 /// Objects of a kind, by name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Page {
     /// The number of provisioning records that the page is as of.
     revision: u64,
+    #[schema(value_type = Vec<schemas::Resource>)]
     items: Vec<Resource>,
     /// The cursor of the next page; null if there are no more objects.
+    #[schema(required)]
     next: Option<String>,
 }
 
-/// `GET /v1/{kind}`.
+/// The objects of a kind, by name.
+#[utoipa::path(
+    get, path = "/v1/{kind}", operation_id = "list",
+    params(
+        ("kind" = schemas::Kind, Path, description = "The kind"),
+        ("limit" = Option<u64>, Query, description = "How many", minimum = 1, maximum = 1000),
+        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+        ("client" = Option<String>, Query, description = "Only the sites of this client", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
+        ("at" = Option<String>, Query, description = "As of the record of this number, or of this time"),
+        ("min_revision" = Option<u64>, Query, description = "Wait for this revision, at most 5 s", minimum = 0),
+    ),
+    responses((status = 200, description = "A page", body = Page)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -48,7 +65,21 @@ pub(crate) async fn list(
     blocking(move || page(&api, identity.caller.client(), &kind, query).map(Json)).await
 }
 
-/// `GET /v1/{kind}/{name}`.
+/// An object.
+#[utoipa::path(
+    get, path = "/v1/{kind}/{*name}", operation_id = "read",
+    params(
+        ("kind" = schemas::Kind, Path, description = "The kind"),
+        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"),
+        ("at" = Option<String>, Query, description = "As of the record of this number, or of this time"),
+        ("min_revision" = Option<u64>, Query, description = "Wait for this revision, at most 5 s", minimum = 0),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of the version that the client has"),
+    ),
+    responses(
+        (status = 200, description = "The object; its ETag is its revision", body = schemas::Resource),
+        (status = 304, description = "The client has this version"),
+    ),
+)]
 pub(crate) async fn one(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -67,7 +98,21 @@ pub(crate) async fn one(
     .await
 }
 
-/// `PUT /v1/{kind}/{name}`: creates or replaces the object that the body describes.
+/// Creates or replaces the object that the body describes.
+#[utoipa::path(
+    put, path = "/v1/{kind}/{*name}", operation_id = "put",
+    params(
+        ("kind" = schemas::Kind, Path, description = "The kind"),
+        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"),
+        ("If-Match" = Option<String>, Header, description = "To change: the ETag that was read, or *", pattern = r#"^(\*|"[0-9]{1,15}")$"#),
+        ("If-None-Match" = Option<String>, Header, description = "To create: *", pattern = r"^\*$"),
+    ),
+    request_body(content((Object = "application/json"), (String = "application/yaml"))),
+    responses(
+        (status = 200, description = "It was changed", body = schemas::Applied),
+        (status = 201, description = "It was created", body = schemas::Applied),
+    ),
+)]
 pub(crate) async fn put(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -123,7 +168,16 @@ fn with_identity(body: &[u8], id: &ObjectId) -> Result<Vec<u8>, Problem> {
         .map_err(|error| Problem::new(&INTERNAL, format!("the body cannot be written: {error}")))
 }
 
-/// `DELETE /v1/{kind}/{name}`.
+/// Deletes an object that is not in use.
+#[utoipa::path(
+    delete, path = "/v1/{kind}/{*name}", operation_id = "delete",
+    params(
+        ("kind" = schemas::Kind, Path, description = "The kind"),
+        ("name" = String, Path, description = "The name; a probe's is AGENT/NETWORK", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(/[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"),
+        ("If-Match" = Option<String>, Header, description = "The ETag that was read, or *", pattern = r#"^(\*|"[0-9]{1,15}")$"#),
+    ),
+    responses((status = 200, description = "What changed", body = schemas::Applied)),
+)]
 pub(crate) async fn delete(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -209,7 +263,7 @@ struct View {
 impl View {
     /// What `at` and `min_revision` ask for.
     fn of(api: &Api, parameters: &Parameters) -> Result<Self, Problem> {
-        let revision = parameters.number("min_revision", 0..=u64::MAX)?;
+        let revision = parameters.number("min_revision", 0..=NUMBER_MAX)?;
         let at = parameters.value("at", moment)?;
         let present = state_from(api, revision.unwrap_or(0))?;
         let now = (api.now)();
@@ -317,7 +371,7 @@ struct Cursor {
 impl Cursor {
     /// The cursor after an object: its kind and name in hexadecimal, because clients must not depend on what is in it.
     fn write(ObjectId { kind, name }: &ObjectId) -> String {
-        format!("{}:{name}", kind.as_str()).bytes().map(|byte| format!("{byte:02x}")).collect()
+        to_hexadecimal(&format!("{}:{name}", kind.as_str()))
     }
 
     fn read(text: &str, kind: ObjectKind) -> Result<Self, String> {
@@ -329,14 +383,4 @@ impl Cursor {
         let wrong = || format!("`{}` is not the `next` of a page of {}", shorten(text), kind.plural());
         Ok(Self { name: name.ok_or_else(wrong)? })
     }
-}
-
-fn from_hexadecimal(text: &str) -> Option<String> {
-    let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let byte = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-    String::from_utf8(bytes?).ok()
 }

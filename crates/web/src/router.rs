@@ -2,38 +2,61 @@
 
 use axum::extract::State;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use serde_json::Value;
 use spillway_serve::{not_found, wrong_method};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::access::authorize;
 use crate::api::Api;
-use crate::{agreements, changes, explain, problems, provisioning, resources, tokens};
+use crate::openapi::{Document, document};
+use crate::{agreements, changes, events, explain, openapi, problems, provisioning, resources, tokens};
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    Router::new()
-        .route("/v1/provisioning", get(provisioning::provisioned).post(provisioning::apply))
-        .route("/v1/{kind}", get(resources::list))
-        // A probe's name, AGENT/NETWORK, may be written with its slash or with `%2F`.
-        .route("/v1/{kind}/{*name}", get(resources::one).put(resources::put).delete(resources::delete))
-        .route("/v1/gaps", post(provisioning::accept_loss))
-        .route("/v1/clock-resets", post(provisioning::reset_clock))
-        .route("/v1/explain/{site}", get(explain::explained))
-        .route("/v1/probes", get(explain::probes))
-        .route("/v1/changes", get(changes::list))
-        .route("/v1/agreements", post(agreements::propose))
-        .route("/v1/agreements/{name}/{version}/{act}", post(agreements::act))
-        .route("/v1/tokens", get(tokens::list).post(tokens::create))
-        .route("/v1/tokens/{id}", delete(tokens::revoke))
-        .route("/ready", get(ready))
-        .route("/problems/{name}", get(problems::page))
+    let (router, of_handlers) = handlers().split_for_parts();
+    let text = format!("{:#}", document(&of_handlers));
+    router
         .route_layer(from_fn_with_state(api.clone(), authorize))
+        .layer(Extension(Document(text.into())))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .with_state(api)
 }
 
-async fn ready(State(api): State<Api>) -> Json<serde_json::Value> {
+/// The OpenAPI document of all routes.
+#[must_use]
+pub fn openapi_document() -> Value {
+    document(&handlers().into_openapi())
+}
+
+/// A probe's name, AGENT/NETWORK, may be written with its slash or with `%2F`.
+fn handlers() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(provisioning::provisioned, provisioning::apply))
+        .routes(routes!(resources::list))
+        .routes(routes!(resources::one, resources::put, resources::delete))
+        .routes(routes!(provisioning::accept_loss))
+        .routes(routes!(provisioning::reset_clock))
+        .routes(routes!(explain::explained))
+        .routes(routes!(explain::probes))
+        .routes(routes!(changes::list))
+        .routes(routes!(events::list))
+        .routes(routes!(agreements::propose))
+        .routes(routes!(agreements::act))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(problems::page))
+        .routes(routes!(openapi::served))
+        .routes(routes!(ready))
+}
+
+/// How the process is, while the API answers.
+#[utoipa::path(
+    get, path = "/ready", operation_id = "ready",
+    responses((status = 200, description = "The roles of the process and its routing table", body = Object)),
+)]
+async fn ready(State(api): State<Api>) -> Json<Value> {
     Json((api.ready)())
 }

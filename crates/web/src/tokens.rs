@@ -10,37 +10,60 @@ use spillway_control::{Applied, Identity, digest_of, new_token};
 use spillway_events::{Role, TimeMicros, Token, format_time, parse_time};
 use spillway_provisioning::{Caller, NewToken};
 use spillway_serve::{FieldError, INTERNAL, Problem};
+use utoipa::ToSchema;
 
 use crate::answer::blocking;
 use crate::api::Api;
 use crate::call::{Call, json_body};
 use crate::problems::{FORBIDDEN, INVALID_FIELD, NOT_FOUND, read_problem};
+use crate::schemas;
 use crate::text::shorten;
 
 /// The body that creates a token.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(crate) struct Wanted {
+    #[schema(value_type = schemas::Role)]
     role: Role,
+    /// The client, the CDN or the agent that the role is limited to.
     #[serde(default)]
     subject: Option<String>,
+    /// Whom or what it is for.
+    #[schema(min_length = 1, max_length = 255)]
     note: String,
+    /// From when on it is not accepted; for ever if it is not given.
     #[serde(default)]
     expires_at: Option<String>,
 }
 
+/// All tokens.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Tokens<'a> {
+    tokens: Vec<Listed<'a>>,
+}
+
 /// A token as it is listed.
-#[derive(Debug, Serialize)]
-struct Listed<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listed<'a> {
     id: &'a str,
+    #[schema(value_type = schemas::Role)]
     role: Role,
+    #[schema(required)]
     subject: Option<&'a str>,
     note: &'a str,
+    #[schema(required)]
     expires_at: Option<String>,
     /// `accepted`, `expired` or `revoked`.
     status: &'static str,
 }
 
+/// The tokens, without their texts.
+#[utoipa::path(
+    get, path = "/v1/tokens", operation_id = "tokens",
+    responses((status = 200, description = "All of them", body = Tokens<'_>)),
+)]
 pub(crate) async fn list(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -51,7 +74,7 @@ pub(crate) async fn list(
         let seen =
             state.tokens().filter(|token| is_of(&identity.caller, token.role, token.subject.as_deref()));
         let tokens: Vec<Listed<'_>> = seen.map(|token| listed(token, now)).collect();
-        Ok(Json(serde_json::json!({ "tokens": tokens })))
+        Ok(Json(serde_json::json!(Tokens { tokens })))
     })
     .await
 }
@@ -72,7 +95,13 @@ fn listed(token: &Token, now: TimeMicros) -> Listed<'_> {
     }
 }
 
+/// Creates a token.
+///
 /// The text of the token is in the answer to its creation only: a repeated command is answered without it.
+#[utoipa::path(
+    post, path = "/v1/tokens", operation_id = "create_token", request_body = Wanted,
+    responses((status = 200, description = "The token", body = schemas::CreatedToken)),
+)]
 pub(crate) async fn create(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,
@@ -110,6 +139,12 @@ pub(crate) async fn create(
     .await
 }
 
+/// Revokes a token.
+#[utoipa::path(
+    delete, path = "/v1/tokens/{id}", operation_id = "revoke_token",
+    params(("id" = String, Path, description = "The id of the token")),
+    responses((status = 200, description = "What changed", body = schemas::Applied)),
+)]
 pub(crate) async fn revoke(
     State(api): State<Api>,
     Extension(identity): Extension<Identity>,

@@ -37,12 +37,14 @@ async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
 
 /// The rows of this table are the roles, and the columns the permissions: what is not here is refused.
 fn allowed(role: &str) -> &'static [Permission] {
-    use Permission::{Agree, Change, Explain, ManageTokens, Operate, Read, SeeChanges, SeeProbes};
+    use Permission::{Agree, Change, Explain, ManageTokens, Operate, Read, SeeChanges, SeeEvents, SeeProbes};
     match role {
-        "operator" => &[Read, Explain, SeeProbes, SeeChanges, Change, Operate, Agree, ManageTokens],
-        "analyst" => &[Read, Explain, SeeProbes, SeeChanges],
-        "client_admin" => &[Read, Explain, Agree, ManageTokens],
-        "client_viewer" => &[Read, Explain],
+        "operator" => {
+            &[Read, Explain, SeeProbes, SeeChanges, SeeEvents, Change, Operate, Agree, ManageTokens]
+        }
+        "analyst" => &[Read, Explain, SeeProbes, SeeChanges, SeeEvents],
+        "client_admin" => &[Read, Explain, SeeEvents, Agree, ManageTokens],
+        "client_viewer" => &[Read, Explain, SeeEvents],
         _ => &[],
     }
 }

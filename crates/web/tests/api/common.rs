@@ -11,6 +11,7 @@ use spillway_events::{Role, TimeMicros};
 use spillway_provisioning::NewToken;
 use spillway_serve::Limits;
 use spillway_web::{Api, RateLimits, router};
+use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) const NOW: TimeMicros = TimeMicros(1_700_000_000_000_000);
@@ -18,11 +19,19 @@ pub(crate) const NOW: TimeMicros = TimeMicros(1_700_000_000_000_000);
 pub(crate) const DOCUMENTS: &str =
     "kind: client\nname: acme\n---\nkind: site\nname: shop\nclient: acme\nhosts: [www.acme.example]\n";
 
+/// A client without certificates: it needs a provider of cryptography even so.
+fn client() -> Client {
+    // Another test may have done it.
+    let _ = default_provider().install_default();
+    Client::builder().tls_certs_only([]).build().unwrap()
+}
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Of an operator.
     pub(crate) token: String,
     pub(crate) provisioner: Arc<Provisioner>,
+    pub(crate) log: Arc<dyn EventLog>,
     _running: DropGuard,
     _folder: tempfile::TempDir,
 }
@@ -42,13 +51,13 @@ impl Server {
         let new = NewToken { sha256: digest_of(&token).unwrap(), role, subject, note, expires_at_us };
         provisioner.create_first_token(new, CommandHead::on_log("first", TimeMicros(0))).unwrap();
         let ready = Arc::new(|| json!({"roles": []}));
-        let api = Api::new(log, Arc::clone(&provisioner), ready, || NOW);
+        let api = Api::new(Arc::clone(&log), Arc::clone(&provisioner), ready, || NOW);
         let api = api.with_names(vec![String::from("api.provider.example")]).with_rate_limits(limits);
         let listener = spillway_serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        tokio::spawn(spillway_serve::serve(listener, router(api), Limits::default(), cancel.clone()));
-        Self { address, token, provisioner, _running: cancel.drop_guard(), _folder: folder }
+        tokio::spawn(spillway_serve::serve(listener, None, router(api), Limits::default(), cancel.clone()));
+        Self { address, token, provisioner, log, _running: cancel.drop_guard(), _folder: folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -62,7 +71,7 @@ impl Server {
 
     /// A request without a token.
     pub(crate) fn bare(&self, method: &str, path: &str) -> RequestBuilder {
-        Client::new().request(method.parse::<Method>().unwrap(), self.url(path))
+        client().request(method.parse::<Method>().unwrap(), self.url(path))
     }
 
     pub(crate) async fn apply(&self, query: &str, text: &str) -> (StatusCode, Value) {

@@ -5,6 +5,8 @@ mod access;
 mod agreements;
 mod changes;
 mod common;
+mod events;
+mod openapi;
 mod problems;
 mod rate_limits;
 mod resources;

@@ -108,6 +108,8 @@ async fn errors_point_at_what_is_wrong() {
     let parameters: Vec<&Value> =
         found["errors"].as_array().unwrap().iter().map(|error| &error["parameter"]).collect();
     assert_eq!(parameters, ["colour", "limit"]);
+    let found = problem(server.request("DELETE", "/v1/site/shop?dry=1").header("if-match", "*")).await;
+    assert_eq!(found["errors"][0]["parameter"], "dry");
     let found = problem(server.request("DELETE", "/v1/site/shop").header("if-match", "x")).await;
     assert_eq!(found["errors"][0]["header"], "If-Match");
 }

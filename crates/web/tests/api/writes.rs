@@ -72,7 +72,9 @@ async fn a_command_with_an_idempotency_key_is_done_once() {
     let (status, _, problem) = answer(put(40, "one")).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("used by another command"), "{problem}");
-    assert_eq!(answer(put(30, &"x".repeat(256))).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    for bad in ["", "a b", &"x".repeat(256)] {
+        assert_eq!(answer(put(30, bad)).await.0, StatusCode::BAD_REQUEST, "{bad}");
+    }
     let twice = put(30, "two").header("idempotency-key", "three");
     assert_eq!(answer(twice).await.0, StatusCode::BAD_REQUEST);
 }

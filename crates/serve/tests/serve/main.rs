@@ -1,6 +1,8 @@
 //! The bounds of the server, with real connections.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod tls;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
-use spillway_serve::{INTERNAL, Limits, Problem, listen, not_found, serve, wrong_method};
+use spillway_serve::{INTERNAL, Limits, Problem, Tls, listen, not_found, serve, wrong_method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,6 +20,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn start(limits: Limits) -> (SocketAddr, DropGuard) {
+    start_with(limits, None).await
+}
+
+async fn start_with(limits: Limits, tls: Option<Tls>) -> (SocketAddr, DropGuard) {
     let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new()
@@ -27,7 +33,7 @@ async fn start(limits: Limits) -> (SocketAddr, DropGuard) {
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method);
     let cancel = CancellationToken::new();
-    tokio::spawn(serve(listener, router, limits, cancel.clone()));
+    tokio::spawn(serve(listener, tls, router, limits, cancel.clone()));
     (address, cancel.drop_guard())
 }
 
