@@ -2,6 +2,8 @@
 
 pub(crate) mod judge;
 
+use spillway_events::ServiceLevel;
+
 use crate::wide::TooGreat;
 
 /// 10⁶.
@@ -46,6 +48,28 @@ impl Minutes {
             unknown: sum(self.unknown, other.unknown)?,
             excluded: sum(self.excluded, other.excluded)?,
         })
+    }
+}
+
+/// The minutes of one record.
+impl From<&ServiceLevel> for Minutes {
+    fn from(record: &ServiceLevel) -> Self {
+        let ServiceLevel {
+            met,
+            missed,
+            unknown,
+            excluded_pinned,
+            excluded_drained,
+            excluded_maintenance,
+            ..
+        } = record;
+        let excluded = [excluded_pinned, excluded_drained, excluded_maintenance];
+        Self {
+            met: u64::from(*met),
+            missed: u64::from(*missed),
+            unknown: u64::from(*unknown),
+            excluded: excluded.into_iter().map(|minutes| u64::from(*minutes)).sum(),
+        }
     }
 }
 

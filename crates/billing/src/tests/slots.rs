@@ -5,7 +5,7 @@ use spillway_events::{BillingItem, CdnName, ClientName, Meter, NetworkName};
 use super::{site, target};
 use crate::counters::{Counters, Report};
 use crate::slots::{Property, Slots, Subject};
-use crate::{Outcome, SLOT_MS};
+use crate::{Minutes, Outcome, SLOT_MS};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -168,6 +168,9 @@ fn minutes_are_emitted_with_their_slot() {
     for (minute, outcome) in (0..).zip(outcomes) {
         slots.add_minute(&acme(), &site("shop"), &network, minute * MINUTE_MS, outcome);
     }
+    let of_minutes = slots.clone().emit(7, 15 * MINUTE_MS, |_, _, _| None);
+    let [BillingItem::ServiceLevel(record)] = &of_minutes[..] else { panic!("one record") };
+    assert_eq!(Minutes::from(record), Minutes { met: 2, missed: 1, unknown: 0, excluded: 2 });
     assert_eq!(emit(&mut slots, 15 * MINUTE_MS), ["0 as1: 2 1 0 1 1 0"]);
     assert_eq!(emit(&mut slots, 20 * MINUTE_MS), ["1 as1: 0 0 1 0 0 1"]);
 }

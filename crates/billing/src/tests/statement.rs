@@ -94,6 +94,7 @@ fn what_was_printed_is_never_printed_again_unless_it_is_voided() {
     assert_eq!(of_first(&second), 2);
     printed.seal("s1", month(1), second);
     assert_eq!(printed.periods_before(month(2)), [month(0), month(1)]);
+    assert_eq!(printed.periods_before(month(0)), []);
     assert_eq!(of_first(&next(&printed, 2, 8)), 0);
     assert_eq!(of_first(&next(&printed, 2, 9)), 1);
     printed.void("s1");
