@@ -165,7 +165,8 @@ async fn admit(api: &Api, method: &Method, route: &str, headers: &HeaderMap) -> 
 
 /// The address of a client; that of nobody where the server does not tell it.
 fn address_of(request: &Request) -> IpAddr {
-    request.extensions().get().map_or(Ipv4Addr::UNSPECIFIED.into(), |ClientAddress(address)| *address)
+    let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    request.extensions().get().map_or(nobody, |ClientAddress(address)| *address)
 }
 
 /// When a caller whose token could not be looked up may try again.
