@@ -99,8 +99,10 @@ fn a_new_boot_counts_from_its_start_if_that_is_known_to_be_after_the_last_report
     assert_eq!(after(&[boot(600, 20, Some(400))]), [(1, 20)]);
     assert_eq!(after(&[boot(600, 20, Some(300))]), [(1, 20)]);
     assert_eq!(after(&[boot(600, 20, Some(299))]), []);
-    assert_eq!(after(&[boot(600, 20, Some(600))]), []);
+    assert_eq!(after(&[boot(650, 20, Some(650))]), []);
     assert_eq!(after(&[boot(600, 20, None)]), []);
+    // A late report of the old boot is not the last one.
+    assert_eq!(after(&[report(100, 9), boot(600, 20, Some(200))]), []);
     // The next one goes on from there.
     assert_eq!(after(&[boot(600, 20, None), boot(900, 25, Some(400))]), [(2, 5)]);
     // A source that was never heard of, too, unless its boot is older than what is remembered.
