@@ -1,5 +1,4 @@
 //! Holds the running API against its OpenAPI document with Schemathesis, which makes up requests of every kind.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

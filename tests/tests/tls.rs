@@ -1,5 +1,4 @@
 //! The API over TLS, from the command line.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::process::{Child, Stdio};
 

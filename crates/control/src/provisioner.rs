@@ -190,7 +190,8 @@ impl Provisioner {
     /// When they have mistakes, are refused, or the log fails; nothing has changed then.
     pub fn apply(&self, files: &[SourceFile], head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
         let parsed = parse_files(files).map_err(ProvisionError::Mistakes)?;
-        let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
+        let mut warnings: Vec<String> = parsed.warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(self.state()?.unused_objectives(&parsed.objects));
         // With their lengths, so that files that are divided in another way are another body.
         let parts = files.iter().map(|file| [&file.bytes.len().to_le_bytes()[..], file.bytes].concat());
         let body = parts.collect::<Vec<_>>().concat();

@@ -109,8 +109,24 @@ pub struct Cause {
 pub struct Explanation {
     /// The decisions that held at the time that was asked for, by network.
     pub decisions: Vec<Decision>,
+    /// The versions of agreements that they rest on, by the records that accepted them. What rests on another record rests on the
+    /// objectives of the site's document, which an operator agreed on both sides, or on nothing.
+    pub agreed_in: BTreeMap<u64, String>,
     /// What holds now, whatever time was asked for.
     pub now: SiteNow,
+}
+
+impl Explanation {
+    /// The decisions, as of what is provisioned now: versions of agreements stay on record for ever.
+    #[must_use]
+    pub fn new(state: &State, decisions: Vec<Decision>, now: SiteNow) -> Self {
+        let of = |decision: &Decision| {
+            let version = state.version_of_record(&decision.site, decision.agreement)?;
+            Some((decision.agreement, format!("{}/{}", version.name, version.version)))
+        };
+        let agreed_in = decisions.iter().filter_map(of).collect();
+        Self { decisions, agreed_in, now }
+    }
 }
 
 /// What holds for a site as of the last tick.

@@ -9,8 +9,8 @@ use spillway_events::{
 use crate::fault::{ObjectFault, shorten_name};
 use crate::kinds::Object;
 use crate::limits::{
-    COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX, TOKENS_MAX,
-    TOKENS_PER_SUBJECT_MAX, USERS_LISTED_MAX,
+    AGREEMENTS_PER_CLIENT_MAX, COMMAND_TEXT_BYTES_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX,
+    TOKENS_MAX, TOKENS_PER_SUBJECT_MAX, USERS_LISTED_MAX,
 };
 use crate::object::ObjectId;
 use crate::standing::Standing;
@@ -162,7 +162,7 @@ pub enum Refusal {
     /// The network `everywhere` always exists.
     #[error("network everywhere always exists and cannot be deleted")]
     Root,
-    /// A version of a rate card is to be deleted.
+    /// What is kept for ever is to be deleted.
     #[error("{object} cannot be deleted: {}", permanent(.object.kind))]
     Permanent {
         /// The object.
@@ -221,12 +221,14 @@ pub enum Refusal {
         done: &'static str,
     },
     /// The other party would have to do this.
-    #[error("agreement {version} was proposed by the {author}: it cannot be {done} by {}", other_party(*.author, .done))]
+    #[error("agreement {version} was proposed by the {author}: it cannot be {done} by the {by}")]
     OtherParty {
         /// The version.
         version: String,
         /// Who proposed it.
         author: Party,
+        /// Who wants to do something with it.
+        by: Party,
         /// What was to be done with it.
         done: &'static str,
     },
@@ -256,18 +258,14 @@ pub enum Refusal {
         /// The id of the first of its tokens.
         token: String,
     },
+    /// A client has had too many versions of agreements.
+    #[error(
+        "client {0} has had {AGREEMENTS_PER_CLIENT_MAX} versions of agreements, the most that are allowed"
+    )]
+    TooManyAgreementsOf(String),
     /// The record of the command cannot be encoded.
     #[error("the record of the command cannot be encoded: {0}")]
     Record(String),
-}
-
-/// Who cannot do this with a proposal of `author`.
-fn other_party(author: Party, done: &str) -> String {
-    match done {
-        "accepted" | "rejected" | "countered" => format!("the {author} itself"),
-        "suspended" | "resumed" => String::from("the client"),
-        _ => format!("the {}", author.other()),
-    }
 }
 
 fn stale(object: &ObjectId, last_change: Option<u64>) -> String {
@@ -290,7 +288,9 @@ fn lines(faults: &[ObjectFault], unlisted: usize) -> String {
 
 fn permanent(kind: ObjectKind) -> &'static str {
     match kind {
-        ObjectKind::Agreement => "it is withdrawn, rejected or terminated",
+        ObjectKind::Agreement => {
+            "what was proposed or agreed stays on record; withdraw, reject or terminate it instead"
+        }
         _ => "statements may rest on it; an agreement that should use it no more names another version",
     }
 }

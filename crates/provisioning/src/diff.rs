@@ -117,12 +117,16 @@ fn moved(before: Option<&Agreement>, after: &Agreement) -> String {
     if before.map(|before| before.stage) != Some(after.stage) {
         return match after.stage {
             Stage::Draft => format!("drafted by the {by}"),
+            Stage::Discarded => format!("discarded by the {by}{reason}"),
             Stage::Proposed => format!("proposed by the {by}, from {from} on"),
             Stage::Countered => format!("countered{reason}"),
             Stage::Rejected => format!("rejected by the {}{reason}", by.other()),
             Stage::Withdrawn => format!("withdrawn by the {by}{reason}"),
             Stage::Accepted => format!("accepted by the {}, from {from} on", by.other()),
         };
+    }
+    if before.is_some_and(|before| before.suspensions.len() > after.suspensions.len()) {
+        return format!("not suspended after all{reason}");
     }
     let suspended = after
         .suspensions

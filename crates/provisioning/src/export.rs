@@ -48,7 +48,7 @@ fn write(state: &State, is_shown: impl Fn(&Object) -> bool) -> Result<String, Ex
         if !out.is_empty() {
             out.push_str("---\n");
         }
-        let agreed = object.as_site().filter(|site| state.negotiated(&site.name).is_some());
+        let agreed = object.as_site().filter(|site| state.replaced_by(&site.name).is_some());
         let spec =
             agreed.map_or_else(|| object.spec(), |site| Spec::Site(SiteSpec::without_objectives(site)));
         serde_saphyr::to_fmt_writer(&mut out, &spec)?;

@@ -86,7 +86,7 @@ impl Object {
             Self::Cdn(cdn) => Event::Cdn(cdn),
             Self::Probe(probe) => Event::Probe(probe),
             Self::Site(site) => Event::Site(Arc::unwrap_or_clone(site)),
-            Self::Agreement(agreement) => Event::Agreement(Arc::unwrap_or_clone(agreement)),
+            Self::Agreement(agreement) => Event::Agreement(Box::new(Arc::unwrap_or_clone(agreement))),
             Self::Override(of) => Event::Override(of),
             Self::RateCard(card) => Event::RateCard(Arc::unwrap_or_clone(card)),
         }
@@ -101,7 +101,7 @@ impl Object {
             Event::Cdn(cdn) => Self::Cdn(cdn.clone()),
             Event::Probe(probe) => Self::Probe(probe.clone()),
             Event::Site(site) => Self::Site(Arc::new(site.clone())),
-            Event::Agreement(agreement) => Self::Agreement(Arc::new(agreement.clone())),
+            Event::Agreement(agreement) => Self::Agreement(Arc::new((**agreement).clone())),
             Event::Override(of) => Self::Override(of.clone()),
             Event::RateCard(card) => Self::RateCard(Arc::new(card.clone())),
             Event::Deleted(_) | Event::Gap(_) | Event::ClockReset(_) | Event::Token(_) => return None,

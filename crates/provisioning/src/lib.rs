@@ -54,7 +54,7 @@ pub use kinds::Object;
 pub use kinds::agreement::canonical_json;
 pub use object::ObjectId;
 pub use resource::{OWN, Resource};
-pub use standing::{MOVE_AHEAD_US, Standing, standing};
+pub use standing::{MOVE_AHEAD_US, Standing, is_private, standing};
 pub use state::{ApplyError, Caller, InForce, ProvisionedSite, SavedObject, State, boundaries, token_id};
 pub use text::{Mistake, Parsed, Positions, SourceFile, parse, parse_files};
 

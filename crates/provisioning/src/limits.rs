@@ -37,7 +37,16 @@ pub const SITES_PER_AGREEMENT_MAX: usize = 1_000;
 /// The most access networks for which one agreement has CDNs of their own.
 pub const NETWORKS_PER_AGREEMENT_MAX: usize = 100;
 /// The most versions of one agreement, and so the greatest number of one.
-pub const VERSIONS_PER_AGREEMENT_MAX: usize = 1_000;
+pub const VERSIONS_PER_AGREEMENT_MAX: u32 = 1_000;
+/// The most versions of agreements of one client, drafts and closed ones included.
+pub const AGREEMENTS_PER_CLIENT_MAX: usize = 5_000;
+const DAY_US: u64 = 86_400_000_000;
+/// The longest dwell of an agreement: a day.
+pub const DWELL_US_MAX: u64 = DAY_US;
+/// The longest time for which a route is held without evidence before the agreed choice: a week.
+pub const HOLD_US_MAX: u64 = 7 * DAY_US;
+/// The longest notice of an agreement: a year.
+pub const NOTICE_US_MAX: u64 = 366 * DAY_US;
 /// The most times that one version can be suspended.
 pub const SUSPENSIONS_MAX: usize = 100;
 /// The most steps of credits of one agreement.

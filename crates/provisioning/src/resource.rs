@@ -8,10 +8,9 @@ use spillway_events::{
 };
 
 use crate::kinds::Spec;
-use crate::kinds::agreement::ends_at;
 use crate::kinds::site::objective::{detection_and_return, measured_every};
 use crate::object::ObjectId;
-use crate::standing::{Standing, standing};
+use crate::standing::{Standing, ends_at, standing};
 use crate::state::{InForce, State};
 
 /// An object of a [`State`]. Serialized, its `spec` is the object's document.
@@ -56,7 +55,10 @@ struct VersionStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<String>,
     /// How soon each objective shows an outage and its end, for each site.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     times: Vec<Times>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suspensions: Vec<[Option<String>; 2]>,
 }
 
 /// How soon an objective shows an outage and its end.
@@ -73,6 +75,15 @@ impl Resource {
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The same without what is known of each site of an agreement, of which there may be many.
+    #[must_use]
+    pub fn without_times(mut self) -> Self {
+        if let Some(version) = self.status.as_mut().and_then(|status| status.version.as_mut()) {
+            version.times.clear();
+        }
+        self
     }
 
     /// The same without its status, which is that of the present.
@@ -125,6 +136,9 @@ impl State {
                 }
             })
         });
+        let text = |at: TimeMicros| Some(format_time(at));
+        let suspensions =
+            agreement.suspensions.iter().map(|of| [text(of.from_us), of.until_us.and_then(text)]);
         VersionStatus {
             version: agreement.version,
             standing: standing(agreement, at),
@@ -133,6 +147,7 @@ impl State {
             reason: agreement.reason.clone(),
             ends_at: ends_at(agreement).map(format_time),
             times: times.collect(),
+            suspensions: suspensions.collect(),
         }
     }
 }

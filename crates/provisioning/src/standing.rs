@@ -1,31 +1,39 @@
 //! What a version of an agreement is at a time.
 //!
 //! ```text
-//!            withdraw ┌──────────▶ withdrawn
-//!   draft ────────────┤
-//!     │ propose       │
-//!     ▼               │            counter
-//!  proposed ──────────┴──────────┬─────────▶ countered (by a later version)
-//!     │   │ no answer in time    │ reject
-//!     │   └─────────▶ lapsed     └─────────▶ rejected
+//!   draft ─── withdraw ───────────▶ discarded (the other party never knows of it)
+//!     │ propose
+//!     ▼                          ┌─ counter ──▶ countered (by another version)
+//!  proposed ─────────────────────┼─ reject ───▶ rejected
+//!     │   │ no answer in time    └─ withdraw ─▶ withdrawn
+//!     │   └─────────▶ lapsed
 //!     │ accept
 //!     ▼                      suspend
 //!  accepted: scheduled ─▶ active ◀────▶ suspended
 //!                          │     resume
+//!                │         │                │
+//!                └─────────┼────────────────┘
 //!                          ├─ a later version begins ─▶ superseded
 //!                          ├─ terminate ──────────────▶ terminated
 //!                          └─ the agreed end ─────────▶ expired
 //! ```
 //!
-//! The moves are commands. What comes of time alone (lapsed, active, superseded, terminated, expired) is on no record: it is
-//! read off against a time.
+//! The moves are commands. When a version has lapsed, is active, suspended, superseded, terminated or expired is on no record: it is
+//! read off against a time. Every accepted version can be suspended, terminated and followed by another, begun or not.
 
-use spillway_events::{Agreement, EndedBy, Party, Stage, TimeMicros};
+use spillway_events::{Agreement, EndedBy, Party, Stage, Suspension, TimeMicros};
 
-use crate::kinds::agreement::{ends_at, spans};
-
-/// An acceptance, and whatever else sets or removes an end, comes at least this long before the end.
+/// Every command that names a time at which a version begins or ends, or accepts one, comes at least this long before that time.
 pub const MOVE_AHEAD_US: i64 = 60_000_000;
+/// Versions begin and end where slots of billing do.
+const SLOT_US: i64 = 300_000_000;
+/// The rule of such a time.
+pub(crate) const NO_BOUNDARY: &str = "must be a whole multiple of five minutes of UTC";
+
+/// Whether a version can begin or end at a time.
+pub(crate) fn is_boundary(at: TimeMicros) -> bool {
+    at.0.rem_euclid(SLOT_US) == 0
+}
 
 /// What a version of an agreement is at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -33,6 +41,8 @@ pub const MOVE_AHEAD_US: i64 = 60_000_000;
 pub enum Standing {
     /// Its author still writes it.
     Draft,
+    /// Its author no longer writes it, and never proposed it.
+    Discarded,
     /// The other party is to answer.
     Proposed,
     /// The other party did not answer in time.
@@ -63,6 +73,7 @@ impl Standing {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Draft => "a draft",
+            Self::Discarded => "discarded",
             Self::Proposed => "proposed",
             Self::Lapsed => "lapsed",
             Self::Countered => "countered",
@@ -83,6 +94,7 @@ impl Standing {
 pub fn standing(agreement: &Agreement, at: TimeMicros) -> Standing {
     match agreement.stage {
         Stage::Draft => Standing::Draft,
+        Stage::Discarded => Standing::Discarded,
         Stage::Proposed if can_be_accepted(agreement, at) => Standing::Proposed,
         Stage::Proposed => Standing::Lapsed,
         Stage::Countered => Standing::Countered,
@@ -95,12 +107,12 @@ pub fn standing(agreement: &Agreement, at: TimeMicros) -> Standing {
 fn accepted_standing(agreement: &Agreement, at: TimeMicros) -> Standing {
     let from = agreement.terms.effective_from_us;
     if ends_at(agreement).is_some_and(|end| end <= at.max(from)) {
-        let is_set =
-            |by| agreement.end.is_some_and(|end| end.by == by && Some(end.at_us) == ends_at(agreement));
-        return match () {
-            () if is_set(EndedBy::LaterVersion) => Standing::Superseded,
-            () if is_set(EndedBy::Termination) => Standing::Terminated,
-            () => Standing::Expired,
+        // What was set counts only where it comes before the agreed end.
+        let set = agreement.end.filter(|end| Some(end.at_us) == ends_at(agreement));
+        return match set.map(|end| end.by) {
+            Some(EndedBy::LaterVersion) => Standing::Superseded,
+            Some(EndedBy::Termination) => Standing::Terminated,
+            None => Standing::Expired,
         };
     }
     match at {
@@ -115,10 +127,51 @@ pub(crate) fn can_be_accepted(agreement: &Agreement, at: TimeMicros) -> bool {
     at.0.saturating_add(MOVE_AHEAD_US) <= agreement.terms.effective_from_us.0
 }
 
-/// Whether an accepted version is in force at a time.
+/// Whether a version is in force at a time.
 pub(crate) fn is_in_force(agreement: &Agreement, at: TimeMicros) -> bool {
-    agreement.stage == Stage::Accepted
-        && spans(agreement).iter().any(|(from, until)| *from <= at && until.is_none_or(|until| at < until))
+    spans(agreement).iter().any(|(from, until)| *from <= at && until.is_none_or(|until| at < until))
+}
+
+/// The spans of time in which a version is in force, in order; none unless it is accepted.
+pub(crate) fn spans(agreement: &Agreement) -> Vec<(TimeMicros, Option<TimeMicros>)> {
+    if agreement.stage != Stage::Accepted {
+        return Vec::new();
+    }
+    let until = ends_at(agreement);
+    let mut spans = Vec::new();
+    let mut from = Some(agreement.terms.effective_from_us);
+    for Suspension { from_us, until_us } in &agreement.suspensions {
+        if let Some(begun) = from {
+            spans.push((begun, Some(until.map_or(*from_us, |until| until.min(*from_us)))));
+        }
+        from = *until_us;
+    }
+    spans.extend(from.map(|begun| (begun, until)));
+    spans.retain(|(from, until)| until.is_none_or(|until| *from < until));
+    spans
+}
+
+/// Whether an accepted version has begun by a time, suspended or not.
+pub(crate) fn has_begun_by(agreement: &Agreement, at: TimeMicros) -> bool {
+    let from = agreement.terms.effective_from_us;
+    agreement.stage == Stage::Accepted && from <= at && !has_ended_by(agreement, from)
+}
+
+/// Whether an accepted version has ended by a time.
+pub(crate) fn has_ended_by(agreement: &Agreement, at: TimeMicros) -> bool {
+    ends_at(agreement).is_some_and(|end| end <= at)
+}
+
+/// When an accepted version ends, if that is known.
+pub(crate) fn ends_at(agreement: &Agreement) -> Option<TimeMicros> {
+    let set = agreement.end.map(|end| end.at_us);
+    set.into_iter().chain(agreement.terms.until_us).min()
+}
+
+/// Whether only the party that wrote a version knows of it: it was never proposed.
+#[must_use]
+pub fn is_private(agreement: &Agreement) -> bool {
+    matches!(agreement.stage, Stage::Draft | Stage::Discarded)
 }
 
 /// What a party does with a version.
@@ -136,7 +189,7 @@ pub(crate) enum Move {
 
 impl Move {
     /// Its past participle.
-    pub(crate) fn done(self) -> &'static str {
+    pub(crate) fn past_participle(self) -> &'static str {
         match self {
             Self::Propose => "proposed",
             Self::Counter => "countered",
@@ -149,24 +202,19 @@ impl Move {
         }
     }
 
-    /// The stage that it leads to; none where it is not possible.
-    pub(crate) fn leads_to(self, from: Standing) -> Option<Stage> {
+    /// Whether it is possible with a version that is this.
+    pub(crate) fn is_allowed(self, from: Standing) -> bool {
         use Standing::{Active, Draft, Proposed, Scheduled, Suspended};
-        match (from, self) {
-            (Draft, Self::Propose) => Some(Stage::Proposed),
-            (Draft | Proposed, Self::Withdraw) => Some(Stage::Withdrawn),
-            (Proposed, Self::Counter) => Some(Stage::Countered),
-            (Proposed, Self::Accept) => Some(Stage::Accepted),
-            (Proposed, Self::Reject) => Some(Stage::Rejected),
-            (Scheduled | Active | Suspended, Self::Suspend | Self::Resume | Self::Terminate) => {
-                Some(Stage::Accepted)
-            }
-            _ => None,
+        match self {
+            Self::Propose => from == Draft,
+            Self::Withdraw => matches!(from, Draft | Proposed),
+            Self::Counter | Self::Accept | Self::Reject => from == Proposed,
+            Self::Suspend | Self::Resume | Self::Terminate => matches!(from, Scheduled | Active | Suspended),
         }
     }
 
-    /// The parties that may do this with a version that `author` proposed.
-    pub(crate) fn is_of(self, by: Party, author: Party) -> bool {
+    /// Whether a party may do this with a version that `author` proposed.
+    pub(crate) fn may_be_made_by(self, by: Party, author: Party) -> bool {
         match self {
             Self::Propose | Self::Withdraw => by == author,
             Self::Counter | Self::Accept | Self::Reject => by == author.other(),

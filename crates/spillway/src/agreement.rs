@@ -222,8 +222,8 @@ fn propose(options: &ProposeOptions) -> anyhow::Result<ExitCode> {
             change.server.request(Method::POST, &["agreements", name, number, "counter"])?
         }
         None => {
-            let request = change.server.request(Method::POST, &["agreements"])?;
-            request.query(&[("draft", options.draft.to_string())])
+            let path = if options.draft { "agreement-drafts" } else { "agreements" };
+            change.server.request(Method::POST, &[path])?
         }
     };
     let request = request.query(&[("id", command_id()), ("dry_run", change.dry_run.to_string())]);
@@ -349,14 +349,56 @@ fn print_words(resource: &Value) -> anyhow::Result<()> {
             format!("the route is held for {hold}, then goes to the {}", then.replace("cdn", "CDN")),
         )?;
     }
-    for step in spec["service_level"]["steps"].as_array().into_iter().flatten() {
+    for suspension in status["suspensions"].as_array().into_iter().flatten() {
+        let until = suspension[1].as_str().map_or_else(String::new, |until| format!(" until {until}"));
+        row("suspended", format!("from {}{until}", text(&suspension[0])))?;
+    }
+    if spec["notice"] != "0us" {
+        row("notice", format!("{} before a party ends it", text(&spec["notice"])))?;
+    }
+    if let Some(level) = spec.get("service_level") {
+        print_service_level(level, row)?;
+    }
+    if let Some(billing) = spec.get("billing") {
+        print_billing(billing, row)?;
+    }
+    Ok(())
+}
+
+fn print_service_level(
+    level: &Value,
+    row: impl Fn(&str, String) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for step in level["steps"].as_array().into_iter().flatten() {
         let (below, credit) = (&step["below_ppm"], &step["credit_basis_points"]);
         row("credit", format!("{credit} basis points below {below} ppm of the minutes"))?;
     }
-    if let Some(billing) = spec.get("billing") {
-        let (card, currency, zone) =
-            (text(&billing["rate_card"]), text(&billing["currency"]), text(&billing["zone"]));
-        row("billing", format!("rate card {card} in {currency}, months of {zone}"))?;
+    row("", format!("none with less than {} ppm of the minutes judged", level["coverage_min_ppm"]))?;
+    for (cap, unit) in [("cap_ppm", "ppm of what is paid for the site"), ("cap_minor", "minor units")] {
+        if let Some(most) = level.get(cap) {
+            row("", format!("{most} {unit} at most"))?;
+        }
+    }
+    let counts = if level["counts_overridden"] == true { "count" } else { "do not count" };
+    row("", format!("minutes in which an operator pinned or drained {counts}"))?;
+    for works in level["maintenance"].as_array().into_iter().flatten() {
+        row("maintenance", format!("from {} to {}", text(&works["from"]), text(&works["to"])))?;
+    }
+    for share in level["shares"].as_array().into_iter().flatten() {
+        row("", format!("credits are taken from {} ppm of item {} too", share["ppm"], text(&share["item"])))?;
+    }
+    Ok(())
+}
+
+fn print_billing(billing: &Value, row: impl Fn(&str, String) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let (card, currency, zone) =
+        (text(&billing["rate_card"]), text(&billing["currency"]), text(&billing["zone"]));
+    let digits = &billing["currency_exponent"];
+    row("billing", format!("rate card {card} in {currency} with {digits} digits, by months of {zone}"))?;
+    let missing = if billing["missing"] == "zero" { "counts as 0" } else { "does not count" };
+    row("", format!("sealed on day {}; a slot without a report {missing}", billing["seal_day"]))?;
+    for tax in billing["taxes"].as_array().into_iter().flatten() {
+        row("tax", format!("{} ppm on {}", tax["rate_ppm"], text(&tax["code"])))?;
     }
     Ok(())
 }
@@ -365,12 +407,17 @@ fn print_words(resource: &Value) -> anyhow::Result<()> {
 fn level(objective: &Value) -> String {
     let side = if objective["metric"] == "response_time" { "below" } else { "above" };
     format!(
-        "{} {side} {}: p{} over {}, {} samples of {} probes",
+        "{} {side} {}: p{} over {}, {} of {}",
         text(&objective["metric"]).replace('_', " "),
         text(&objective["threshold"]),
         objective["percentile"],
         text(&objective["window"]),
-        objective["samples_min"],
-        objective["probes_min"]
+        counted(&objective["samples_min"], "sample"),
+        counted(&objective["probes_min"], "probe")
     )
+}
+
+/// `1 probe`, `3 probes`.
+fn counted(count: &Value, what: &str) -> String {
+    format!("{count} {what}{}", if *count == 1 { "" } else { "s" })
 }

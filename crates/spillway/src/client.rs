@@ -163,10 +163,11 @@ pub(crate) struct DeleteOptions {
 }
 
 pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
-    let mut files = Vec::new();
+    let (mut files, mut told) = (Vec::new(), Vec::new());
     for file in &options.files {
         // Mistakes within a file are found here; what depends on other objects is the server's to decide.
-        documents::read(file)?;
+        let parsed = documents::read(file)?;
+        told.extend(parsed.warnings.iter().map(ToString::to_string));
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         files.push(serde_json::json!({"name": file.display().to_string(), "text": text}));
@@ -174,7 +175,13 @@ pub(crate) fn apply(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
     let query = [("id", command_id()), ("dry_run", options.dry_run.to_string())];
     let request = options.server.request(Method::POST, &["provisioning"])?.query(&query);
     let applied = call(request.json(&serde_json::json!({"files": files})))?;
-    print_applied(&serde_json::from_str(&applied)?, options.verbose)?;
+    let applied: serde_json::Value = serde_json::from_str(&applied)?;
+    let warnings =
+        applied["warnings"].as_array().into_iter().flatten().filter_map(|warning| warning.as_str());
+    warnings
+        .filter(|warning| !told.iter().any(|told| told == warning))
+        .for_each(|warning| eprintln!("warning: {warning}"));
+    print_applied(&applied, options.verbose)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             let state = Provisioner::new(Arc::clone(&log)).state()?;
             let decisions = Explainer::new(Arc::clone(&log)).explain(&state, &site, network.as_ref(), at)?;
             let now = Recent::new(log).site(&state, &site, network.as_ref())?;
-            Explanation { decisions, now }
+            Explanation::new(&state, decisions, now)
         }
         None => {
             let query = [("network", &options.network), ("at", &options.at)];
@@ -71,13 +71,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for decision in &explanation.decisions {
-        print_decision(decision)?;
+        print_decision(decision, explanation.agreed_in.get(&decision.agreement))?;
     }
     print_now(&explanation.now)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_decision(decision: &Decision) -> anyhow::Result<()> {
+fn print_decision(decision: &Decision, version: Option<&String>) -> anyhow::Result<()> {
     let reason = decision.reason.map_or_else(String::new, |reason| format!(", because of {reason}"));
     line(format_args!(
         "{} in {}: {} since {}",
@@ -86,8 +86,13 @@ fn print_decision(decision: &Decision) -> anyhow::Result<()> {
         decision.route,
         format_time(decision.at_us)
     ))?;
+    let agreed = match version {
+        Some(version) => format!("agreement {version}"),
+        None if decision.objectives.is_empty() => String::from("nothing agreed"),
+        None => String::from("the site's own objectives, agreed by an operator on both sides"),
+    };
     line(format_args!(
-        "  verdict {}{reason}; tick {}, agreement {}",
+        "  verdict {}{reason}; tick {}, {agreed} (record {})",
         decision.verdict, decision.tick, decision.agreement
     ))?;
     for objective in &decision.objectives {

@@ -78,7 +78,7 @@ impl RouteTerms {
     }
 
     /// The CDNs that may be used in a network, by their indexes in the site's list: its own list, or that of its nearest ancestor
-    /// that has one, in the order of the site's.
+    /// that has one, in the agreed order.
     pub(crate) fn order(&self, topology: &Topology, network: usize) -> &[usize] {
         let mut at = Some(network).filter(|_| !self.order_in.is_empty());
         while let Some(network) = at {

@@ -49,7 +49,7 @@ impl Steering {
     ) -> Result<(), (SiteName, RestoreError)> {
         self.windows.set_now(at);
         self.settle(greatest_at);
-        self.restore_overrides(greatest_at);
+        self.restore_overrides();
         for saved in routes {
             self.restore_routes(saved).map_err(|error| (saved.site.clone(), error))?;
         }
@@ -57,6 +57,7 @@ impl Steering {
             self.restore_windows(saved).map_err(|error| (saved.site.clone(), error))?;
         }
         self.mark_frozen_dirty();
+        self.mark_lost_dirty();
         for (number, state) in (0..).zip(&mut self.sites) {
             if let Some(state) = state.as_deref_mut() {
                 reschedule(&mut self.due, number, state, at);

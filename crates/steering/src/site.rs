@@ -69,7 +69,7 @@ pub(crate) struct Current {
     decided_tick: u64,
     /// When the route last left the origin.
     left_origin_at: Option<TimeMicros>,
-    /// Since when the verdict has been unknown without a break.
+    /// Since when the verdict on objectives in force has been unknown without a break.
     unknown_since: Option<TimeMicros>,
 }
 
@@ -133,7 +133,7 @@ impl SiteState {
     }
 
     /// Removes the window if it is empty. Returns whether its change can alter a verdict or a choice: values of the origin only
-    /// if they change their side of the threshold, values of a CDN only if traffic may leave the origin.
+    /// if they change their side of the threshold or a return band is agreed, values of a CDN only if traffic may leave the origin.
     pub(crate) fn take_change(&mut self, change: &Change, windows: &mut Windows) -> bool {
         if change.is_empty
             && let Some(objective) = self.windows.get_mut(usize::from(change.of.objective))
@@ -181,7 +181,9 @@ impl SiteState {
             let previous = self.current.get(network).as_ref();
             let literal = combine(self.verdicts(&origin, network));
             let since = previous.and_then(|previous| previous.unknown_since);
-            let unknown_since = (literal == Verdict::Unknown).then(|| since.unwrap_or(moment.at));
+            // Without an objective there is nothing to know.
+            let is_unknown = literal == Verdict::Unknown && !self.spec.objectives.is_empty();
+            let unknown_since = is_unknown.then(|| since.unwrap_or(moment.at));
             let order = self.terms.as_ref().map_or(&all_cdns[..], |terms| terms.order(topology, network));
             let origin_permille = self.worst_permille(&origin, network);
             let (verdict, at) = (literal, moment.at);
@@ -234,6 +236,16 @@ impl SiteState {
         let last = |network| self.current.get(network).as_ref();
         let has_last = |network| last(network).is_some_and(|current| self.has(&current.route));
         (0..topology.networks_count()).all(has_last)
+    }
+
+    /// Whether the origin was taken in a network because the held CDN was lost while nothing was known.
+    pub(crate) fn lost_its_cdn(&self) -> bool {
+        let is_lost = |current: &Current| {
+            (current.verdict, current.reason) == (Verdict::Unknown, Some(Reason::NoUsableCdn))
+                && current.route.cdn.is_none()
+        };
+        let others = self.current.others().filter_map(|(_, current)| current.as_ref());
+        self.current.usual().iter().chain(others).any(is_lost)
     }
 
     /// Sets the route in each network.

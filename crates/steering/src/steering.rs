@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use spillway_events::{CdnName, Decision, Metric, ObjectKind, SiteName, TimeMicros};
+use spillway_events::{CdnName, Decision, Metric, ObjectKind, SiteName, Stage, TimeMicros};
 use spillway_provisioning::{ObjectId, State, boundaries};
 
 use crate::agreed::Agreed;
@@ -70,7 +70,8 @@ impl Steering {
         }
         let sites = changed.iter().filter_map(|id| state.site_of(id)).map(|found| &found.site.name);
         self.unsettled.extend(sites.filter(|site| owns(site)).cloned());
-        for agreement in changed.iter().filter_map(|id| state.agreement(id)) {
+        let versions = changed.iter().filter_map(|id| state.agreement(id));
+        for agreement in versions.filter(|version| version.stage == Stage::Accepted) {
             let sites: BTreeSet<SiteName> =
                 agreement.terms.sites.iter().filter(|site| owns(site)).cloned().collect();
             for at in boundaries(agreement) {
@@ -101,7 +102,7 @@ impl Steering {
             self.sites.resize_with(index + 1, || None);
         }
         match &mut self.sites[index] {
-            Some(state) if state.is_as(&agreed) => {}
+            Some(state) if state.is_as(&agreed) => return,
             Some(state) => state.respecify(number, agreed, &mut self.windows),
             none => {
                 *none = Some(Box::new(SiteState::new(agreed, &mut self.windows)));
@@ -181,10 +182,18 @@ impl Steering {
         self.greatest_at
     }
 
-    /// Those that were in force at the tick of a checkpoint, so that the next one finds out which have ended.
-    pub(crate) fn restore_overrides(&mut self, greatest_at: TimeMicros) {
-        self.greatest_at = Some(greatest_at);
-        self.overrides = Overrides::at(self.state.overrides(), greatest_at);
+    /// Takes the overrides that were in force at the tick of a checkpoint, so that the next one finds out which have ended.
+    pub(crate) fn restore_overrides(&mut self) {
+        if let Some(greatest_at) = self.greatest_at {
+            self.overrides = Overrides::at(self.state.overrides(), greatest_at);
+        }
+    }
+
+    /// Decides the sites at the next tick that were given the origin for a held CDN at the last one.
+    pub(crate) fn mark_lost_dirty(&mut self) {
+        let lost = |state: &Option<Box<SiteState>>| state.as_deref().is_some_and(SiteState::lost_its_cdn);
+        let lost = (0..).zip(&self.sites).filter(|(_, state)| lost(state)).map(|(number, _)| number);
+        self.dirty.extend(lost);
     }
 
     /// Decides all frozen sites at the next tick: one that was first decided at the last tick is frozen from the next on.
@@ -315,6 +324,10 @@ impl Steering {
                 undecided.push(site);
             }
             decisions.extend(state.decide(moment, overridden, basis, usable, redecide_all));
+            // The origin that was taken for a held CDN is the last route from the next tick on.
+            if state.lost_its_cdn() {
+                undecided.push(site);
+            }
             reschedule(&mut self.due, site, state, at);
         }
         self.dirty.extend(undecided);

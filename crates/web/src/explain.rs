@@ -48,7 +48,7 @@ pub(crate) async fn explained(
         }
         let explained = api.explainer.explain(&state, &site, network.as_ref(), at).and_then(|decisions| {
             let now = api.recent.site(&state, &site, network.as_ref())?;
-            Ok(Explanation { decisions, now })
+            Ok(Explanation::new(&state, decisions, now))
         });
         explained.map(Json).map_err(|error| explain_problem(&error))
     })

@@ -14,8 +14,10 @@
 //! | `GET /v1/openapi.json` | the OpenAPI 3.1 document of these calls |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
 //! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
-//! | `POST /v1/agreements[?draft=true][&dry_run=true][&id=ID]` | proposes the agreement that the body describes, or keeps it as a draft; returns `version` and `terms_sha256` |
-//! | `POST /v1/agreements/{name}/{version}/{act}[?dry_run=true][&id=ID]` | answers a proposal or changes when a version is in force: `propose` (a draft), `counter` (a document), `accept` `{"terms_sha256"}`, `reject` and `withdraw` `{"reason"}`, `suspend`, `resume` and `terminate` `{"at", "reason"}` |
+//! | `POST /v1/agreements[?dry_run=true][&id=ID]` | proposes the agreement that the body describes; returns `version` and `terms_sha256` |
+//! | `POST /v1/agreement-drafts[?dry_run=true][&id=ID]` | keeps it as a draft, which the other party does not see |
+//! | `POST /v1/agreements/{name}/{version}/counter[?dry_run=true][&id=ID]` | proposes it instead of the other party's proposal |
+//! | `POST /v1/agreements/{name}/{version}/{act}[?dry_run=true][&id=ID]` | answers a proposal or changes when a version is in force: `propose` (a draft), `accept` `{"terms_sha256"}`, `reject` and `withdraw` `{"reason"}`, `suspend`, `resume` and `terminate` `{"at", "reason"}` |
 //! | `GET /v1/events[?after=CURSOR][&limit=N]` | what has happened, as CloudEvents 1.0 in an order that never changes: `{"items", "next", "has_more"}` |
 //! | `GET /v1/tokens` | the tokens, without their texts |
 //! | `POST /v1/tokens[?dry_run=true][&id=ID]` | creates a token: `{"role", "subject", "note", "expires_at"}`; its text is in this answer only |

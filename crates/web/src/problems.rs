@@ -152,6 +152,7 @@ fn refusal_problem(refusal: &Refusal, detail: String) -> Problem {
         | Refusal::TooManyOfKind { .. }
         | Refusal::TooLong { .. }
         | Refusal::TooManyTokens
+        | Refusal::TooManyAgreementsOf(_)
         | Refusal::TooManyTokensOf(_) => Problem::new(&OVER_LIMIT, detail),
         Refusal::Root
         | Refusal::Permanent { .. }

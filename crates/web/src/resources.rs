@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
 use spillway_control::{Applied, CommandHead, Identity, Moment, ProvisionError, nearest};
-use spillway_events::{ClientName, ObjectKind, Party, Stage, TimeMicros, parse_time};
-use spillway_provisioning::{ObjectId, Refusal, Resource, SourceFile, State as Provisioning};
+use spillway_events::{ClientName, ObjectKind, Party, TimeMicros, parse_time};
+use spillway_provisioning::{ObjectId, Refusal, Resource, SourceFile, State as Provisioning, is_private};
 use spillway_serve::{INTERNAL, Problem};
 use utoipa::ToSchema;
 
@@ -217,12 +217,15 @@ fn page(
     if let Some(client) = client.as_ref().filter(|client| !is_seen(provisioning, viewer, client)) {
         return Err(unknown(provisioning, viewer, client));
     }
-    // Of the sites a client's people see only these, and they are found without a walk over the others.
-    let own_sites = viewer.filter(|_| kind == ObjectKind::Site).map(client_id);
-    let client = client.or(own_sites);
+    // Of sites and agreements a client's people see only these, and they are found without a walk over the others.
+    let is_of_clients = matches!(kind, ObjectKind::Site | ObjectKind::Agreement);
+    let client = client.or_else(|| viewer.filter(|_| is_of_clients).map(client_id));
     let after = after.map_or_else(String::new, |Cursor { name }| name);
     let mut names: Box<dyn Iterator<Item = &Arc<str>>> = match &client {
-        Some(client) => Box::new(provisioning.users_after(client, kind, &after).map(|site| &site.name)),
+        Some(client) => {
+            let of_client = provisioning.users_after(client, kind, &after);
+            Box::new(of_client.filter(|id| is_seen(provisioning, viewer, id)).map(|id| &id.name))
+        }
         None => Box::new(
             provisioning
                 .names_after(kind, &after)
@@ -234,7 +237,7 @@ fn page(
     let listed: Vec<ObjectId> = listed.collect();
     let is_last = names.next().is_none();
     let next = listed.last().filter(|_| !is_last).map(Cursor::write);
-    let items = listed.iter().filter_map(|id| view.resource(id)).collect();
+    let items = listed.iter().filter_map(|id| Some(view.resource(id)?.without_times())).collect();
     Ok(Page { revision: provisioning.revision(), items, next })
 }
 
@@ -322,20 +325,20 @@ fn client_id(name: &ClientName) -> ObjectId {
 
 /// Whether an object exists for the viewer: a client's people see the client, its sites and its agreements.
 pub(crate) fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> bool {
-    // A draft is of the party that writes it alone.
-    let is_draft_of = |party| {
-        let draft = provisioning.agreement(id).filter(|version| version.stage == Stage::Draft);
-        draft.is_some_and(|draft| draft.proposed_by == party)
+    // What was never proposed is of the party that wrote it alone.
+    let is_private_of = |party| {
+        let version = provisioning.agreement(id).filter(|version| is_private(version));
+        version.is_some_and(|version| version.proposed_by == party)
     };
     let Some(viewer) = viewer else {
-        return provisioning.object(id).is_some() && !is_draft_of(Party::Client);
+        return provisioning.object(id).is_some() && !is_private_of(Party::Client);
     };
     match id.kind {
         ObjectKind::Client => *id.name == *viewer.as_str() && provisioning.object(id).is_some(),
         ObjectKind::Site => provisioning.site_of(id).is_some_and(|found| found.site.client == *viewer),
         ObjectKind::Agreement => {
             let version = provisioning.agreement(id);
-            version.is_some_and(|version| version.client == *viewer) && !is_draft_of(Party::Provider)
+            version.is_some_and(|version| version.client == *viewer) && !is_private_of(Party::Provider)
         }
         ObjectKind::Network
         | ObjectKind::Cdn
@@ -347,7 +350,9 @@ pub(crate) fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, 
 
 /// The answer that an object does not exist, with the name that may be meant, if the viewer may see all names.
 pub(crate) fn unknown(provisioning: &Provisioning, viewer: Option<&ClientName>, id: &ObjectId) -> Problem {
+    let is_hint = |name: &&str| is_seen(provisioning, viewer, &ObjectId::new(id.kind, *name));
     let names = provisioning.names_after(id.kind, "").map(|name| &**name).filter(|_| viewer.is_none());
+    let names = names.filter(is_hint);
     // The foreign text is cut, which bounds the comparisons too.
     let wanted = shorten(&id.name);
     let hint = nearest(&wanted, names).map_or_else(String::new, |name| format!("; did you mean {name}?"));

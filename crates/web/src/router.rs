@@ -44,6 +44,8 @@ fn handlers() -> OpenApiRouter<Api> {
         .routes(routes!(changes::list))
         .routes(routes!(events::list))
         .routes(routes!(agreements::propose))
+        .routes(routes!(agreements::draft))
+        .routes(routes!(agreements::counter))
         .routes(routes!(agreements::act))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

@@ -190,6 +190,8 @@ pub(crate) struct Explanation {
     /// The decision records that held at the time that was asked for, by network.
     #[schema(value_type = Vec<Object>)]
     decisions: (),
+    /// The versions of agreements that they rest on, by the records that accepted them.
+    agreed_in: std::collections::BTreeMap<String, String>,
     /// What holds now.
     #[schema(value_type = Object)]
     now: (),

@@ -144,7 +144,10 @@ fn records(state: &mut State, change: &Change, base: TimeMicros) -> Result<Vec<P
         }
         Change::Terminate(site, at) => {
             let at = parse_time(&on_the_clock(at, base)?).map_err(|error| error.to_string())?;
-            let version = state.accepted_versions(site).last().ok_or("the site has no agreement")?;
+            let version = state
+                .accepted_versions(site)
+                .max_by_key(|of| of.version)
+                .ok_or("the site has no agreement")?;
             let id = VersionId { name: version.name.clone(), version: version.version };
             let act = AgreementAct::Terminate(id, at, String::from("a story"));
             Ok(record(state, of(Party::Provider, act))?.into_iter().collect())

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use spillway_eventlog::{EventLog, ReadError, RecordReader};
 use spillway_events::{
-    ClientName, Event, ObjectKind, Party, ProvisioningRecord, SiteName, Stage, TimeMicros, topics,
+    ClientName, Event, ObjectKind, Party, ProvisioningRecord, SiteName, TimeMicros, topics,
 };
-use spillway_provisioning::{Object, ObjectId};
+use spillway_provisioning::{Object, ObjectId, is_private};
 
 use super::Reader;
 
@@ -95,10 +95,10 @@ fn owner_after(event: &Event) -> Option<(ObjectId, Owner)> {
     let owner = match event {
         Event::Client(client) => Owner::Client(client.name.clone()),
         Event::Site(site) => Owner::Client(site.client.clone()),
-        Event::Agreement(version) => match (version.stage, version.proposed_by) {
-            (Stage::Draft, Party::Provider) => Owner::Provider,
-            (Stage::Draft, Party::Client) => Owner::ClientAlone(version.client.clone()),
-            _ => Owner::Client(version.client.clone()),
+        Event::Agreement(version) => match (is_private(version), version.proposed_by) {
+            (true, Party::Provider) => Owner::Provider,
+            (true, Party::Client) => Owner::ClientAlone(version.client.clone()),
+            (false, _) => Owner::Client(version.client.clone()),
         },
         Event::Deleted(_) => Owner::Nobody,
         _ => Owner::Provider,

@@ -2,11 +2,10 @@
 
 use spillway_events::Party;
 use spillway_provisioning::{
-    AgreementAct, AgreementCommand, Change, Object, Positions, SourceFile, VersionId,
+    AgreementAct, AgreementCommand, Change, Object, Positions, SourceFile, VersionId, parse_files,
 };
 
 use super::{Applied, CommandHead, ProvisionError, Provisioner, command};
-use spillway_provisioning::parse_files;
 
 /// What becomes of the document of an agreement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +36,12 @@ impl Provisioner {
             return Err(ProvisionError::NotOneDocument { found: ids.len() });
         };
         let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
-        let body = [format!("{by} {proposal:?}\n").as_bytes(), document.bytes].concat();
+        let what = match &proposal {
+            Proposal::Draft => String::from("drafts"),
+            Proposal::New => String::from("proposes"),
+            Proposal::Counter(version) => format!("counters {version}"),
+        };
+        let body = [format!("{by} {what}\n").as_bytes(), document.bytes].concat();
         let act = match proposal {
             Proposal::Draft => AgreementAct::Draft(agreement),
             Proposal::New => AgreementAct::Propose(agreement),
@@ -51,15 +55,31 @@ impl Provisioner {
     ///
     /// # Errors
     /// When the move is refused, or the log fails; nothing has changed then.
-    pub fn agree(
+    pub fn move_agreement(
         &self,
         by: Party,
         act: AgreementAct,
         head: CommandHead<'_>,
     ) -> Result<Applied, ProvisionError> {
-        let body = format!("{by} {act:?}");
+        let body = format!("{by} {}", written(&act));
         let change = Change::Agreement(AgreementCommand { by, act });
         let command = command(head, body.as_bytes(), change);
         self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
+    }
+}
+
+/// A move as text, which a retry has too.
+fn written(act: &AgreementAct) -> String {
+    match act {
+        AgreementAct::Draft(_) | AgreementAct::Propose(_) | AgreementAct::Counter(..) => {
+            String::from("writes")
+        }
+        AgreementAct::ProposeDraft(version) => format!("proposes {version}"),
+        AgreementAct::Accept(version, digest) => format!("accepts {version} {digest}"),
+        AgreementAct::Reject(version, reason) => format!("rejects {version}: {reason}"),
+        AgreementAct::Withdraw(version, reason) => format!("withdraws {version}: {reason}"),
+        AgreementAct::Suspend(version, at, reason) => format!("suspends {version} at {}: {reason}", at.0),
+        AgreementAct::Resume(version, at, reason) => format!("resumes {version} at {}: {reason}", at.0),
+        AgreementAct::Terminate(version, at, reason) => format!("terminates {version} at {}: {reason}", at.0),
     }
 }

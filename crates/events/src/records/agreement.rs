@@ -55,6 +55,8 @@ pub enum Party {
 pub enum Stage {
     /// Its author still writes it.
     Draft,
+    /// Its author no longer writes it, and never proposed it.
+    Discarded,
     /// The other party is to answer.
     Proposed,
     /// The other party proposed a later version instead.
@@ -117,7 +119,7 @@ pub struct Terms {
     pub objectives: Vec<Objective>,
     /// The CDNs that may be used, in order of preference; empty for all of a site's, in its order.
     pub cdns: Vec<CdnName>,
-    /// The CDNs that may be used in some access networks and those below them.
+    /// The CDNs that may be used in some access networks and those below them; their order is that of `cdns` all the same.
     pub cdns_in: Vec<CdnsIn>,
     /// How far below the threshold, in permille of it, the origin's value must be for traffic to return; 0 for not at all.
     pub return_band_permille: u32,
@@ -176,7 +178,7 @@ pub struct ServiceLevelTerms {
     /// The most credit of a site and period, in ppm of what it is taken from.
     pub cap_ppm: Option<u32>,
     /// The most credit of a site and period, in minor units of the currency.
-    pub cap_minor: Option<u64>,
+    pub cap_minor: Option<u32>,
     /// Whether minutes count in which the route was pinned or the target drained.
     pub counts_overridden: bool,
     /// The planned works, whose minutes do not count.

@@ -57,7 +57,7 @@ pub enum Event {
     /// An override, new or changed.
     Override(Override),
     /// A version of an agreement, new or changed.
-    Agreement(Agreement),
+    Agreement(Box<Agreement>),
     /// A version of a rate card.
     RateCard(RateCard),
 }

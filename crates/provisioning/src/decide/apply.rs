@@ -11,11 +11,11 @@ use crate::command::Refusal;
 use crate::fault::{Fault, ObjectFault};
 use crate::field_path::FieldPath;
 use crate::fields::Rules;
-use crate::kinds::agreement::ends_at;
 use crate::kinds::overriding::check_pin;
 use crate::kinds::{Kind, Object};
 use crate::limits::{MISTAKES_LISTED_MAX, OBJECTS_PER_COMMAND_MAX, OBJECTS_PER_KIND_MAX};
 use crate::object::ObjectId;
+use crate::standing::has_ended_by;
 use crate::state::{State, override_of};
 use crate::tree;
 
@@ -143,13 +143,13 @@ impl Check<'_> {
 
     /// Finds out whether the site contradicts what is agreed for it.
     fn check_agreements_of(&self, site: &Site, rules: &mut Rules) {
-        let Some(agreement) = self.before.negotiated(&site.name) else { return };
+        let goes_on = |of: &&Arc<Agreement>| !has_ended_by(of, self.now.max(of.terms.effective_from_us));
         let before = self.before.site(&site.name).map(|found| &found.site.objectives[..]).unwrap_or_default();
-        if site.objectives[..] != *before {
+        let agreement = self.before.accepted_versions(&site.name).find(goes_on);
+        if let Some(agreement) = agreement.filter(|_| site.objectives[..] != *before) {
             let rule = format!("are agreed in {}: propose a version with others", agreement.name);
             rules.broken("objectives", rule);
         }
-        let goes_on = |of: &&Arc<Agreement>| ends_at(of).is_none_or(|end| self.now < end);
         for agreement in self.before.accepted_versions(&site.name).filter(goes_on) {
             let terms = &agreement.terms;
             let mut named = terms.cdns.iter().chain(terms.cdns_in.iter().flat_map(|list| &list.cdns));
@@ -194,7 +194,7 @@ const NOT_APPLIED: &str = "an agreement is not applied: it is proposed by one pa
 /// A site with the objectives that it has, where its document has none and others are agreed for it.
 fn with_objectives_kept(state: &State, object: &Object) -> Object {
     let site = object.as_site().filter(|site| site.objectives.is_empty());
-    let Some(site) = site.filter(|site| state.negotiated(&site.name).is_some()) else {
+    let Some(site) = site.filter(|site| state.replaced_by(&site.name).is_some()) else {
         return object.clone();
     };
     let Some(before) = state.site(&site.name) else { return object.clone() };

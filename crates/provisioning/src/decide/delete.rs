@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use spillway_events::{Deleted, Event, ObjectKind, TimeMicros};
+use spillway_events::{Deleted, Event, ObjectKind, Stage, TimeMicros};
 
 use crate::command::Refusal;
-use crate::kinds::agreement::ends_at;
 use crate::limits::{OBJECTS_PER_COMMAND_MAX, USERS_LISTED_MAX};
 use crate::object::ObjectId;
+use crate::standing::has_ended_by;
 use crate::state::{Caller, State, is_accepted};
 use crate::tree;
 
@@ -61,9 +61,11 @@ fn check_unused(
     deleted: &BTreeSet<&ObjectId>,
     now: TimeMicros,
 ) -> Result<(), Refusal> {
-    // What an agreement said that has ended stays on record, and needs nothing.
-    let has_ended =
-        |user: &ObjectId| state.agreement(user).is_some_and(|of| ends_at(of).is_some_and(|end| end <= now));
+    // What is not in force stays on record, and needs nothing.
+    let has_ended = |user: &ObjectId| {
+        let version = state.agreement(user);
+        version.is_some_and(|of| of.stage != Stage::Accepted || has_ended_by(of, now))
+    };
     let mut users = state.users(id).filter(|user| !deleted.contains(user) && !has_ended(user));
     let by: Vec<ObjectId> = users.by_ref().take(USERS_LISTED_MAX).cloned().collect();
     if by.is_empty() {

@@ -7,7 +7,7 @@ use canon_json::CanonJsonSerialize;
 use serde::{Deserialize, Serialize};
 use spillway_events::{
     Agreement, AgreementName, CdnName, CdnsIn, ClientName, Micros, NetworkName, ObjectKind, OnSilence, Party,
-    Sha256, SilentRoute, SiteName, Stage, Suspension, Terms, TimeMicros, format_duration, parse_duration,
+    Sha256, SilentRoute, SiteName, Stage, Terms, format_duration, parse_duration,
 };
 
 use super::kind::Kind;
@@ -15,20 +15,16 @@ use super::site::objective::{ObjectiveSpec, read_objective};
 use crate::field_path::FieldPath;
 use crate::fields::{Field, List, Rules, list, optional};
 use crate::limits::{
-    CDNS_PER_SITE_MAX, NETWORKS_PER_AGREEMENT_MAX, OBJECTIVES_PER_SITE_MAX, SITES_PER_AGREEMENT_MAX,
+    CDNS_PER_SITE_MAX, DWELL_US_MAX, HOLD_US_MAX, NETWORKS_PER_AGREEMENT_MAX, NOTICE_US_MAX,
+    OBJECTIVES_PER_SITE_MAX, SITES_PER_AGREEMENT_MAX,
 };
 use crate::object::{Claim, ObjectId, Reference};
+use crate::standing::{NO_BOUNDARY, is_boundary};
 use crate::values::{Integer, Quantity, TimeText};
 use billing::{BillingSpec, read_billing};
 use service_level::{ServiceLevelSpec, read_service_level};
 
-/// Agreements begin and end where slots of billing do.
-pub(crate) const SLOT_US: i64 = 300_000_000;
 const SECOND_US: u64 = 1_000_000;
-const DAY_US: u64 = 86_400 * SECOND_US;
-const DWELL_US_MAX: u64 = DAY_US;
-const HOLD_US_MAX: u64 = 7 * DAY_US;
-const NOTICE_US_MAX: u64 = 366 * DAY_US;
 
 /// The fields of an agreement's document.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -78,8 +74,8 @@ pub(super) fn read(spec: AgreementSpec, rules: &mut Rules) -> Option<Agreement> 
     let until = rules.optional("until", spec.until);
     let bounds = [("effective_from", effective_from), ("until", until.flatten())];
     for (key, TimeText(at)) in bounds.into_iter().filter_map(|(key, at)| Some((key, at?))) {
-        if at.0.rem_euclid(SLOT_US) != 0 {
-            rules.broken(key, "must be a whole multiple of five minutes of UTC");
+        if !is_boundary(at) {
+            rules.broken(key, NO_BOUNDARY);
         }
     }
     if let Some((TimeText(from), TimeText(until))) = effective_from.zip(until.flatten())
@@ -98,7 +94,7 @@ pub(super) fn read(spec: AgreementSpec, rules: &mut Rules) -> Option<Agreement> 
     let cdns_in = read_cdns_in(spec.cdns_in, cdns.as_deref(), rules);
     let return_band = rules.or("return_band_permille", spec.return_band_permille, Integer(0));
     let dwell = read_duration("dwell", spec.dwell, 0, DWELL_US_MAX, rules);
-    if rules.or("graded_return", spec.graded_return, false)? {
+    if rules.or("graded_return", spec.graded_return, false) == Some(true) {
         rules.broken("graded_return", "is not available: traffic returns to the origin all at once");
     }
     let on_silence = rules.optional("on_silence", spec.on_silence);
@@ -181,13 +177,13 @@ fn read_cdns_in(
 ) -> Option<Vec<CdnsIn>> {
     let lists = rules.each("cdns_in", field, NETWORKS_PER_AGREEMENT_MAX, |rules, spec| {
         let network = rules.required("network", spec.network);
-        let cdns = read_cdns(spec.cdns, rules)?;
+        let cdns = read_cdns(spec.cdns, rules);
         let anywhere = anywhere.filter(|anywhere| !anywhere.is_empty());
         let other = |cdn: &&CdnName| anywhere.is_some_and(|anywhere| !anywhere.contains(cdn));
-        if let Some(cdn) = cdns.iter().find(other) {
+        if let Some(cdn) = cdns.iter().flatten().find(other) {
             rules.broken("cdns", format!("{cdn} is not among the `cdns` that may be used at all"));
         }
-        Some(CdnsIn { network: network?, cdns })
+        Some(CdnsIn { network: network?, cdns: cdns? })
     })?;
     rules.distinct("cdns_in", lists.iter().map(|list| &list.network), ToString::to_string)?;
     Some(lists)
@@ -255,15 +251,15 @@ impl Kind for Agreement {
         ObjectId::of_agreement(&self.name, self.version)
     }
 
-    /// Only what is accepted refers to anything: a proposal holds nobody up.
+    /// Only what is accepted refers to more than its client: a proposal holds nobody up.
     fn references(&self) -> Vec<Reference> {
-        if self.stage != Stage::Accepted {
-            return Vec::new();
-        }
         let to = |field: FieldPath, kind, name: &str| Reference { field, target: ObjectId::new(kind, name) };
         let item = |key: &str, index| FieldPath::of(key).index(index);
         let terms = &self.terms;
         let mut references = vec![to(FieldPath::of("client"), ObjectKind::Client, self.client.as_str())];
+        if self.stage != Stage::Accepted {
+            return references;
+        }
         let sites = terms.sites.iter().enumerate();
         references
             .extend(sites.map(|(index, site)| to(item("sites", index), ObjectKind::Site, site.as_str())));
@@ -294,27 +290,4 @@ pub(crate) fn rate_card(agreement: &Agreement) -> Option<Reference> {
     let name = format!("{}/{}", billing.rate_card, billing.rate_card_version);
     let field = FieldPath::of("billing").key("rate_card");
     Some(Reference { field, target: ObjectId::new(ObjectKind::RateCard, name) })
-}
-
-/// The spans of time in which an accepted version is in force, in order.
-pub(crate) fn spans(agreement: &Agreement) -> Vec<(TimeMicros, Option<TimeMicros>)> {
-    let Agreement { terms, suspensions, .. } = agreement;
-    let until = ends_at(agreement);
-    let mut spans = Vec::new();
-    let mut from = Some(terms.effective_from_us);
-    for Suspension { from_us, until_us } in suspensions {
-        if let Some(begun) = from {
-            spans.push((begun, Some(until.map_or(*from_us, |until| until.min(*from_us)))));
-        }
-        from = *until_us;
-    }
-    spans.extend(from.map(|begun| (begun, until)));
-    spans.retain(|(from, until)| until.is_none_or(|until| *from < until));
-    spans
-}
-
-/// When an accepted version ends, if that is known.
-pub(crate) fn ends_at(agreement: &Agreement) -> Option<TimeMicros> {
-    let set = agreement.end.map(|end| end.at_us);
-    set.into_iter().chain(agreement.terms.until_us).min()
 }

@@ -6,9 +6,8 @@ use spillway_events::{Agreement, AgreementName, ObjectKind, SiteName, TimeMicros
 
 use super::{ProvisionedSite, State, Stored};
 use crate::kinds::Object;
-use crate::kinds::agreement::spans;
 use crate::object::ObjectId;
-use crate::standing::is_in_force;
+use crate::standing::{has_begun_by, has_ended_by, is_in_force, spans};
 
 /// What is agreed for a site at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +37,7 @@ impl State {
         )
     }
 
-    /// The versions of an agreement.
+    /// The versions of an agreement, in the order of their names: 10 before 2.
     pub fn versions<'a>(
         &'a self,
         name: &AgreementName,
@@ -50,7 +49,7 @@ impl State {
         from.filter_map(|(_, stored)| agreement_of(&stored.object)).take_while(move |of| of.name == name)
     }
 
-    /// The versions that were accepted for a site, ended ones included.
+    /// The versions that were accepted for a site, ended ones included, in the order of their names.
     pub fn accepted_versions(&self, site: &SiteName) -> impl Iterator<Item = &Arc<Agreement>> {
         self.accepted_of(site).filter_map(|stored| agreement_of(&stored.object))
     }
@@ -63,7 +62,7 @@ impl State {
     }
 
     /// What is agreed for a site at a time: the objectives of its document until the first version begins, then what the versions
-    /// say.
+    /// say. Objectives that were set after the last version had ended count again.
     #[must_use]
     pub fn in_force(&self, site: &SiteName, at: TimeMicros) -> Option<InForce<'_>> {
         let own = self.site(site)?;
@@ -73,14 +72,36 @@ impl State {
             if is_in_force(agreement, at) {
                 return Some(InForce::Version { agreement, accepted: stored.agreement });
             }
-            has_begun |= spans(agreement).first().is_some_and(|(from, _)| *from <= at);
+            has_begun |= stored.changed > own.agreement && has_begun_by(agreement, at);
         }
         Some(if has_begun { InForce::Nothing(own) } else { InForce::Own(own) })
     }
 
-    /// The version that ever was or will be in force for a site, so that the objectives of its document no longer count.
-    pub(crate) fn negotiated(&self, site: &SiteName) -> Option<&Arc<Agreement>> {
-        self.accepted_versions(site).find(|agreement| !spans(agreement).is_empty())
+    /// The version of a site that a record accepted.
+    #[must_use]
+    pub fn version_of_record(&self, site: &SiteName, record: u64) -> Option<&Arc<Agreement>> {
+        let accepted = self.accepted_of(site).find(|stored| stored.agreement == record);
+        accepted.and_then(|stored| agreement_of(&stored.object))
+    }
+
+    /// A warning for each site whose objectives have no effect because others are agreed.
+    #[must_use]
+    pub fn unused_objectives(&self, objects: &[Object]) -> Vec<String> {
+        let sites = objects.iter().filter_map(Object::as_site).filter(|site| !site.objectives.is_empty());
+        let unused = sites.filter_map(|site| Some((site, self.replaced_by(&site.name)?)));
+        unused
+            .map(|(site, by)| {
+                format!("site {}: objectives: have no effect, agreement {} has", site.name, by.name)
+            })
+            .collect()
+    }
+
+    /// A version that replaces the objectives of a site's document, or has: they were not set after it ended.
+    pub(crate) fn replaced_by(&self, site: &SiteName) -> Option<&Arc<Agreement>> {
+        let own = self.site(site).map_or(0, |own| own.agreement);
+        let later = self.accepted_of(site).filter(|stored| stored.changed > own);
+        let mut versions = later.filter_map(|stored| agreement_of(&stored.object));
+        versions.find(|agreement| !has_ended_by(agreement, agreement.terms.effective_from_us))
     }
 }
 

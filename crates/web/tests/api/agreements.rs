@@ -55,7 +55,8 @@ impl Parties {
 async fn one_party_proposes_and_the_other_accepts_by_the_digest() {
     let parties = Parties::start().await;
     let operator = &parties.server.token;
-    let (status, proposed) = parties.post(operator, "agreements", &terms("300ms")).await;
+    let propose = async || parties.post(operator, "agreements?id=once", &terms("300ms")).await;
+    let (status, proposed) = propose().await;
     assert_eq!((status, &proposed["version"]), (StatusCode::OK, &json!("gold/1")), "{proposed}");
     let digest = &proposed["terms_sha256"];
 
@@ -89,6 +90,9 @@ async fn one_party_proposes_and_the_other_accepts_by_the_digest() {
     let (status, problem) = of(&parties.admin).await;
     assert_eq!((status, &problem["type"]), (StatusCode::CONFLICT, &json!("/problems/no-such-move")));
 
+    // A retry returns the first result, whatever has become of the version.
+    assert_eq!(propose().await, (StatusCode::OK, proposed.clone()));
+
     // It is not in force yet, and the site's own objectives are: none.
     let (_, scheduled) = parties.get(operator, "agreement/gold/1").await;
     assert_eq!(scheduled["status"]["standing"], "scheduled");
@@ -105,7 +109,7 @@ async fn one_party_proposes_and_the_other_accepts_by_the_digest() {
 async fn a_client_counters_and_its_drafts_are_its_own() {
     let parties = Parties::start().await;
     let operator = &parties.server.token;
-    let (status, drafted) = parties.post(&parties.admin, "agreements?draft=true", &terms("200ms")).await;
+    let (status, drafted) = parties.post(&parties.admin, "agreement-drafts", &terms("200ms")).await;
     assert_eq!((status, &drafted["version"]), (StatusCode::OK, &json!("gold/1")), "{drafted}");
     assert_eq!(parties.get(operator, "agreement/gold/1").await.0, StatusCode::NOT_FOUND);
     assert_eq!(parties.get(&parties.viewer, "agreement/gold/1").await.0, StatusCode::OK);
@@ -113,13 +117,23 @@ async fn a_client_counters_and_its_drafts_are_its_own() {
     assert_eq!((status, &proposed["version"]), (StatusCode::OK, &json!("gold/2")), "{proposed}");
     let (status, countered) =
         parties.post(&parties.admin, "agreements/gold/2/counter", &terms("250ms")).await;
-    // The client's draft becomes what it proposes.
-    assert_eq!((status, &countered["version"]), (StatusCode::OK, &json!("gold/1")), "{countered}");
+    assert_eq!((status, &countered["version"]), (StatusCode::OK, &json!("gold/3")), "{countered}");
+    // A draft that was never proposed stays its author's.
+    let withdraw = json!({"reason": "a first try"});
+    assert_eq!(parties.post(&parties.admin, "agreements/gold/1/withdraw", &withdraw).await.0, StatusCode::OK);
+    assert_eq!(parties.get(operator, "agreement/gold/1").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(parties.get(&parties.viewer, "agreement/gold/1").await.1["status"]["standing"], "discarded");
+    let (_, drafted) = parties.post(operator, "agreement-drafts", &terms("400ms")).await;
+    assert_eq!(drafted["version"], "gold/4");
+    assert_eq!(parties.get(&parties.admin, "agreement/gold/4").await.0, StatusCode::NOT_FOUND);
+    let (_, listed) = parties.get(&parties.admin, "agreement").await;
+    let listed: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|of| &of["name"]).collect();
+    assert_eq!(listed, ["gold/1", "gold/2", "gold/3"]);
     let (_, before) = parties.get(operator, "agreement/gold/2").await;
     assert_eq!(before["status"]["standing"], "countered");
     let reject = json!({"reason": "too strict"});
-    assert_eq!(parties.post(operator, "agreements/gold/1/reject", &reject).await.0, StatusCode::OK);
-    let (_, rejected) = parties.get(&parties.viewer, "agreement/gold/1").await;
+    assert_eq!(parties.post(operator, "agreements/gold/3/reject", &reject).await.0, StatusCode::OK);
+    let (_, rejected) = parties.get(&parties.viewer, "agreement/gold/3").await;
     assert_eq!(
         (&rejected["status"]["standing"], &rejected["status"]["reason"]),
         (&json!("rejected"), &json!("too strict"))
@@ -140,7 +154,6 @@ async fn wrong_proposals_change_nothing_and_say_why() {
         (&operator, "agreements", wrong(json!({"dwell": 5})), 422, "mistakes"),
         (&operator, "agreements", wrong(json!({"kind": "client"})), 422, "mistakes"),
         (&operator, "agreements", json!([]), 400, "malformed-body"),
-        (&operator, "agreements?draft=yes", terms("300ms"), 400, ""),
         (
             &parties.admin,
             "agreements",

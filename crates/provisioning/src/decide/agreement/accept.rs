@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use spillway_events::{Agreement, AgreementEnd, EndedBy, Event, Sha256, Stage, TimeMicros, format_time};
 
-use super::fit;
+use super::{event, fit, refused_faults};
 use crate::command::Refusal;
-use crate::kinds::agreement::{ends_at, spans};
+use crate::kinds::Kind;
+use crate::standing::{ends_at, spans};
 use crate::state::State;
 
 /// The acceptance of a proposal, and the ends of the versions that it follows.
@@ -19,21 +20,20 @@ pub(super) fn accept(
         let rule = format!("the terms have the digest {}: read them again", proposal.terms_sha256);
         return Err(Refusal::BadAgreement { field: "terms_sha256", rule });
     }
-    if let Some(fault) = fit::faults(state, proposal).into_iter().next() {
-        let rule = format!("the terms no longer fit: {}: {}", fault.field, fault.rule);
-        return Err(Refusal::BadAgreement { field: "version", rule });
+    let faults = fit::faults(state, proposal);
+    if !faults.is_empty() {
+        return Err(refused_faults(&proposal.id(), faults));
     }
     let from = proposal.terms.effective_from_us;
     check_alone(state, proposal, from)?;
-    let followed =
-        state.versions(&proposal.name).filter_map(|version| followed(version, proposal.version, from));
-    let mut events: Vec<Event> = followed.map(Event::Agreement).collect();
-    events.push(Event::Agreement(Agreement { stage: Stage::Accepted, ..(**proposal).clone() }));
+    let ended = state.versions(&proposal.name).filter_map(|of| superseded(of, proposal.version, from));
+    let mut events: Vec<Event> = ended.map(event).collect();
+    events.push(event(Agreement { stage: Stage::Accepted, ..(**proposal).clone() }));
     Ok(events)
 }
 
 /// An accepted version as it is once another one follows it; none if it has ended by then.
-fn followed(version: &Agreement, follower: u32, from: TimeMicros) -> Option<Agreement> {
+fn superseded(version: &Agreement, follower: u32, from: TimeMicros) -> Option<Agreement> {
     let end = from.max(version.terms.effective_from_us);
     let goes_on = version.stage == Stage::Accepted && ends_at(version).is_none_or(|at| end < at);
     goes_on.then(|| Agreement {

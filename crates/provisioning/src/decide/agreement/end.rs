@@ -5,9 +5,10 @@ use spillway_events::{
 };
 
 use super::accept::check_alone;
+use super::event;
 use crate::command::{Refusal, check_reason};
-use crate::kinds::agreement::ends_at;
 use crate::limits::SUSPENSIONS_MAX;
+use crate::standing::ends_at;
 use crate::state::State;
 
 /// Puts a version out of force from a time on.
@@ -15,22 +16,19 @@ pub(super) fn suspend(agreement: &Agreement, from: TimeMicros, reason: &str) -> 
     check_reason(reason)?;
     let last = agreement.suspensions.last();
     if let Some(open) = last.filter(|last| last.until_us.is_none()) {
-        return refuse("from", format!("it is suspended from {} on already", format_time(open.from_us)));
+        return refuse(format!("it is suspended from {} on already", format_time(open.from_us)));
     }
     let begin = last.and_then(|last| last.until_us).unwrap_or(agreement.terms.effective_from_us);
     if from < begin {
-        return refuse("from", format!("must not be before {}, when it is in force", format_time(begin)));
+        return refuse(format!("must not be before {}, when it is in force", format_time(begin)));
     }
-    check_before_end(agreement, "from", from)?;
+    check_before_end(agreement, from)?;
     if agreement.suspensions.len() >= SUSPENSIONS_MAX {
-        return refuse(
-            "from",
-            format!("it was suspended {SUSPENSIONS_MAX} times, the most that are allowed"),
-        );
+        return refuse(format!("it was suspended {SUSPENSIONS_MAX} times, the most that are allowed"));
     }
     let mut changed = with_reason(agreement, reason);
     changed.suspensions.push(Suspension { from_us: from, until_us: None });
-    Ok(vec![Event::Agreement(changed)])
+    Ok(vec![event(changed)])
 }
 
 /// Puts a suspended version into force again from a time on.
@@ -42,17 +40,18 @@ pub(super) fn resume(
 ) -> Result<Vec<Event>, Refusal> {
     check_reason(reason)?;
     let mut changed = with_reason(agreement, reason);
-    let Some(open) = changed.suspensions.last_mut().filter(|last| last.until_us.is_none()) else {
-        return refuse("from", String::from("it is not suspended"));
-    };
-    if from <= open.from_us {
-        let begin = format_time(open.from_us);
-        return refuse("from", format!("must be after {begin}, when the suspension begins"));
+    if changed.suspensions.pop_if(|last| last.until_us.is_none() && from <= last.from_us).is_some() {
+        // The suspension has not begun, and never will.
+        check_alone(state, &changed, agreement.terms.effective_from_us)?;
+        return Ok(vec![event(changed)]);
     }
+    let Some(open) = changed.suspensions.last_mut().filter(|last| last.until_us.is_none()) else {
+        return refuse(String::from("it is not suspended"));
+    };
     open.until_us = Some(from);
-    check_before_end(agreement, "from", from)?;
+    check_before_end(agreement, from)?;
     check_alone(state, &changed, from)?;
-    Ok(vec![Event::Agreement(changed)])
+    Ok(vec![event(changed)])
 }
 
 /// Ends a version at a time.
@@ -64,25 +63,25 @@ pub(super) fn terminate(
     check_reason(reason)?;
     let notice = agreement.terms.notice_us;
     if at.0.saturating_sub(now.0) < i64::try_from(notice.0).unwrap_or(i64::MAX) {
-        return refuse("at", format!("must be at least {} ahead, as agreed", format_duration(notice)));
+        return refuse(format!("must be at least {} ahead, as agreed", format_duration(notice)));
     }
-    check_before_end(agreement, "at", at)?;
+    check_before_end(agreement, at)?;
     let at_us = at.max(agreement.terms.effective_from_us);
     let end = Some(AgreementEnd { at_us, by: EndedBy::Termination });
-    Ok(vec![Event::Agreement(Agreement { end, ..with_reason(agreement, reason) })])
+    Ok(vec![event(Agreement { end, ..with_reason(agreement, reason) })])
 }
 
 fn with_reason(agreement: &Agreement, reason: &str) -> Agreement {
     Agreement { reason: Some(reason.to_owned()), ..agreement.clone() }
 }
 
-fn check_before_end(agreement: &Agreement, field: &'static str, at: TimeMicros) -> Result<(), Refusal> {
+fn check_before_end(agreement: &Agreement, at: TimeMicros) -> Result<(), Refusal> {
     match ends_at(agreement).filter(|end| *end <= at) {
         None => Ok(()),
-        Some(end) => refuse(field, format!("must be before {}, when it ends", format_time(end))),
+        Some(end) => refuse(format!("must be before {}, when it ends", format_time(end))),
     }
 }
 
-fn refuse<T>(field: &'static str, rule: String) -> Result<T, Refusal> {
-    Err(Refusal::BadAgreement { field, rule })
+fn refuse<T>(rule: String) -> Result<T, Refusal> {
+    Err(Refusal::BadAgreement { field: "at", rule })
 }

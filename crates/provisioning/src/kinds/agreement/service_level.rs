@@ -48,9 +48,9 @@ struct CreditShareSpec {
 pub(super) fn read_service_level(spec: ServiceLevelSpec, rules: &mut Rules) -> Option<ServiceLevelTerms> {
     let steps = read_steps(spec.steps, rules);
     let coverage_min_ppm = rules.or("coverage_min_ppm", spec.coverage_min_ppm, Integer(0));
-    let cap_ppm = rules.optional("cap_ppm", spec.cap_ppm)?.map(|Integer(ppm)| ppm);
-    let cap_minor = rules.optional("cap_minor", spec.cap_minor)?.map(|Integer(units)| u64::from(units));
-    if cap_ppm.is_some() && cap_minor.is_some() {
+    let cap_ppm = rules.optional("cap_ppm", spec.cap_ppm);
+    let cap_minor = rules.optional("cap_minor", spec.cap_minor);
+    if cap_ppm.flatten().is_some() && cap_minor.flatten().is_some() {
         rules.broken("cap_minor", "repeats cap_ppm: a cap is in money or in ppm, not in both");
     }
     let counts_overridden = rules.or("counts_overridden", spec.counts_overridden, false);
@@ -72,8 +72,8 @@ pub(super) fn read_service_level(spec: ServiceLevelSpec, rules: &mut Rules) -> O
     Some(ServiceLevelTerms {
         steps: steps?,
         coverage_min_ppm: coverage_min_ppm?.0,
-        cap_ppm,
-        cap_minor,
+        cap_ppm: cap_ppm?.map(|Integer(ppm)| ppm),
+        cap_minor: cap_minor?.map(|Integer(units)| units),
         counts_overridden: counts_overridden?,
         maintenance: maintenance?,
         shares: shares?,
@@ -113,12 +113,11 @@ impl From<ServiceLevelTerms> for ServiceLevelSpec {
         };
         let share =
             |share: CreditShare| CreditShareSpec { item: share.item.into(), ppm: Integer(share.ppm).into() };
-        let cap_minor = level.cap_minor.and_then(|units| u32::try_from(units).ok());
         Self {
             steps: list(level.steps, step),
             coverage_min_ppm: Integer(level.coverage_min_ppm).into(),
             cap_ppm: optional(level.cap_ppm, Integer),
-            cap_minor: optional(cap_minor, Integer),
+            cap_minor: optional(level.cap_minor, Integer),
             counts_overridden: level.counts_overridden.into(),
             maintenance: list(level.maintenance, window),
             shares: list(level.shares, share),

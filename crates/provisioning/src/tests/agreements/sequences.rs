@@ -34,7 +34,7 @@ proptest! {
             let text = TERMS.replace("gold", name).replace("[shop]", &format!("[{sites}]"))
                 .replace("2026-12-01T00:00:00Z", &spillway_events::format_time(boundary));
             let id = VersionId { name: AgreementName::new(name).expect("a name"), version: number };
-            let digest = state.agreement(&id.object()).map_or(Sha256::of(b""), |version| version.terms_sha256);
+            let digest = state.agreement(&id.object()).map_or_else(|| Sha256::of(b""), |version| version.terms_sha256);
             let reason = || String::from("any");
             let act = match act {
                 0 => AgreementAct::Draft(document(&text)),

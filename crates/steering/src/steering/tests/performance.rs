@@ -8,7 +8,7 @@ fn values(steering: &mut Steering) -> Vec<String> {
     for site in steering.performance(TimeMicros(100 * SECOND_US)) {
         let emitted = site.values(|of| {
             assert_eq!((of.site, of.at_us), (site.site(), TimeMicros(100 * SECOND_US)));
-            let value = of.value.map_or(String::from("failed"), |value| value.to_string());
+            let value = of.value.map_or_else(|| String::from("failed"), |value| value.to_string());
             let (site, target, network) = (of.site, of.target, of.network);
             values.push(format!("{site} {target} {network} {value} {:?} x{}", of.verdict, of.samples));
             Ok::<_, ()>(())

@@ -160,7 +160,7 @@ fn a_checkpoint_that_does_not_fit_the_provisioning_is_refused() {
     assert_eq!(refused(&|of| _ = of.windows.pop()), RestoreError::Windows);
     assert_eq!(refused(&|of| of.windows.push(WindowCounts { counts: Vec::new() })), RestoreError::Windows);
     let none = PaneCount { pane: 100, rank: 5, count: 0 };
-    assert_eq!(refused(&|of| of.windows[0].counts = vec![none.clone()]), RestoreError::Windows);
+    assert_eq!(refused(&|of| of.windows[0].counts = vec![none]), RestoreError::Windows);
     let twice = [windows[0].clone(), windows[0].clone()];
     assert_eq!(restore(&routes, &twice), Err((String::from("a"), RestoreError::Windows)));
 }
