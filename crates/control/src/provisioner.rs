@@ -12,7 +12,7 @@ use spillway_eventlog::{Appended, EventLog, LogError, ReadError, RecordReader};
 use spillway_events::{DecodeError, Gap, ProvisioningRecord, Sha256, TimeMicros, encode, topics};
 use spillway_provisioning::{
     Change, Command, Mistake, NewToken, Object, ObjectId, Positions, Precondition, Refusal, SourceFile,
-    State, decide, diff, parse_files,
+    State, Undo, decide, diff, parse_files,
 };
 
 use crate::commands::Commands;
@@ -289,6 +289,20 @@ impl Provisioner {
         self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
     }
 
+    /// Undoes the change of a record, or says what that would change.
+    ///
+    /// # Errors
+    /// When there is no such record, an object is no longer as the record left it, it cannot be as it was, or the log fails;
+    /// nothing has changed then.
+    pub fn undo(&self, number: u64, head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
+        let (before, record) = self.record(number)?;
+        let record = record.ok_or(ProvisionError::Refused(Refusal::NoRecord(number)))?;
+        let undo = Undo::of(&before, &record).map_err(ProvisionError::Refused)?;
+        let body = format!("undo {number}");
+        let command = command(head, body.as_bytes(), Change::Undo(undo));
+        self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
+    }
+
     fn change(
         &self,
         command: &Command,
@@ -347,21 +361,26 @@ impl Provisioner {
         Ok(())
     }
 
-    /// The result of the command that made a record: the log is read again up to that record. The same body has the same
-    /// warnings.
+    /// The result of the command that made a record.
     fn first_result(&self, number: u64, warnings: Vec<String>) -> Result<Applied, ProvisionError> {
+        let (before, record) = self.record(number)?;
+        let events = record.map(|record| record.events).unwrap_or_default();
+        let changes = diff(&before, &events).iter().map(ToString::to_string).collect();
+        Ok(Applied { changes, warnings, revision: number + 1, dry_run: false, is_repeated: true })
+    }
+
+    /// A record, and the state that it was applied to: the log is read again up to it.
+    fn record(&self, number: u64) -> Result<(State, Option<ProvisioningRecord>), ProvisionError> {
         let log = self.log.as_ref();
         let mut state = State::default();
-        let mut changes = Vec::new();
         for record in RecordReader::<ProvisioningRecord>::new(log, topics::PROVISIONING, 0, 0) {
             let (_, record) = record?;
             if record.number == number {
-                changes = diff(&state, &record.events).iter().map(ToString::to_string).collect();
-                break;
+                return Ok((state, Some(record)));
             }
             state.apply(&record)?;
         }
-        Ok(Applied { changes, warnings, revision: number + 1, dry_run: false, is_repeated: true })
+        Ok((state, None))
     }
 }
 

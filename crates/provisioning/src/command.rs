@@ -1,6 +1,7 @@
 //! Commands, and why they are refused.
 
 mod agreement;
+mod undo;
 
 use spillway_events::{
     Event, Gap, ObjectKind, Party, ProvisioningRecord, RECORD_BYTES_MAX, Role, Sha256, TimeMicros,
@@ -15,6 +16,7 @@ use crate::limits::{
 use crate::object::ObjectId;
 use crate::standing::Standing;
 pub use agreement::{AgreementAct, AgreementCommand, VersionId};
+pub use undo::Undo;
 
 /// A request to change what is provisioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub enum Change {
     RevokeToken(String),
     /// Move an agreement.
     Agreement(AgreementCommand),
+    /// Make everything as it was before a change.
+    Undo(Undo),
     /// Let the time of ticks start again from the wall clock.
     ResetClock {
         /// Why.
@@ -162,6 +166,27 @@ pub enum Refusal {
     /// The network `everywhere` always exists.
     #[error("network everywhere always exists and cannot be deleted")]
     Root,
+    /// A change to undo changed something that cannot be as it was.
+    #[error("record {number} cannot be undone: it changed {what}, which its own commands change")]
+    NotUndoable {
+        /// The number of the record.
+        number: u64,
+        /// What it changed.
+        what: &'static str,
+    },
+    /// There is no record of this number.
+    #[error("there is no record {0}")]
+    NoRecord(u64),
+    /// An object is no longer as the change to undo left it.
+    #[error("record {number} cannot be undone: {object} {}", changed_since(*.by, *.number))]
+    ChangedSince {
+        /// The number of the record to undo.
+        number: u64,
+        /// The object.
+        object: ObjectId,
+        /// The record that last changed it; none where it does not exist.
+        by: Option<u64>,
+    },
     /// What is kept for ever is to be deleted.
     #[error("{object} cannot be deleted: {}", permanent(.object.kind))]
     Permanent {
@@ -284,6 +309,13 @@ fn lines(faults: &[ObjectFault], unlisted: usize) -> String {
         lines.push(format!("{unlisted} more faults are not listed"));
     }
     lines.join("\n")
+}
+
+fn changed_since(by: Option<u64>, number: u64) -> String {
+    match by {
+        Some(by) if by > number => format!("was changed by record {by} after that; undo that first"),
+        _ => String::from("was deleted after that; undo that first"),
+    }
 }
 
 fn permanent(kind: ObjectKind) -> &'static str {

@@ -7,6 +7,7 @@ mod delete;
 mod gap;
 mod rate_card;
 mod token;
+mod undo;
 
 use spillway_events::{Event, ProvisioningRecord, RECORD_BYTES_MAX, encode};
 
@@ -33,13 +34,14 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
     }
     check_precondition(state, command.precondition.as_ref())?;
     let events = match &command.change {
-        Change::Apply(objects) => apply::apply(state, objects, command.at_us)?,
+        Change::Apply(objects) => apply::apply(state, objects, &[], command.at_us)?,
         Change::Delete(ids) => delete::delete(state, ids, command.at_us)?,
         Change::AcceptLoss { gap, log_starts_at } => gap::accept_loss(state, gap, *log_starts_at)?,
         Change::CreateToken(new) => token::create(state, new, command.at_us)?,
         Change::CreateFirstToken(new) => token::create_first(state, new, command.at_us)?,
         Change::RevokeToken(id) => token::revoke(state, id, command.at_us)?,
         Change::Agreement(of) => agreement::decide(state, of, command.at_us)?,
+        Change::Undo(of) => undo::undo(state, of, command.at_us)?,
         Change::ResetClock { reason } => clock::reset(reason)?,
     };
     check_length(command, events)

@@ -43,7 +43,7 @@ mod tree;
 mod values;
 
 pub use command::{
-    AgreementAct, AgreementCommand, Change, Command, NewToken, Precondition, Refusal, VersionId,
+    AgreementAct, AgreementCommand, Change, Command, NewToken, Precondition, Refusal, Undo, VersionId,
 };
 pub use decide::decide;
 pub use diff::{ChangeLine, Sign, diff, differences};

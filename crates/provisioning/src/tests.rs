@@ -10,6 +10,7 @@ mod properties;
 mod rate_cards;
 mod states;
 mod tokens;
+mod undoing;
 
 use spillway_events::{Event, ObjectKind, ProvisioningRecord, Sha256, TimeMicros};
 

@@ -50,7 +50,7 @@ pub enum Permission {
 }
 
 /// Every route with its permission. A route that is not listed here answers nobody.
-pub const ROUTES: [(Method, &str, Permission); 22] = [
+pub const ROUTES: [(Method, &str, Permission); 23] = [
     (Method::GET, "/ready", Permission::Public),
     (Method::GET, "/problems/{name}", Permission::Public),
     // It says nothing of an installation.
@@ -66,6 +66,7 @@ pub const ROUTES: [(Method, &str, Permission); 22] = [
     (Method::GET, "/v1/explain/{site}", Permission::Explain),
     (Method::GET, "/v1/probes", Permission::SeeProbes),
     (Method::GET, "/v1/changes", Permission::SeeChanges),
+    (Method::POST, "/v1/changes/{number}/undo", Permission::Change),
     (Method::POST, "/v1/agreements", Permission::Agree),
     (Method::POST, "/v1/agreement-drafts", Permission::Agree),
     (Method::POST, "/v1/agreements/{name}/{version}/counter", Permission::Agree),

@@ -1,15 +1,16 @@
-//! `GET /v1/changes`: the audit trail.
+//! `/v1/changes`: the audit trail, and its changes undone.
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use spillway_control::ChangesFilter;
+use axum::{Extension, Json};
+use spillway_control::{Applied, ChangesFilter, Identity};
 use spillway_events::ObjectKind;
 use spillway_serve::Problem;
 
 use crate::answer::blocking;
 use crate::api::Api;
-use crate::parameters::{NUMBER_MAX, Parameters};
+use crate::call::Call;
+use crate::parameters::{NUMBER_MAX, Parameters, bad_parameter, whole_number};
 use crate::problems::read_problem;
 use crate::schemas;
 use crate::text::shorten;
@@ -41,6 +42,31 @@ pub(crate) async fn list(
         let page = api.changes.page(&filter, limit);
         let page = page.map_err(|error| read_problem(&error))?;
         Ok(Json(page).into_response())
+    })
+    .await
+}
+
+/// Undoes a change: what it changed is as it was before it, as a change of its own.
+#[utoipa::path(
+    post, path = "/v1/changes/{number}/undo", operation_id = "undo",
+    params(("number" = u64, Path, description = "The number of the record of the change")),
+    responses((status = 200, description = "What changed", body = schemas::Applied)),
+)]
+pub(crate) async fn undo(
+    State(api): State<Api>,
+    Extension(identity): Extension<Identity>,
+    Path(number): Path<String>,
+    call: Call,
+) -> Result<Json<Applied>, Problem> {
+    blocking(move || {
+        let Some(number) = whole_number(&number) else {
+            return Err(bad_parameter(
+                "number",
+                &format!("`{}` is not the number of a record", shorten(&number)),
+            ));
+        };
+        let undone = call.run(&identity, (api.now)(), None, |head| api.provisioner.undo(number, head));
+        undone.map(Json).map_err(|error| read_problem(&error))
     })
     .await
 }

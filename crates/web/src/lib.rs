@@ -14,6 +14,7 @@
 //! | `GET /v1/openapi.json` | the OpenAPI 3.1 document of these calls |
 //! | `GET /ready` | 200 while the API answers; the body lists the roles of the process and the state of its routing table |
 //! | `GET /v1/changes[?kind=K][&name=N][&author=A][&before=NUMBER][&limit=N]` | who changed what, the latest first: `{"items", "next"}`; `next` is the `before` of the next page |
+//! | `POST /v1/changes/{number}/undo[?dry_run=true][&id=ID]` | makes everything as it was before a change, as a change of its own |
 //! | `POST /v1/agreements[?dry_run=true][&id=ID]` | proposes the agreement that the body describes; returns `version` and `terms_sha256` |
 //! | `POST /v1/agreement-drafts[?dry_run=true][&id=ID]` | keeps it as a draft, which the other party does not see |
 //! | `POST /v1/agreements/{name}/{version}/counter[?dry_run=true][&id=ID]` | proposes it instead of the other party's proposal |

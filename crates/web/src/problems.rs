@@ -136,7 +136,7 @@ fn refusal_problem(refusal: &Refusal, detail: String) -> Problem {
         Problem::new(&INVALID_FIELD, &detail).with_errors(errors)
     };
     match refusal {
-        Refusal::NotFound(_) | Refusal::NoToken(_) => Problem::new(&NOT_FOUND, detail),
+        Refusal::NotFound(_) | Refusal::NoToken(_) | Refusal::NoRecord(_) => Problem::new(&NOT_FOUND, detail),
         Refusal::Stale { .. } => Problem::new(&STALE, detail),
         Refusal::Faults { faults, .. } => {
             let errors = faults.iter().map(|fault| FieldError::new(fault.to_string())).collect();
@@ -156,6 +156,8 @@ fn refusal_problem(refusal: &Refusal, detail: String) -> Problem {
         | Refusal::TooManyTokensOf(_) => Problem::new(&OVER_LIMIT, detail),
         Refusal::Root
         | Refusal::Permanent { .. }
+        | Refusal::NotUndoable { .. }
+        | Refusal::ChangedSince { .. }
         | Refusal::BadGap(_)
         | Refusal::NotFirstToken
         | Refusal::LastOperatorToken(_)

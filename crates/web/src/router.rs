@@ -42,6 +42,7 @@ fn handlers() -> OpenApiRouter<Api> {
         .routes(routes!(explain::explained))
         .routes(routes!(explain::probes))
         .routes(routes!(changes::list))
+        .routes(routes!(changes::undo))
         .routes(routes!(events::list))
         .routes(routes!(agreements::propose))
         .routes(routes!(agreements::draft))

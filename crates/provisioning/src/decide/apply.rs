@@ -19,8 +19,13 @@ use crate::standing::has_ended_by;
 use crate::state::{State, override_of};
 use crate::tree;
 
-/// The events that set the objects that differ from the state's.
-pub(super) fn apply(state: &State, objects: &[Object], now: TimeMicros) -> Result<Vec<Event>, Refusal> {
+/// The events that set the objects that differ from the state's, while those of `gone` are deleted.
+pub(super) fn apply(
+    state: &State,
+    objects: &[Object],
+    gone: &[ObjectId],
+    now: TimeMicros,
+) -> Result<Vec<Event>, Refusal> {
     if objects.len() > OBJECTS_PER_COMMAND_MAX {
         return Err(Refusal::TooManyInCommand(objects.len()));
     }
@@ -30,6 +35,7 @@ pub(super) fn apply(state: &State, objects: &[Object], now: TimeMicros) -> Resul
     for (index, object) in objects.iter().enumerate() {
         check.put(index, object);
     }
+    gone.iter().for_each(|id| _ = check.after.remove(id));
     for (index, object) in objects.iter().enumerate() {
         check.object(index, object);
     }

@@ -26,6 +26,7 @@ fn concrete(path: &str, method: &reqwest::Method) -> String {
         .replace("{site}", "shop")
         .replace("{version}", "1")
         .replace("{act}", "accept")
+        .replace("{number}", "99")
         .replace("{id}", "0000000000000000");
     format!("{path}{query}")
 }

@@ -67,3 +67,33 @@ async fn pages_hold_every_change_once() {
         assert!(status == StatusCode::BAD_REQUEST && text.contains(reason), "{query}: {text}");
     }
 }
+
+#[tokio::test]
+async fn a_change_is_undone_by_another_one() {
+    let server = Server::start().await;
+    let site = |ttl: u32| format!("{DOCUMENTS}ttl_secs: {ttl}\n");
+    server.apply("", &site(30)).await;
+    let (_, changed) = server.apply("", &site(40)).await;
+    let number = changed["revision"].as_u64().unwrap() - 1;
+    let undo = async |number: &str, query: &str| {
+        let request = server.request("POST", &format!("/v1/changes/{number}/undo{query}"));
+        let response = request.send().await.unwrap();
+        (response.status(), response.json::<Value>().await.unwrap())
+    };
+    let (status, tried) = undo(&number.to_string(), "?dry_run=true").await;
+    assert_eq!((status, &tried["changes"]), (StatusCode::OK, &json!(["~ site shop: ttl_secs 40 -> 30"])));
+    let (status, undone) = undo(&number.to_string(), "?id=once").await;
+    assert_eq!((status, &undone["changes"]), (StatusCode::OK, &tried["changes"]), "{undone}");
+    assert_eq!(undo(&number.to_string(), "?id=once").await, (StatusCode::OK, undone));
+    let (status, problem) = undo(&number.to_string(), "").await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("/problems/refused")),
+        "{problem}"
+    );
+    assert!(problem["detail"].as_str().unwrap().contains("was changed by record"), "{problem}");
+    assert_eq!(undo("99", "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(undo("one", "").await.0, StatusCode::BAD_REQUEST);
+    // The first record has a token.
+    assert_eq!(undo("0", "").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
