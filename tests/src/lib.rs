@@ -11,6 +11,7 @@ pub mod binary;
 pub mod installation;
 pub mod load;
 mod reference;
+pub mod running;
 pub mod stories;
 
 pub use reference::{Columns, Line, Objects, Row, read_rows, reference};

@@ -3,55 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use spillway_eventlog::{EmbeddedLog, EventLog};
 use spillway_events::{Tick, TimeMicros, decode, encode, topics};
-use spillway_tests::binary::{binary, command, folder, spillway};
+use spillway_tests::binary::{binary, folder};
 use spillway_tests::installation::{Installation, free_address, until};
-
-/// A running `up`. It is killed if the test fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // One that has ended need not be killed.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn up(data: &Path, api: &str) -> Running {
-    let child = command()
-        .args([Path::new("up"), Path::new("--data"), data])
-        .args(["--dns", &free_address(), "--api", api])
-        .stderr(Stdio::null())
-        .spawn();
-    Running(child.unwrap())
-}
-
-/// The exit status, standard output and standard error of a command.
-fn ran(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = spillway(arguments);
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
-
-/// What a command prints that succeeds.
-fn printed(arguments: &[&str]) -> String {
-    let (code, out, error) = ran(arguments);
-    assert_eq!((code, error.as_str()), (Some(0), ""), "{arguments:?}");
-    out
-}
-
-/// What a command says that fails.
-fn refused(arguments: &[&str]) -> String {
-    let (code, out, error) = ran(arguments);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
-    error
-}
+use spillway_tests::running::{Running, printed, ran, refused, up};
 
 /// The lines of JSON that a command prints.
 fn lines(arguments: &[&str]) -> Vec<Value> {

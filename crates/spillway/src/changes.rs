@@ -23,7 +23,7 @@ Examples:
   spillway changes --author 0123456789abcdef --limit 1000 --json
   spillway changes --before 120 --log ./data")]
 pub(crate) struct Options {
-    /// Only changes of this kind: client, network, cdn, probe, site, override, rate_card, token, gap or clock
+    /// Only changes of this kind: client, network, cdn, probe, site, rate_card, agreement, override, token, gap or clock
     #[arg(long)]
     kind: Option<String>,
     /// Only changes of the object with this name

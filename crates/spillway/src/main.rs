@@ -2,6 +2,7 @@
 
 #![warn(clippy::print_stdout)]
 
+mod add;
 mod adopt;
 mod agreement;
 mod backtest;
@@ -33,6 +34,7 @@ mod settings;
 mod supervise;
 mod token;
 mod topics;
+mod undo;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -72,6 +74,21 @@ enum Command {
         #[command(subcommand)]
         command: TopicsCommand,
     },
+    /// Create a client
+    Client {
+        #[command(subcommand)]
+        command: add::ClientCommand,
+    },
+    /// Create an access network
+    Network {
+        #[command(subcommand)]
+        command: add::NetworkCommand,
+    },
+    /// Create a CDN
+    Cdn {
+        #[command(subcommand)]
+        command: add::CdnCommand,
+    },
     /// Apply documents to what is provisioned on a running system
     Apply(client::ApplyOptions),
     /// Delete an object from a running system
@@ -87,6 +104,8 @@ enum Command {
     },
     /// Show who changed what, when
     Changes(changes::Options),
+    /// Undo a change: what it changed is as it was before it
+    Undo(undo::Options),
     /// Create, list and revoke the tokens that calls of the API need
     Token {
         #[command(subcommand)]
@@ -153,6 +172,8 @@ struct ProbeOptions {
 enum ProbeCommand {
     /// Show what each probe has tried lately on each target, and why attempts failed
     Status(probe_status::Options),
+    /// Create a probe: an agent in an access network
+    Add(add::ProbeOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -201,15 +222,22 @@ fn main() -> ExitCode {
         Command::Probe(ProbeOptions { command: Some(ProbeCommand::Status(options)), .. }) => {
             probe_status::run(&options)
         }
+        Command::Probe(ProbeOptions { command: Some(ProbeCommand::Add(options)), .. }) => {
+            add::probe(&options)
+        }
         Command::Probe(ProbeOptions { command: None, options }) => roles::one(&options, Roles::Probe),
         Command::Topics { command: TopicsCommand::Create(options) } => topics::create(&options),
         Command::Topics { command: TopicsCommand::Check(options) } => topics::check(&options),
+        Command::Client { command } => add::client(&command),
+        Command::Network { command } => add::network(&command),
+        Command::Cdn { command } => add::cdn(&command),
         Command::Apply(options) => client::apply(&options),
         Command::Delete(options) => client::delete(&options),
         Command::Get(options) => get::run(&options),
         Command::Gap(options) => gap::run(&options),
         Command::Clock { command: ClockCommand::Reset(options) } => clock_reset::run(&options),
         Command::Changes(options) => changes::run(&options),
+        Command::Undo(options) => undo::run(&options),
         Command::Token { command } => token::run(&command),
         Command::Agreement { command } => agreement::run(&command),
         Command::Explain(options) => explain::run(&options),
