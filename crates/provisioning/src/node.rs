@@ -228,8 +228,9 @@ fn is_text(plain: &str) -> bool {
     const INFINITE: &[&str] = &[".inf", ".Inf", ".INF"];
     let number = plain.strip_prefix(['-', '+']).unwrap_or(plain);
     let is_special = WORDS.contains(&plain) || INFINITE.contains(&number);
-    let is_radix = ["0x", "0o"].iter().any(|prefix| {
-        number.strip_prefix(prefix).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    let is_radix = [("0x", 16), ("0o", 8)].iter().any(|(prefix, radix)| {
+        let digits = number.strip_prefix(prefix);
+        digits.is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_digit(*radix)))
     });
     let looks_numeric = number.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     !(is_special || is_radix || looks_numeric && plain.parse::<f64>().is_ok())

@@ -29,12 +29,7 @@ impl State {
     /// A version of an agreement.
     #[must_use]
     pub fn agreement(&self, id: &ObjectId) -> Option<&Arc<Agreement>> {
-        agreement_of(
-            &self
-                .stored(ObjectKind::Agreement, &id.name)
-                .filter(|_| id.kind == ObjectKind::Agreement)?
-                .object,
-        )
+        agreement_of(self.object(id)?)
     }
 
     /// The versions of an agreement, in the order of their names: 10 before 2.
@@ -88,7 +83,11 @@ impl State {
     #[must_use]
     pub fn unused_objectives(&self, objects: &[Object]) -> Vec<String> {
         let sites = objects.iter().filter_map(Object::as_site).filter(|site| !site.objectives.is_empty());
-        let unused = sites.filter_map(|site| Some((site, self.replaced_by(&site.name)?)));
+        // Others than before are refused, or replace what has ended.
+        let same = sites.filter(|site| {
+            self.site(&site.name).is_some_and(|before| before.site.objectives == site.objectives)
+        });
+        let unused = same.filter_map(|site| Some((site, self.replaced_by(&site.name)?)));
         unused
             .map(|(site, by)| {
                 format!("site {}: objectives: have no effect, agreement {} has", site.name, by.name)

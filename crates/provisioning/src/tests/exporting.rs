@@ -87,3 +87,11 @@ fn an_export_is_written_as_people_write() {
 fn nothing_is_exported_as_nothing() {
     assert_eq!(export(&State::default()).expect("nothing is written"), "");
 }
+
+#[test]
+fn a_name_that_only_begins_like_a_number_is_text() {
+    for name in ["0o", "0x", "0o8", "0xg"] {
+        let text = format!("kind: client\nname: {name}\n");
+        assert_eq!(outcome(&State::default(), &text), format!("+ client {name}\n"));
+    }
+}
