@@ -99,7 +99,7 @@ fn what_is_provisioned_is_printed_as_tables_documents_and_json() {
         (sites.len(), sites[0].to_string()),
         (1_101, serde_json::from_str::<Value>(&shop).unwrap().to_string())
     );
-    assert_eq!(get(&["-o", "table"]).lines().count(), 6 * 2 + 2 + 1 + 1 + 1 + 1_101);
+    assert_eq!(get(&["-o", "table"]).lines().count(), 8 * 2 + 2 + 1 + 1 + 1 + 1_101);
 
     std::fs::write(file, "kind: client\nname: acme\n").unwrap();
     printed(&["apply", "-f", file, "--api", &api]);
@@ -108,11 +108,9 @@ fn what_is_provisioned_is_printed_as_tables_documents_and_json() {
 
     let get = |arguments: &[&str]| refused(&[&["get", "--api", &api], arguments].concat());
     assert!(get(&["site", "shopp"]).contains("there is no site shopp; did you mean shop?"));
-    assert!(
-        get(&["sitez"]).contains(
-            "the kinds are client, network, cdn, probe, site, override, rate_card; did you mean site"
-        )
-    );
+    assert!(get(&["sitez"]).contains(
+        "the kinds are client, network, cdn, probe, site, rate_card, agreement, override; did you mean site"
+    ));
     assert!(get(&["client", "--client", "acme"]).contains("client: only sites have a client"));
     assert!(get(&["site", "--client", "acne"]).contains("did you mean acme?"));
     assert!(get(&["--client", "acme"]).contains("<KIND>"));

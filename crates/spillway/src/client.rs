@@ -26,7 +26,7 @@ pub(crate) struct Server {
     /// Address of the API
     #[arg(long, env = "SPILLWAY_API", default_value = crate::settings::API, value_name = "ADDRESS")]
     api: String,
-    /// URL of the API, instead of --api: https://HOST[:PORT] where it speaks TLS
+    /// URL of the API, instead of --api: https://HOST:PORT where it speaks TLS
     #[arg(long, env = "SPILLWAY_URL", value_name = "URL")]
     url: Option<Url>,
     /// PEM file of the authorities, or of the certificate itself, to trust for https [default: those that this machine trusts]
