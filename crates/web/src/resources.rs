@@ -1,5 +1,6 @@
 //! What is provisioned as resources: the objects of a kind in pages, or one, which is read, set and deleted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
 use spillway_control::{Applied, CommandHead, Identity, Moment, ProvisionError, nearest};
-use spillway_events::{ClientName, ObjectKind, Party, TimeMicros, parse_time};
+use spillway_events::{ClientName, ObjectKind, Party, Stage, TimeMicros, parse_time};
 use spillway_provisioning::{ObjectId, Refusal, Resource, SourceFile, State as Provisioning, is_private};
 use spillway_serve::{INTERNAL, Problem};
 use utoipa::ToSchema;
@@ -221,7 +222,9 @@ fn page(
     let is_of_clients = matches!(kind, ObjectKind::Site | ObjectKind::Agreement);
     let client = client.or_else(|| viewer.filter(|_| is_of_clients).map(client_id));
     let after = after.map_or_else(String::new, |Cursor { name }| name);
+    let cards = viewer.filter(|_| kind == ObjectKind::RateCard).map(|viewer| cards_of(provisioning, viewer));
     let mut names: Box<dyn Iterator<Item = &Arc<str>>> = match &client {
+        _ if cards.is_some() => Box::new(cards.iter().flatten().filter(|name| ***name > *after)),
         Some(client) => {
             let of_client = provisioning.users_after(client, kind, &after);
             Box::new(of_client.filter(|id| is_seen(provisioning, viewer, id)).map(|id| &id.name))
@@ -340,12 +343,21 @@ pub(crate) fn is_seen(provisioning: &Provisioning, viewer: Option<&ClientName>, 
             let version = provisioning.agreement(id);
             version.is_some_and(|version| version.client == *viewer) && !is_private_of(Party::Provider)
         }
-        ObjectKind::Network
-        | ObjectKind::Cdn
-        | ObjectKind::Probe
-        | ObjectKind::RateCard
-        | ObjectKind::Override => false,
+        ObjectKind::RateCard => cards_of(provisioning, viewer).contains(&id.name),
+        ObjectKind::Network | ObjectKind::Cdn | ObjectKind::Probe | ObjectKind::Override => false,
     }
+}
+
+/// The rate cards that a client's people see: those that the provider has proposed to the client or agreed with it on. That the
+/// client itself names one does not count, or it could read every card.
+fn cards_of(provisioning: &Provisioning, client: &ClientName) -> BTreeSet<Arc<str>> {
+    let client = client_id(client);
+    let versions = provisioning.users_after(&client, ObjectKind::Agreement, "");
+    let versions = versions.filter_map(|id| provisioning.agreement(id)).filter(|version| {
+        version.stage == Stage::Accepted || version.proposed_by == Party::Provider && !is_private(version)
+    });
+    let billing = versions.filter_map(|version| version.terms.billing.as_ref());
+    billing.map(|of| format!("{}/{}", of.rate_card, of.rate_card_version).into()).collect()
 }
 
 /// The answer that an object does not exist, with the name that may be meant, if the viewer may see all names.

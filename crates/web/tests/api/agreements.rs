@@ -188,3 +188,35 @@ async fn wrong_proposals_change_nothing_and_say_why() {
     let (status, _) = parties.post(&operator, "agreements/gold/1/eat", &json!({})).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_client_reads_the_rate_cards_that_the_provider_offers_it() {
+    let parties = Parties::start().await;
+    let operator = &parties.server.token;
+    let item = "{name: base, model: flat, price: '49', tax_code: services}";
+    let card = |name: &str| format!("kind: rate_card\nname: {name}\nversion: 1\nitems: [{item}]\n");
+    let (status, applied) =
+        parties.server.apply("", &format!("{}---\n{}", card("gold"), card("secret"))).await;
+    assert_eq!(status, StatusCode::OK, "{applied}");
+    let with_card = |card: &str| {
+        let mut terms = terms("300ms");
+        terms["billing"] = json!({"rate_card": card, "currency": "EUR", "zone": "Europe/Berlin"});
+        terms
+    };
+    let seen = async || {
+        let (_, listed) = parties.get(&parties.viewer, "rate_card").await;
+        listed["items"].as_array().unwrap().iter().map(|of| of["name"].clone()).collect::<Vec<Value>>()
+    };
+    // That a client names a card shows it to nobody.
+    assert_eq!(
+        parties.post(&parties.admin, "agreement-drafts", &with_card("secret/1")).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(seen().await, Vec::<Value>::new());
+    assert_eq!(parties.get(&parties.admin, "rate_card/secret/1").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(parties.post(operator, "agreements", &with_card("gold/1")).await.0, StatusCode::OK);
+    assert_eq!(seen().await, [json!("gold/1")]);
+    let (status, card) = parties.get(&parties.viewer, "rate_card/gold/1").await;
+    assert_eq!((status, &card["spec"]["items"][0]["price"]), (StatusCode::OK, &json!("49")));
+    assert_eq!(parties.get(&parties.stranger, "rate_card/gold/1").await.0, StatusCode::NOT_FOUND);
+}
