@@ -11,8 +11,8 @@ use serde_json::json;
 use spillway_eventlog::{Appended, EventLog, LogError, ReadError, RecordReader};
 use spillway_events::{DecodeError, Gap, ProvisioningRecord, Sha256, TimeMicros, encode, topics};
 use spillway_provisioning::{
-    Change, Command, Mistake, NewToken, Object, ObjectId, Positions, Precondition, Refusal, SourceFile,
-    State, Undo, decide, diff, parse_files,
+    Change, Command, Mistake, NewToken, Object, ObjectId, Parsed, Positions, Precondition, Refusal,
+    SourceFile, State, Undo, decide, diff, parse_files,
 };
 
 use crate::commands::Commands;
@@ -190,8 +190,7 @@ impl Provisioner {
     /// When they have mistakes, are refused, or the log fails; nothing has changed then.
     pub fn apply(&self, files: &[SourceFile], head: CommandHead<'_>) -> Result<Applied, ProvisionError> {
         let parsed = parse_files(files).map_err(ProvisionError::Mistakes)?;
-        let mut warnings: Vec<String> = parsed.warnings.iter().map(ToString::to_string).collect();
-        warnings.extend(self.state()?.unused_objectives(&parsed.objects));
+        let warnings = self.warnings(&parsed)?;
         // With their lengths, so that files that are divided in another way are another body.
         let parts = files.iter().map(|file| [&file.bytes.len().to_le_bytes()[..], file.bytes].concat());
         let body = parts.collect::<Vec<_>>().concat();
@@ -215,7 +214,7 @@ impl Provisioner {
             let found = if let [id] = &ids[..] { Some(id.clone()) } else { None };
             return Err(ProvisionError::OtherObject { wanted: wanted.clone(), found });
         }
-        let warnings = parsed.warnings.iter().map(ToString::to_string).collect();
+        let warnings = self.warnings(&parsed)?;
         let body = [format!("put {wanted}\n").as_bytes(), document.bytes].concat();
         let command = command(head, &body, Change::Apply(parsed.objects));
         self.change(&command, &parsed.positions, warnings, head.dry_run)
@@ -301,6 +300,12 @@ impl Provisioner {
         let body = format!("undo {number}");
         let command = command(head, body.as_bytes(), Change::Undo(undo));
         self.change(&command, &Positions::default(), Vec::new(), head.dry_run)
+    }
+
+    /// What is allowed in documents but probably not meant.
+    fn warnings(&self, parsed: &Parsed) -> Result<Vec<String>, ProvisionError> {
+        let unused = self.state()?.unused_objectives(&parsed.objects);
+        Ok(parsed.warnings.iter().map(ToString::to_string).chain(unused).collect())
     }
 
     fn change(

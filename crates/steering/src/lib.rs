@@ -53,12 +53,15 @@
 //!
 //! # Which CDN
 //!
-//! A CDN that is not agreed is never a candidate. Agreed in a network are the CDNs of its own list, else those of its nearest ancestor
-//! that has a list, else all; their order is the agreement's, else the site's. A CDN is usable unless it is drained or its latest statistics exclude it. Among the usable ones, in the site's order: the present
-//! one while it is below and no earlier one is below at 900 permille of its level or less; the first that is below; the first
-//! that is unknown; if all are at-or-above, the one with the least permille of its worst objective, where the present one
-//! stays unless the least is at most 90 % of its own. A held route whose CDN is no longer usable is chosen again. If no CDN
-//! is usable: the origin if a window of it holds a success, else those that are not drained count as usable, or if there are none, the drained ones; without any CDN, the origin.
+//! A CDN that is not agreed is never a candidate. Agreed in a network are the CDNs of its own list, else those of its nearest
+//! ancestor that has a list, else all; their order is the agreement's, else the site's.
+//!
+//! A CDN is usable unless it is drained or its latest statistics exclude it. Among the usable ones, in that order: the present one
+//! while it is below and no earlier one is below at 900 permille of its level or less; the first that is below; the first that is
+//! unknown; if all are at-or-above, the one with the least permille of its worst objective, where the present one stays unless the
+//! least is at most 90 % of its own. A held route whose CDN is no longer usable is chosen again. If no CDN is usable: the origin if a
+//! window of it holds a success, else those that are not drained count as usable, or if there are none, the drained ones; without any
+//! CDN, the origin.
 //!
 //! # Decisions
 //!

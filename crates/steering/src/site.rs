@@ -185,7 +185,8 @@ impl SiteState {
             let is_unknown = literal == Verdict::Unknown && !self.spec.objectives.is_empty();
             let unknown_since = is_unknown.then(|| since.unwrap_or(moment.at));
             let order = self.terms.as_ref().map_or(&all_cdns[..], |terms| terms.order(topology, network));
-            let origin_permille = self.worst_permille(&origin, network);
+            // Only a return band asks for it.
+            let origin_permille = self.terms.as_ref().and_then(|_| self.worst_permille(&origin, network));
             let (verdict, at) = (literal, moment.at);
             let facts = Facts { overrides, previous, verdict, at, unknown_since, order, origin_permille };
             let views = || self.views(order, cdns(), &usable, network);

@@ -323,9 +323,10 @@ impl Steering {
             if overridden.is_frozen && !state.has_last_routes(&self.topology) {
                 undecided.push(site);
             }
+            let before = decisions.len();
             decisions.extend(state.decide(moment, overridden, basis, usable, redecide_all));
             // The origin that was taken for a held CDN is the last route from the next tick on.
-            if state.lost_its_cdn() {
+            if decisions.len() > before && state.lost_its_cdn() {
                 undecided.push(site);
             }
             reschedule(&mut self.due, site, state, at);

@@ -12,14 +12,11 @@ use crate::api::Api;
 use crate::call::Call;
 use crate::parameters::{NUMBER_MAX, Parameters, bad_parameter, whole_number};
 use crate::problems::read_problem;
-use crate::schemas;
+use crate::schemas::{self, OTHER_KINDS};
 use crate::text::shorten;
 
 const ITEMS_DEFAULT: u64 = 100;
 const ITEMS_MAX: u64 = 1_000;
-
-/// What is changed besides objects.
-const OTHER_KINDS: [&str; 3] = ["gap", "clock", "token"];
 
 /// Who changed what, the latest first.
 #[utoipa::path(

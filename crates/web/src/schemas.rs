@@ -3,37 +3,42 @@
 #![expect(dead_code, reason = "only their schemas are used")]
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use spillway_events::ObjectKind;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// What is changed besides objects.
+pub(crate) const OTHER_KINDS: [&str; 3] = ["gap", "clock", "token"];
 
 /// A kind of provisioned objects.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    Client,
-    Network,
-    Cdn,
-    Probe,
-    Site,
-    RateCard,
-    Agreement,
-    Override,
-}
+#[derive(Serialize)]
+pub(crate) struct Kind;
 
 /// What is changed: a kind of objects, or something else.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ChangedKind {
-    Client,
-    Network,
-    Cdn,
-    Probe,
-    Site,
-    RateCard,
-    Agreement,
-    Override,
-    Gap,
-    Clock,
-    Token,
+#[derive(Serialize)]
+pub(crate) struct ChangedKind;
+
+impl PartialSchema for Kind {
+    fn schema() -> RefOr<Schema> {
+        one_of(ObjectKind::ALL.map(ObjectKind::as_str).to_vec(), "A kind of provisioned objects.")
+    }
+}
+
+impl ToSchema for Kind {}
+
+impl PartialSchema for ChangedKind {
+    fn schema() -> RefOr<Schema> {
+        let kinds = ObjectKind::ALL.map(ObjectKind::as_str).into_iter().chain(OTHER_KINDS);
+        one_of(kinds.collect(), "What is changed: a kind of objects, or something else.")
+    }
+}
+
+impl ToSchema for ChangedKind {}
+
+fn one_of(words: Vec<&'static str>, description: &str) -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
+    text.description(Some(description)).into()
 }
 
 /// An error (RFC 9457).
